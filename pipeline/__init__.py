@@ -1,0 +1,1 @@
+"""The pipeline: contracts, ports, stages, the plan, and the runtimes that execute it."""

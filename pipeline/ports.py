@@ -1,0 +1,144 @@
+"""The ports: every place where the pure core meets the world, and the one type that is the architecture.
+
+A `Stage` does no I/O, reads no clock and knows no runtime. Sources, stores, channels and scorers touch the world.
+Loop order in every runtime: read → stages → sinks confirm → commit.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Event
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+
+from opinionwatch.pipeline.contracts import Reading
+from opinionwatch.pipeline.contracts_trend import Message
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+Stage = Callable[[Sequence[In], datetime], Sequence[Out]]
+"""A batch and `now` in, a batch out."""
+
+
+@runtime_checkable
+class StatefulStage(Protocol):
+    """A stage with memory. `restore(snapshot())` followed by the same batches gives the same outputs, bit for bit."""
+
+    def __call__(self, batch: Sequence[object], now: datetime) -> Sequence[object]:
+        """Run the stage."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """All of the state, versioned; no pickle."""
+        ...
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take over a state. Raises FatalError when it is damaged or of an unknown version."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One raw record as a source delivers it: bytes of a JSON object, validated only inside the accept stage."""
+
+    body: bytes
+    arrived_at: datetime | None = None
+    """Simulated arrival time in a replay; None in live use, where the runtime's clock counts."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """Renames: (field of `Submission`, dotted path in the body). Empty: the body is a `Submission` as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some items and the cursor that stands after them. The cursor is stored only together with the items."""
+
+    items: Sequence[Item]
+    cursor: str
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where documents come from. Its class docstring has a `Delivery:` line that says what it guarantees."""
+
+    name: str
+    """As in the settings."""
+    kind: str
+    """Key in the registry; part of every document's identity."""
+    instance: str
+    """Which feed, file or account: part of every document's identity."""
+    interval_s: float | None
+    """Seconds between polls; None: `fetch` is called once and runs until it is exhausted or closed."""
+
+    def fetch(self, cursor: str | None) -> Iterator[Page]:
+        """Yield pages after `cursor` (None: from the start). A page is asked for only after the one before it is
+        durable. Raises RetryableError when the world is not ready, FatalError when it never will be.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop soon: a running `fetch` ends after its current page."""
+        ...
+
+
+class Intake(Protocol):
+    """Where sources put pages. The future resolves when the page and its cursor are durable, or with the error."""
+
+    def submit(self, source: Source, page: Page) -> "Future[None]":
+        """Hand in a page; blocks while the queue is full (back-pressure), raises RetryableError after a time-out."""
+        ...
+
+
+class Passage(NamedTuple):
+    """One text to score: folded, capped, and with its language tag (`und` if unknown)."""
+
+    text: str
+    lang: str
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Reads sentiment and opinions. A batch of n equals n batches of one; order is kept; an empty batch is fine."""
+
+    version: str
+    """Changes whenever the answers may change."""
+
+    def score(self, passages: Sequence[Passage]) -> list[Reading]:
+        """One reading a passage, spans in the passage's own text. Raises RejectedError for a single passage it can
+        never read and RetryableError when the device is not ready.
+        """
+        ...
+
+
+@runtime_checkable
+class Channel(Protocol):
+    """Tells people. Its class docstring has a `Delivery:` line that says what a crash may repeat."""
+
+    name: str
+
+    def notify(self, message: Message) -> None:
+        """Deliver once. Raises RetryableError (`after_s` from Retry-After) or RejectedError when it never will work."""
+        ...
+
+
+class Runtime(Protocol):
+    """Executes the plan until told to stop."""
+
+    def run(self, stop: Event) -> None:
+        """Run until `stop` is set (finish or abandon the batch in flight) or every source is exhausted."""
+        ...
+
+
+Clock = Callable[[], datetime]
+"""The wall clock of a runtime; stages get `now` as data instead."""
+
+
+@dataclass
+class ManualClock:
+    """A clock for tests and replays: it shows what it was set to."""
+
+    now: datetime
+    history: list[datetime] = field(default_factory=list)
+
+    def __call__(self) -> datetime:
+        """The time it was set to."""
+        return self.now

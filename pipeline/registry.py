@@ -1,0 +1,61 @@
+"""Named things: registries map a kind to an import string, so that nothing heavy loads until it is named."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from opinionwatch.pipeline.errors import SettingsError
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say what the writer probably meant.
+
+    >>> nearest("slak", ["slack", "email"])
+    "did you mean 'slack'?"
+    """
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"
+
+
+def resolve(registry: Mapping[str, str], kind: str, what: str) -> type:
+    """The class behind `kind`: a key of the registry, or a user's own `package.module:Class`.
+
+    Raises SettingsError with the nearest known name.
+    """
+    target = registry.get(kind, kind)
+    module, colon, name = target.partition(":")
+    if not colon:
+        raise SettingsError(f"{what}: unknown kind '{kind}'; {nearest(kind, registry)}")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"{what}: cannot import '{target}': {error}") from error
+    if not isinstance(found, type):
+        raise SettingsError(f"{what}: '{target}' is not a class")
+    return found
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    """One line a mistake: where it is, what is wrong, and the nearest valid name of an unknown field."""
+    lines = []
+    for mistake in error.errors(include_url=False, include_input=False, include_context=False):
+        place = ".".join([where, *(str(part) for part in mistake["loc"])]).strip(".")
+        message = mistake["msg"]
+        if mistake["type"] == "extra_forbidden" and len(mistake["loc"]) == 1:
+            message = f"unknown setting; {nearest(str(mistake['loc'][0]), model.model_fields)}"
+        lines.append(f"{place}: {message}")
+    return "\n".join(lines)
+
+
+def options(model: type[Options], given: Mapping[str, object], where: str) -> Options:
+    """Validate a component's own settings. Raises SettingsError that names the field and the cure."""
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        raise SettingsError(explain(error, model, where)) from error
