@@ -56,6 +56,10 @@ class Submission(Record):
     url: Annotated[str | None, Field(max_length=4096, description="Where a reader finds it; http(s) only.")] = None
     published_at: Annotated[datetime | None, Field(description="Event time; without an offset it is UTC.")] = None
     lang: Annotated[str | None, Field(max_length=35, description="BCP-47 tag, if the source says so.")] = None
+    source: Annotated[
+        str | None,
+        Field(min_length=1, max_length=64, description="Where it was said, if one feed carries several places."),
+    ] = None
     html: Annotated[bool, Field(description="Whether text and title are HTML.")] = False
 
 
@@ -67,7 +71,7 @@ class Document(Record):
     """`content_id(tenant, source_kind, instance, native_id)`."""
     tenant: str
     source: str
-    """The name in the settings; what people read."""
+    """What people read: the submission's own `source`, else the name in the settings."""
     source_kind: str
     instance: str
     native_id: str

@@ -12,7 +12,7 @@ from threading import Event
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from opinionwatch.pipeline.contracts import Reading
-from opinionwatch.pipeline.contracts_trend import Message
+from opinionwatch.pipeline.contracts_trend import Delivery, Message
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -117,6 +117,18 @@ class Channel(Protocol):
 
     def notify(self, message: Message) -> None:
         """Deliver once. Raises RetryableError (`after_s` from Retry-After) or RejectedError when it never will work."""
+        ...
+
+
+class Outbox(Protocol):
+    """Where deliveries wait: written in the same transaction as the decision, read by the notifier."""
+
+    def due(self, now: datetime, limit: int) -> list[Delivery]:
+        """Pending deliveries whose time has come, oldest first, and those an earlier life left in `sending`."""
+        ...
+
+    def save(self, delivery: Delivery) -> None:
+        """Replace a delivery's state; durable when it returns."""
         ...
 
 

@@ -1,0 +1,128 @@
+"""What the page, the API, the export and the audit may ask of a store. SQLite and Elasticsearch answer alike."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from opinionwatch.pipeline.contracts import DeadLetter, Label, ScoredDocument, Utc
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentQuery:
+    """Which documents; all conditions must hold. Newest first by event time."""
+
+    watchlist: str | None = None
+    source: str | None = None
+    lang: str | None = None
+    label: Label | None = None
+    aspect: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    """Case-insensitive substring of the shown text."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One source and hour of accepted time: `accepted = indexed + dead + dropped + pending`, or there is a gap."""
+
+    source: str
+    hour: str
+    """`2026-03-08T14Z`."""
+    accepted: int
+    indexed: int
+    dead: int
+    dropped: int
+    pending: int
+    duplicates: int
+    """Deliveries of an id already accepted; in none of the other columns."""
+
+    @property
+    def gap(self) -> int:
+        """Documents that ended nowhere; anything but 0 is a defect."""
+        return self.accepted - self.indexed - self.dead - self.dropped - self.pending
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """How a source is doing, from what was accepted from it."""
+
+    source: str
+    accepted: int
+    last_accepted_at: Utc | None
+    last_published_at: Utc | None
+
+
+class Archive(Protocol):
+    """Read access. Every answer is bounded; times are UTC; safe to call from several threads."""
+
+    def documents(self, query: DocumentQuery) -> list[ScoredDocument]:
+        """Documents, newest event time first; at most `query.limit` (≤ 1,000)."""
+        ...
+
+    def every_document(self) -> Iterator[ScoredDocument]:
+        """All documents in the order of their ids, in bounded memory: for the export and for recomputation."""
+        ...
+
+    def document(self, document_id: str) -> ScoredDocument | None:
+        """One document."""
+        ...
+
+    def windows(self, watchlist: str, since: datetime, until: datetime) -> list[Window]:
+        """All windows of a watchlist whose start is in `[since, until)`, by start, source, aspect."""
+        ...
+
+    def span(self, watchlist: str | None = None) -> tuple[datetime, datetime] | None:
+        """First and last window start there is; None when there is none."""
+        ...
+
+    def episodes(self, watchlist: str | None = None, limit: int = 100) -> list[Episode]:
+        """Newest first by opening time."""
+        ...
+
+    def episode(self, episode_id: str) -> Episode | None:
+        """One episode as it stands now."""
+        ...
+
+    def deliveries(self, episode_id: str | None = None, limit: int = 200) -> list[Delivery]:
+        """What was or will be sent, newest first."""
+        ...
+
+    def deadletters(self, reason: str | None = None, limit: int = 100) -> list[DeadLetter]:
+        """Newest first."""
+        ...
+
+    def deadletter(self, deadletter_id: str) -> DeadLetter | None:
+        """One dead letter."""
+        ...
+
+    def ledger(self) -> list[LedgerRow]:
+        """By source and hour."""
+        ...
+
+    def dropped(self) -> dict[str, int]:
+        """Documents left out, by rule."""
+        ...
+
+    def health(self) -> list[SourceHealth]:
+        """By source."""
+        ...
+
+    def silences(self) -> list[Silence]:
+        """All that have not been removed, newest first; expired ones too."""
+        ...
+
+    def add_silence(self, silence: Silence) -> None:
+        """Store (or replace) a silence; the only thing people write."""
+        ...
+
+    def revision(self) -> int:
+        """A number that changes whenever anything above may have changed."""
+        ...
+
+    def now(self) -> datetime | None:
+        """The pipeline's own time: the end of its last closed tick (simulated in a replay); None before the first."""
+        ...
