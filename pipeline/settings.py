@@ -1,0 +1,178 @@
+"""One settings file for everything: YAML, `OPINIONWATCH__SECTION__FIELD` environment overrides, secrets from files.
+
+Unknown keys are refused with the nearest valid name. A component's own settings live in the component's file; here
+they are only carried (`options` of a `Component`), and validated when the component is built.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.registry import explain
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Component(BaseModel):
+    """Something from a registry: `name`, `kind`, and the component's own settings beside them."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.-]+$", description="What you call it.")]
+    kind: Annotated[str, Field(min_length=1, description="A kind of the registry, or your own `package.module:Class`.")]
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The component's own settings, not yet validated."""
+        return dict(self.model_extra or {})
+
+
+class ScorerChoice(BaseModel):
+    """Which scorer reads the texts; more settings are the scorer's own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    kind: Annotated[
+        str, Field(description="neural (the shipped artefact), lexicon, huggingface, or your own class.")
+    ] = "neural"
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The scorer's own settings, not yet validated."""
+        return dict(self.model_extra or {})
+
+
+class Web(Section):
+    """The page and its API."""
+
+    host: Annotated[str, Field(description="Address to listen on. Anything but loopback needs `token_file`.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Field(ge=0, le=65535, description="0 picks a free port.")] = 8765
+    public_url: Annotated[str | None, Field(description="Address people reach the page at; for links in alerts.")] = (
+        None
+    )
+    token_file: Annotated[
+        Path | None, Field(description="File with the access token that every request must carry.")
+    ] = None
+
+
+class Limits(Section):
+    """Bounds on everything that comes from outside."""
+
+    record_bytes: Annotated[int, Field(gt=0, description="A larger record is a dead letter (too_large).")] = (
+        8 * 1024 * 1024
+    )
+    text_chars: Annotated[int, Field(gt=0, description="Longer texts are cut; the document says so.")] = 10_000
+    batch_documents: Annotated[int, Field(gt=0, description="Most documents in one transaction.")] = 512
+    queue_pages: Annotated[int, Field(gt=0, description="Pages waiting before sources are held back.")] = 16
+    deadletters_per_hour: Annotated[
+        int, Field(gt=0, description="Over it the runtime stops instead of dead-lettering the world.")
+    ] = 10_000
+
+
+class Settings(BaseSettings):
+    """All of opinionwatch's settings."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="OPINIONWATCH__",
+        env_nested_delimiter="__",
+        hide_input_in_errors=True,
+    )
+
+    tenant: Annotated[str, Field(min_length=1, max_length=64, description="Whose data this is; part of every id.")] = (
+        "default"
+    )
+    data_dir: Annotated[Path, Field(description="Where the store and the pseudonym key live.")] = Path(
+        "opinionwatch-data"
+    )
+    language: Annotated[Literal["en", "zh"], Field(description="Language of alerts and of the terminal.")] = "en"
+    sources: Annotated[tuple[Component, ...], Field(description="Where documents come from.")] = ()
+    watchlists: Annotated[
+        tuple[dict[str, JsonValue], ...], Field(description="What to watch; see `config schema`.")
+    ] = ()
+    scorer: ScorerChoice = ScorerChoice()
+    detector: Annotated[dict[str, JsonValue], Field(description="False-alarm budget and episode rules.")] = {}
+    channels: Annotated[tuple[Component, ...], Field(description="Who is told, and how.")] = ()
+    web: Web = Web()
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "Settings":
+        for what, components in (("sources", self.sources), ("channels", self.channels)):
+            names = [component.name for component in components]
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"{what}: the name '{name}' is used twice; names must differ")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file; nothing is read from anywhere else."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @property
+    def store_path(self) -> Path:
+        """The one SQLite file."""
+        return self.data_dir / "opinionwatch.db"
+
+
+def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Settings:
+    """Read the settings file (None: defaults and environment only). Raises SettingsError that names field and cure."""
+    given: dict[str, object] = {}
+    if path is not None:
+        try:
+            text = path.read_text(encoding="utf-8")
+            parsed = yaml.safe_load(text)
+        except OSError as error:
+            raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{path} is not UTF-8 text") from error
+        except (yaml.YAMLError, RecursionError) as error:
+            raise SettingsError(f"{path} is not valid YAML: {error}") from error
+        if parsed is not None and not isinstance(parsed, dict):
+            raise SettingsError(f"{path}: the top level must be a mapping such as `watchlists: …`")
+        given = {str(key): value for key, value in (parsed or {}).items()}
+    given.update(overrides or {})
+    _refuse_unknown_environment()
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # validated by pydantic itself
+    except ValidationError as error:
+        raise SettingsError(explain(error, Settings, str(path or "settings"))) from error
+
+
+def _refuse_unknown_environment() -> None:
+    """A misspelt override would otherwise be ignored in silence."""
+    prefix = "OPINIONWATCH__"
+    known = {field.upper() for field in Settings.model_fields}
+    for variable in os.environ:
+        section = variable.removeprefix(prefix).split("__")[0]
+        if variable.startswith(prefix) and section.upper() not in known:
+            raise SettingsError(f"environment variable {variable}: no such setting; known: {', '.join(sorted(known))}")
+
+
+__all__ = ["Component", "Limits", "Settings", "Web", "load"]
