@@ -1,0 +1,205 @@
+"""The reading side of the SQLite store: what the page, the API, the export and the audit see."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from threading import local
+
+from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow, SourceHealth
+from opinionwatch.pipeline.contracts import DeadLetter, ScoredDocument
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.store_schema import connect
+from opinionwatch.pipeline.store_sqlite import stamp
+
+MOST = 1000
+Row = tuple[object, ...]
+
+
+class SqliteArchive:
+    """Read access to a store's file, beside its writer (WAL); one connection a thread. Implements `Archive`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a store that exists. Raises FatalError when there is none."""
+        if not path.exists():
+            raise FatalError(f"there is no store at {path}: `opinionwatch demo` or `opinionwatch run` makes one")
+        self._path = path
+        self._threads = local()
+        self._rows("SELECT 1")
+
+    def _rows(self, sql: str, *values: object) -> list[Row]:
+        return self._cursor(sql, *values).fetchall()
+
+    def _cursor(self, sql: str, *values: object) -> sqlite3.Cursor:
+        db: sqlite3.Connection | None = getattr(self._threads, "db", None)
+        if db is None:
+            db = self._threads.db = connect(self._path, read_only=True)
+        try:
+            return db.execute(sql, values)
+        except sqlite3.OperationalError as error:
+            raise RetryableError(f"the store cannot be read now: {error}", after_s=1) from error
+
+    def documents(self, query: DocumentQuery) -> list[ScoredDocument]:
+        """Documents, newest event time first; at most `query.limit` (≤ 1,000)."""
+        conditions: list[tuple[str, object]] = []
+        table = "documents d"
+        if query.watchlist is not None or query.aspect is not None:
+            table = "mentions m JOIN documents d ON d.id = m.document_id"
+        if query.watchlist is not None:
+            conditions.append(("m.watchlist = ?", query.watchlist))
+        if query.aspect is not None:
+            conditions.append(("EXISTS (SELECT 1 FROM json_each(m.aspects) WHERE value = ?)", query.aspect))
+        for column, value in (("d.source", query.source), ("d.lang", query.lang), ("d.label", query.label)):
+            if value is not None:
+                conditions.append((f"{column} = ?", value))
+        if query.since is not None:
+            conditions.append(("d.published_at >= ?", stamp(query.since)))
+        if query.until is not None:
+            conditions.append(("d.published_at < ?", stamp(query.until)))
+        if query.text:
+            conditions.append(
+                ("instr(lower(json_extract(CAST(d.body AS TEXT), '$.document.text')), ?)", query.text.lower())
+            )
+        where = " AND ".join(text for text, _ in conditions) or "1"
+        rows = self._rows(
+            f"SELECT DISTINCT d.id, d.published_at, d.body FROM {table} WHERE {where} "  # noqa: S608 - fixed texts only
+            "ORDER BY d.published_at DESC, d.id LIMIT ?",
+            *(value for _, value in conditions),
+            max(0, min(query.limit, MOST)),
+        )
+        return [ScoredDocument.model_validate_json(_bytes(row[2])) for row in rows]
+
+    def every_document(self) -> Iterator[ScoredDocument]:
+        """All documents in the order of their ids, in bounded memory."""
+        last = ""
+        while rows := self._rows("SELECT id, body FROM documents WHERE id > ? ORDER BY id LIMIT ?", last, MOST):
+            yield from (ScoredDocument.model_validate_json(_bytes(row[1])) for row in rows)
+            last = str(rows[-1][0])
+
+    def document(self, document_id: str) -> ScoredDocument | None:
+        """One document."""
+        rows = self._rows("SELECT body FROM documents WHERE id = ?", document_id)
+        return ScoredDocument.model_validate_json(_bytes(rows[0][0])) if rows else None
+
+    def windows(self, watchlist: str, since: datetime, until: datetime) -> list[Window]:
+        """All windows of a watchlist whose start is in `[since, until)`, by start, source, aspect."""
+        cursor = self._cursor(
+            "SELECT watchlist, start, source, aspect, posts, voices, negative, positive, unsure, negative_voices, "
+            "sure_voices FROM windows WHERE watchlist = ? AND start >= ? AND start < ? ORDER BY start, source, aspect",
+            watchlist,
+            stamp(since),
+            stamp(until),
+        )
+        names = [column[0] for column in cursor.description]
+        return [Window.model_validate(dict(zip(names, row, strict=True))) for row in cursor]
+
+    def span(self, watchlist: str | None = None) -> tuple[datetime, datetime] | None:
+        """First and last window start there is; None when there is none."""
+        [(first, last)] = self._rows(
+            "SELECT min(start), max(start) FROM windows WHERE ?1 IS NULL OR watchlist = ?1", watchlist
+        )
+        return None if first is None else (datetime.fromisoformat(str(first)), datetime.fromisoformat(str(last)))
+
+    def episodes(self, watchlist: str | None = None, limit: int = 100) -> list[Episode]:
+        """Newest first by opening time."""
+        rows = self._rows(
+            "SELECT body FROM episodes WHERE ?1 IS NULL OR watchlist = ?1 ORDER BY opened_at DESC, id LIMIT ?2",
+            watchlist,
+            min(limit, MOST),
+        )
+        return [Episode.model_validate_json(_bytes(row[0])) for row in rows]
+
+    def episode(self, episode_id: str) -> Episode | None:
+        """One episode as it stands now."""
+        rows = self._rows("SELECT body FROM episodes WHERE id = ?", episode_id)
+        return Episode.model_validate_json(_bytes(rows[0][0])) if rows else None
+
+    def deliveries(self, episode_id: str | None = None, limit: int = 200) -> list[Delivery]:
+        """What was or will be sent, newest first."""
+        rows = self._rows(
+            "SELECT body FROM deliveries WHERE ?1 IS NULL OR episode_id = ?1 ORDER BY due_at DESC, id LIMIT ?2",
+            episode_id,
+            min(limit, MOST),
+        )
+        return [Delivery.model_validate_json(_bytes(row[0])) for row in rows]
+
+    def deadletters(self, reason: str | None = None, limit: int = 100) -> list[DeadLetter]:
+        """Newest first."""
+        rows = self._rows(
+            "SELECT body FROM deadletters WHERE ?1 IS NULL OR reason = ?1 ORDER BY accepted_at DESC, id LIMIT ?2",
+            reason,
+            min(limit, MOST),
+        )
+        return [DeadLetter.model_validate_json(_bytes(row[0])) for row in rows]
+
+    def deadletter(self, deadletter_id: str) -> DeadLetter | None:
+        """One dead letter."""
+        rows = self._rows("SELECT body FROM deadletters WHERE id = ?", deadletter_id)
+        return DeadLetter.model_validate_json(_bytes(rows[0][0])) if rows else None
+
+    def ledger(self) -> list[LedgerRow]:
+        """By source and hour."""
+        rows = self._rows(
+            "SELECT source, hour, count(*), sum(state = 'indexed'), sum(state = 'dead'), sum(state = 'dropped'), "
+            "sum(state = 'pending'), sum(duplicates) FROM ledger GROUP BY source, hour ORDER BY source, hour"
+        )
+        return [LedgerRow(str(row[0]), str(row[1]), *(int(str(value)) for value in row[2:])) for row in rows]
+
+    def misfiled(self) -> int:
+        """Ids whose ledger state and place disagree: indexed without document, dead without letter, or both."""
+        [(count,)] = self._rows(
+            "SELECT count(*) FROM ledger l LEFT JOIN documents d ON d.id = l.id LEFT JOIN deadletters x ON x.id = l.id "
+            "WHERE (l.state = 'indexed') != (d.id IS NOT NULL) OR (l.state = 'dead') != (x.id IS NOT NULL)"
+        )
+        return int(str(count))
+
+    def dropped(self) -> dict[str, int]:
+        """Documents left out, by rule."""
+        rows = self._rows("SELECT rule, count(*) FROM ledger WHERE state = 'dropped' GROUP BY rule ORDER BY rule")
+        return {str(rule): int(str(count)) for rule, count in rows}
+
+    def health(self) -> list[SourceHealth]:
+        """By source."""
+        rows = self._rows(
+            "SELECT l.source, l.n, d.accepted, d.published FROM "
+            "(SELECT source, count(*) n FROM ledger GROUP BY source) l LEFT JOIN "
+            "(SELECT source, max(accepted_at) accepted, max(published_at) published FROM documents GROUP BY source) d "
+            "USING (source) ORDER BY l.source"
+        )
+        return [SourceHealth(str(row[0]), int(str(row[1])), _time(row[2]), _time(row[3])) for row in rows]
+
+    def silences(self) -> list[Silence]:
+        """All that have not been removed, newest first; expired ones too."""
+        rows = self._rows("SELECT body FROM silences ORDER BY starts_at DESC, id")
+        return [Silence.model_validate_json(_bytes(row[0])) for row in rows]
+
+    def add_silence(self, silence: Silence) -> None:
+        """Store (or replace) a silence; durable when it returns."""
+        db = connect(self._path)
+        try:
+            db.execute(
+                "INSERT OR REPLACE INTO silences VALUES (?, ?, ?)",
+                (silence.id, stamp(silence.starts_at), silence.model_dump_json().encode()),
+            )
+        except sqlite3.OperationalError as error:
+            raise RetryableError(f"the store is busy: {error}", after_s=1) from error
+        finally:
+            db.close()
+
+    def revision(self) -> int:
+        """SQLite's own counter of commits by other connections, as this thread's connection sees it."""
+        return int(str(self._rows("PRAGMA data_version")[0][0]))
+
+    def now(self) -> datetime | None:
+        """The trend hop's last progress mark."""
+        rows = self._rows("SELECT up_to FROM progress")
+        return _time(rows[0][0]) if rows else None
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _time(value: object) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(str(value))

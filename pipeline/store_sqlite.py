@@ -1,0 +1,197 @@
+"""The writing side of the SQLite store: one transaction a batch, every write idempotent by a content-derived id."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.mention import mention_of
+from opinionwatch.pipeline.store_schema import connect
+
+Outcome = ScoredDocument | Mention | Drop | DeadLetter | Window | Episode | Delivery
+
+
+def stamp(moment: datetime) -> str:
+    """UTC as text that sorts as time does: `2026-03-08T14:05:00.000000Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class SqliteStore:
+    """Log, index, state and outbox in one file. One writer; not for use from several threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the store. Raises FatalError when the file is damaged."""
+        self._db = connect(path)
+
+    def close(self) -> None:
+        """Close the file; everything committed stays."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing: durable when the block ends, as if never begun when it raises."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise RetryableError(f"the store is busy: {error}", after_s=1) from error
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._rollback()
+            raise RetryableError(f"the store cannot be written now: {error}", after_s=5) from error
+        except sqlite3.DatabaseError as error:
+            self._rollback()
+            raise FatalError(f"the store is damaged: {error}") from error
+        except BaseException:
+            self._rollback()
+            raise
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def admit(self, records: Iterable[Document | DeadLetter]) -> list[Document | DeadLetter]:
+        """Enter new ids in the ledger as pending. Returns those; ids seen before are counted as duplicates."""
+        new = []
+        for record in records:
+            hour = record.accepted_at.strftime("%Y-%m-%dT%HZ")
+            added = self._db.execute(
+                "INSERT OR IGNORE INTO ledger (id, source, hour, state) VALUES (?, ?, ?, 'pending')",
+                (record.id, record.source, hour),
+            )
+            if added.rowcount:
+                new.append(record)
+            else:
+                self._db.execute("UPDATE ledger SET duplicates = duplicates + 1 WHERE id = ?", (record.id,))
+        return new
+
+    def write(self, records: Iterable[Outcome]) -> None:
+        """Write what a hop returned, each record where it belongs."""
+        for record in records:
+            match record:
+                case Mention():
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO mentions (document_id, watchlist, aspect, aspects, label, published_at) "
+                        "VALUES (?, ?, ?, ?, ?, ?)",
+                        (record.document_id, record.watchlist, record.aspect, orjson.dumps(record.aspects).decode(),
+                         record.reading.sentiment.label, stamp(record.published_at)),
+                    )  # fmt: skip
+                case ScoredDocument():
+                    document = record.document
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
+                        (record.id, document.source, record.lang, record.reading.sentiment.label,
+                         stamp(document.published_at), stamp(document.accepted_at), _body(record)),
+                    )  # fmt: skip
+                    self._settle(record.id, "indexed", None)
+                case Drop():
+                    self._settle(record.id, "dropped", record.rule)
+                case DeadLetter():
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO deadletters (id, reason, accepted_at, body) VALUES (?, ?, ?, ?)",
+                        (record.id, record.reason, stamp(record.accepted_at), _body(record)),
+                    )
+                    self._settle(record.id, "dead", record.reason)
+                case Window():
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (record.watchlist, stamp(record.start), record.source, record.aspect, record.posts,
+                         record.voices, record.negative, record.positive, record.unsure, record.negative_voices,
+                         record.sure_voices),
+                    )  # fmt: skip
+                case Episode():
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO episodes VALUES (?, ?, ?, ?)",
+                        (record.id, record.watchlist, stamp(record.opened_at), _body(record)),
+                    )
+                case Delivery():
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, ?)",
+                        (record.id, record.alert.episode.id, record.state, stamp(record.due_at), _body(record)),
+                    )
+
+    def _settle(self, record_id: str, state: str, rule: str | None) -> None:
+        self._db.execute("UPDATE ledger SET state = ?, rule = ? WHERE id = ?", (state, rule, record_id))
+
+    def cursor(self, source: str) -> str | None:
+        """Where a source stands; None before its first page."""
+        row = self._db.execute("SELECT cursor FROM cursors WHERE source = ?", (source,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def save_cursor(self, source: str, cursor: str) -> None:
+        """Advance a source, in the same transaction as its page."""
+        self._db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, cursor))
+
+    def progress(self) -> datetime | None:
+        """The last progress mark that the trend hop was given."""
+        row = self._db.execute("SELECT up_to FROM progress").fetchone()
+        return None if row is None else datetime.fromisoformat(row[0])
+
+    def save_progress(self, up_to: datetime) -> None:
+        """Remember a progress mark, in the same transaction as the trend hop's outputs."""
+        self._db.execute("INSERT OR REPLACE INTO progress VALUES (1, ?)", (stamp(up_to),))
+
+    def snapshot(self, name: str) -> tuple[int, bytes] | None:
+        """A stage's last saved state and the log position it stands at."""
+        row = self._db.execute("SELECT seq, state FROM snapshots WHERE name = ?", (name,)).fetchone()
+        return None if row is None else (int(row[0]), bytes(row[1]))
+
+    def save_snapshot(self, name: str, state: bytes, progress: datetime) -> None:
+        """Save a stage's state as of the end of the log."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO snapshots VALUES (?, (SELECT coalesce(max(seq), 0) FROM mentions), ?, ?)",
+            (name, stamp(progress), state),
+        )
+
+    def mentions(self, after: int, chunk: int = 2000) -> Iterator[list[Mention]]:
+        """The mentions log after position `after`, in order, in chunks."""
+        while True:
+            rows = self._db.execute(
+                "SELECT seq, watchlist, aspect, aspects, body FROM mentions JOIN documents ON id = document_id "
+                "WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, chunk),
+            ).fetchall()
+            if not rows:
+                return
+            after = int(rows[-1][0])
+            yield [
+                mention_of(ScoredDocument.model_validate_json(body), watchlist, aspect, tuple(orjson.loads(aspects)))
+                for _, watchlist, aspect, aspects, body in rows
+            ]
+
+    def silences(self) -> list[Silence]:
+        """All silences, also those that have ended."""
+        return [Silence.model_validate_json(body) for (body,) in self._db.execute("SELECT body FROM silences")]
+
+    def dead_since(self, since: datetime) -> int:
+        """How many dead letters were accepted since then."""
+        row = self._db.execute("SELECT count(*) FROM deadletters WHERE accepted_at >= ?", (stamp(since),)).fetchone()
+        return int(row[0])
+
+    def claim_redrives(self) -> list[DeadLetter]:
+        """Take the dead letters a person wants tried again out of the ledger and the dead letters."""
+        rows = self._db.execute("SELECT body FROM deadletters WHERE redrive = 1 ORDER BY id LIMIT 200").fetchall()
+        letters = [DeadLetter.model_validate_json(body) for (body,) in rows]
+        for letter in letters:
+            self._db.execute("DELETE FROM deadletters WHERE id = ?", (letter.id,))
+            self._db.execute("DELETE FROM ledger WHERE id = ?", (letter.id,))
+        return letters
+
+    def request_redrive(self, ids: Sequence[str]) -> int:
+        """Mark dead letters to be tried again by the runtime. Returns how many there were."""
+        with self.transaction():
+            return sum(
+                self._db.execute("UPDATE deadletters SET redrive = 1 WHERE id = ?", (letter,)).rowcount
+                for letter in ids
+            )
+
+
+def _body(record: ScoredDocument | DeadLetter | Episode | Delivery) -> bytes:
+    return record.model_dump_json(exclude_defaults=True).encode()
