@@ -1,0 +1,41 @@
+"""Bytes for the state of a stage: named numpy arrays and JSON beside them. No pickle; versioned; checked when read."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from opinionwatch.pipeline.errors import FatalError
+
+Arrays = dict[str, NDArray[Any]]
+Facts = dict[str, JsonValue]
+
+_FACTS = "facts.json"
+
+
+def pack(version: int, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, JsonValue]) -> bytes:
+    """One blob of everything. Floats survive bit for bit, in arrays and (shortest round-trip digits) in JSON."""
+    body = orjson.dumps({"version": version, "facts": dict(facts)})
+    buffer = BytesIO()
+    np.savez(buffer, allow_pickle=False, **{_FACTS: np.frombuffer(body, np.uint8)}, **arrays)
+    return zlib.compress(buffer.getvalue(), 1)
+
+
+def unpack(version: int, blob: bytes) -> tuple[Arrays, Facts]:
+    """The arrays and facts of `pack`. Raises FatalError when they are damaged or of another version."""
+    try:
+        with np.load(BytesIO(zlib.decompress(blob)), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        head = orjson.loads(arrays.pop(_FACTS).tobytes())
+        found, facts = head["version"], head["facts"]
+    except (zlib.error, zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        raise FatalError(f"the saved trend state is damaged: {error}") from error
+    if found != version:
+        raise FatalError(f"the saved trend state is of version {found}, this program reads {version}")
+    return arrays, facts
