@@ -1,0 +1,174 @@
+"""A trained model on disk: a folder of five files that is either whole or refused.
+
+`config.json` (shape, labels, calibration), `tokenizer.json`, `model.safetensors` (8-bit matrices, no pickles),
+`card.md` for people, and `manifest.json` with the size and sha256 of the other four.
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from tokenizers import Tokenizer
+
+from opinionwatch.models.calibrate import Calibration
+from opinionwatch.models.encoder import Encoder
+from opinionwatch.models.examples import LABELS
+from opinionwatch.models.quantise import narrow, widen
+from opinionwatch.models.recipe import Body
+from opinionwatch.models.registry import ARCHITECTURES
+from opinionwatch.models.tokens import TextTokens
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.registry import resolve
+
+FORMAT = 1
+CONFIG, TOKENIZER, WEIGHTS, CARD, MANIFEST = (
+    "config.json",
+    "tokenizer.json",
+    "model.safetensors",
+    "card.md",
+    "manifest.json",
+)
+FILES = (CONFIG, TOKENIZER, WEIGHTS, CARD)
+
+
+class Config(BaseModel):
+    """Everything about a model that is neither a weight nor a vocabulary."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    name: str
+    body: Body
+    backbone: dict[str, JsonValue]
+    """The Hugging Face configuration of the body, as shortened."""
+    labels: tuple[str, ...] = LABELS
+    calibration: dict[str, Calibration] = Field(default_factory=dict)
+
+
+class Entry(BaseModel):
+    """One file of the manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0)]
+
+
+class Manifest(BaseModel):
+    """What the folder holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    files: dict[str, Entry]
+
+
+class Artefact(NamedTuple):
+    """A loaded model. `version` changes whenever its answers may."""
+
+    version: str
+    config: Config
+    model: Encoder
+    tokens: TextTokens
+
+
+def save(folder: Path, config: Config, tokenizer: Tokenizer, model: Encoder, card: str) -> str:
+    """Write the five files, the manifest last; returns the version."""
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    contents = {
+        CONFIG: config.model_dump_json(indent=1).encode(),
+        TOKENIZER: tokenizer.to_str().encode(),
+        WEIGHTS: save_tensors(narrow(model.state_dict())),
+        CARD: card.encode(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    files = {name: Entry(sha256=sha256(content).hexdigest(), size=len(content)) for name, content in contents.items()}
+    (folder / MANIFEST).write_text(Manifest(files=files).model_dump_json(indent=1))
+    return _version(config.name, files)
+
+
+def load(folder: Path) -> Artefact:
+    """Read a folder that `save` wrote.
+
+    Raises SettingsError with the reason: missing, truncated, altered or foreign files, pickles, an unknown format, a
+    wrong label map, a tokenizer or weights of another shape, weights that are not finite.
+    """
+    manifest = _manifest(folder)
+    contents = {name: _checked(folder / name, manifest.files[name]) for name in FILES}
+    config = _config(folder, contents[CONFIG])
+    kind = resolve(ARCHITECTURES, config.body.architecture, f"artefact {folder}: architecture")
+    if not issubclass(kind, Encoder):
+        raise SettingsError(f"artefact {folder}: '{config.body.architecture}' is not an Encoder")
+    model = kind.from_config(config.backbone, config.body)
+    try:
+        # safetensors holds numbers only; a pickle under its name does not parse.
+        model.load_state_dict(widen(load_tensors(contents[WEIGHTS])))
+        tokenizer = Tokenizer.from_str(contents[TOKENIZER].decode())
+    except SettingsError as error:
+        raise SettingsError(f"artefact {folder}: {error}") from error
+    except SafetensorError as error:
+        raise SettingsError(f"artefact {folder}: {WEIGHTS} is not a safetensors file: {error}") from error
+    except Exception as error:  # noqa: BLE001
+        raise SettingsError(f"artefact {folder}: {error}") from error
+    rows = model.body.get_input_embeddings().weight.shape[0]
+    if tokenizer.get_vocab_size() > rows:
+        raise SettingsError(f"artefact {folder}: the tokenizer knows more pieces than the model's {rows}")
+    return Artefact(
+        _version(config.name, manifest.files), config, model, TextTokens(tokenizer, config.body.max_tokens)
+    )
+
+
+def _version(name: str, files: Mapping[str, Entry]) -> str:
+    """Name and the hash of everything that answers depend on, which the card is not."""
+    parts = "".join(files[part].sha256 for part in (CONFIG, TOKENIZER, WEIGHTS))
+    return f"{name}-{sha256(parts.encode()).hexdigest()[:12]}"
+
+
+def _manifest(folder: Path) -> Manifest:
+    if not folder.is_dir():
+        raise SettingsError(f"artefact {folder}: there is no such folder")
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except OSError as error:
+        raise SettingsError(f"artefact {folder}: {MANIFEST} is missing") from error
+    except ValidationError as error:
+        raise SettingsError(f"artefact {folder}: {MANIFEST} is damaged: {error.errors()[0]['msg']}") from error
+    if foreign := sorted(set(manifest.files) ^ set(FILES)):
+        raise SettingsError(f"artefact {folder}: the manifest must list {', '.join(FILES)}; wrong: {foreign[0]}")
+    present = {path.name for path in folder.iterdir()}
+    if extra := sorted(present - {*FILES, MANIFEST}):
+        raise SettingsError(f"artefact {folder}: '{extra[0]}' does not belong there (pickles are never read)")
+    return manifest
+
+
+def _checked(path: Path, entry: Entry) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"artefact {path.parent}: {path.name} is missing") from error
+    if len(content) != entry.size:
+        raise SettingsError(f"artefact {path.parent}: {path.name} has {len(content)} bytes, not {entry.size}")
+    if sha256(content).hexdigest() != entry.sha256:
+        raise SettingsError(f"artefact {path.parent}: {path.name} was altered (sha256 differs from the manifest)")
+    return content
+
+
+def _config(folder: Path, content: bytes) -> Config:
+    try:
+        config = Config.model_validate(json.loads(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"artefact {folder}: {CONFIG}: {where}: {first['msg']}") from error
+    if config.labels != LABELS:
+        raise SettingsError(f"artefact {folder}: wrong label map {config.labels}; expected {LABELS}")
+    return config

@@ -1,0 +1,77 @@
+"""From logits to terms and triplets, in tokens. Used by the losses, by the scorer and by the figures alike."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from opinionwatch.models.batches import span_batch
+from opinionwatch.models.encoder import Encoded, Encoder
+from opinionwatch.models.examples import NO_PAIR, Span
+from opinionwatch.models.heads import BEGIN, OUTSIDE
+
+
+class Triplet(NamedTuple):
+    """Aspect (None: only implied) and opinion as first and last token, polarity as index into LABELS, confidence."""
+
+    aspect: Span | None
+    opinion: Span
+    polarity: int
+    confidence: float
+
+
+def spans_of(tags: Sequence[int]) -> list[Span]:
+    """First and last token of every term in BIO tags; an `inside` without a `begin` begins a term.
+
+    >>> spans_of([0, 1, 2, 1, 0, 2])
+    [(1, 2), (3, 3), (5, 5)]
+    """
+    spans: list[Span] = []
+    start: int | None = None
+    for at, tag in enumerate([*tags, OUTSIDE]):
+        if start is not None and tag in (OUTSIDE, BEGIN):
+            spans.append((start, at - 1))
+            start = None
+        if tag != OUTSIDE and start is None:
+            start = at
+    return spans
+
+
+def triplets(model: Encoder, encoded: Encoded, sizes: Sequence[int]) -> list[list[Triplet]]:
+    """The triplets of every row of a batch; `sizes` are the lengths of the rows in tokens.
+
+    An opinion term is linked to every aspect whose class is a polarity, else to the implied aspect if that is one;
+    an opinion term without any link is no opinion. Confidence is the probability of the polarity class.
+    """
+    aspect_tags = encoded.aspect_tags.argmax(-1).tolist()
+    opinion_tags = encoded.opinion_tags.argmax(-1).tolist()
+    left: list[tuple[int, int, int]] = []
+    right: list[tuple[int, int, int]] = []
+    pairs: list[tuple[int, int]] = []
+    for row, size in enumerate(sizes):
+        opinions = spans_of(opinion_tags[row][1 : size - 1])
+        if not opinions:
+            continue
+        base = len(left)
+        left += [(row, first + 1, last + 1) for first, last in spans_of(aspect_tags[row][1 : size - 1])]
+        for first, last in opinions:
+            pairs += [(-1, len(right)), *((aspect, len(right)) for aspect in range(base, len(left)))]
+            right.append((row, first + 1, last + 1))
+    found: list[list[Triplet]] = [[] for _ in sizes]
+    if not pairs:
+        return found
+    logits = model.pairs(encoded, span_batch(left), span_batch(right), torch.tensor(pairs))
+    chances = logits.float().softmax(-1)
+    linked: set[int] = set()
+    # Explicit aspects first: the implied one counts only where none of them is linked.
+    order = sorted(range(len(pairs)), key=lambda at: (pairs[at][0] < 0, at))
+    best, classes = chances.max(-1)
+    for at in order:
+        aspect, opinion = pairs[at]
+        if int(classes[at]) == NO_PAIR or (aspect < 0 and opinion in linked):
+            continue
+        linked.add(opinion)
+        row = right[opinion][0]
+        span = None if aspect < 0 else left[aspect][1:]
+        found[row].append(Triplet(span, right[opinion][1:], int(classes[at]) - 1, float(best[at])))
+    return [sorted(row, key=lambda triplet: (triplet.opinion, triplet.aspect or (0, 0))) for row in found]

@@ -1,0 +1,25 @@
+"""What the machine can do: the device, and whether 16-bit arithmetic is faster on it than 32-bit."""
+
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The named device; `auto` is the accelerator if there is one, else the CPU."""
+    if name != "auto":
+        return torch.device(name)
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return found if found is not None else torch.device("cpu")
+
+
+def pick_dtype(device: torch.device, precision: Precision = "auto") -> torch.dtype:
+    """bfloat16 where it pays: on accelerators, and on CPUs with AVX512-BF16 or AMX. Elsewhere it is slower than fp32."""
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bf16" else torch.float32
+    if device.type != "cpu":
+        return torch.bfloat16
+    can = torch.cpu.get_capabilities()
+    return torch.bfloat16 if can.get("avx512_bf16") or can.get("amx_bf16") else torch.float32

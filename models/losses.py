@@ -1,0 +1,87 @@
+"""The losses. A row trains only what it knows: absent targets are skipped, two-class labels leave neutral open."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from opinionwatch.models.batches import IGNORED, Batch, pair_targets
+from opinionwatch.models.decode import spans_of
+from opinionwatch.models.encoder import Encoded, Encoder
+from opinionwatch.models.examples import Span
+from opinionwatch.models.recipe import Schedule
+
+NEUTRAL = 1
+
+
+class Losses(NamedTuple):
+    """Mean losses of a batch, each a scalar; zero where no row knows the target."""
+
+    sentiment: Tensor
+    tags: Tensor
+    pairs: Tensor
+
+    def total(self, schedule: Schedule) -> Tensor:
+        """The weighted sum that is minimised."""
+        return (
+            schedule.sentiment_weight * self.sentiment
+            + schedule.tags_weight * self.tags
+            + schedule.pairs_weight * self.pairs
+        )
+
+
+def losses(model: Encoder, encoded: Encoded, batch: Batch, schedule: Schedule) -> Losses:
+    """All losses of a batch that the model has read."""
+    sentiment = sentiment_loss(
+        encoded.sentiment.float(), batch.labels, batch.classes, schedule.two_class_weight, schedule.label_smoothing
+    )
+    tags = _tags_loss(encoded.aspect_tags, batch.aspect_tags) + _tags_loss(encoded.opinion_tags, batch.opinion_tags)
+    return Losses(sentiment, tags, _pairs_loss(model, encoded, batch))
+
+
+def sentiment_loss(
+    logits: Tensor, labels: Tensor, classes: Tensor, two_class_weight: float, smoothing: float = 0.0
+) -> Tensor:
+    """Cross-entropy; for a row whose source lacks neutral, only between negative and positive.
+
+    Such a row has, besides, the term −w·log(1 − p(neutral)): w = 0 says nothing about neutral, w = 1 makes the sum the
+    plain three-class loss, since p(y) = p(y | not neutral) · p(not neutral).
+    """
+    known = labels != IGNORED
+    if not bool(known.any()):
+        return logits.sum() * 0
+    logits, labels, two = logits[known], labels[known], (classes[known] == 2)
+    masked = logits.clone()
+    masked[two, NEUTRAL] = float("-inf")
+    chosen = -masked.log_softmax(-1).gather(1, labels.unsqueeze(1)).squeeze(1)
+    if smoothing:
+        spread = -(logits.log_softmax(-1)).mean(-1)
+        chosen = torch.where(two, chosen, (1 - smoothing) * chosen + smoothing * spread)
+    polar = logits.logsumexp(-1) - logits[:, [0, 2]].logsumexp(-1)
+    return (chosen + two_class_weight * polar * two).mean()
+
+
+def _tags_loss(logits: Tensor, tags: Tensor) -> Tensor:
+    if not bool((tags != IGNORED).any()):
+        return logits.sum() * 0
+    return cross_entropy(logits.float().flatten(0, 1), tags.flatten(), ignore_index=IGNORED)
+
+
+def _pairs_loss(model: Encoder, encoded: Encoded, batch: Batch) -> Tensor:
+    """Gold spans and, so that the classifier learns to refuse them, the spans the taggers find now."""
+    if not any(row.links for row in batch.rows):
+        return encoded.hidden.sum() * 0
+    aspects = _candidates([row.aspects for row in batch.rows], encoded.aspect_tags, batch.mask)
+    opinions = _candidates([row.opinions for row in batch.rows], encoded.opinion_tags, batch.mask)
+    left, right, pairs, classes = pair_targets(batch.rows, aspects, opinions)
+    return cross_entropy(model.pairs(encoded, left, right, pairs).float(), classes)
+
+
+def _candidates(gold: list[tuple[Span, ...] | None], logits: Tensor, mask: Tensor) -> list[list[Span]]:
+    tags = logits.detach().argmax(-1).tolist()
+    sizes = mask.sum(1).tolist()
+    return [
+        [] if known is None else list(dict.fromkeys([*known, *spans_of(row[:size])]))
+        for known, row, size in zip(gold, tags, sizes, strict=True)
+    ]

@@ -1,0 +1,102 @@
+"""A trained encoder and its tokenizer on a device: texts in, raw logits and triplets in characters out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from opinionwatch.models.batcher import Group, groups
+from opinionwatch.models.decode import Triplet, triplets
+from opinionwatch.models.encoder import Encoder
+from opinionwatch.models.examples import Span
+from opinionwatch.models.tokens import Tokens, TextTokens, character_span
+from opinionwatch.pipeline.errors import RejectedError
+
+TOKENS_PER_BATCH = 2048
+
+
+class Term(NamedTuple):
+    """A triplet in characters; polarity is an index into LABELS."""
+
+    aspect: Span | None
+    opinion: Span
+    polarity: int
+    confidence: float
+
+
+class Raw(NamedTuple):
+    """Uncalibrated sentiment logits, and the triplets, of one text."""
+
+    logits: tuple[float, float, float]
+    terms: tuple[Term, ...]
+
+
+class Network:
+    """Runs the encoder without gradients in batches of about `tokens_per_batch` padded tokens.
+
+    The body runs in `dtype`; the heads always in 32 bits, which costs nothing and keeps probabilities fine-grained.
+    """
+
+    def __init__(
+        self,
+        model: Encoder,
+        tokens: TextTokens,
+        device: torch.device,
+        dtype: torch.dtype,
+        tokens_per_batch: int = TOKENS_PER_BATCH,
+    ) -> None:
+        self.model = model.eval().to(device)
+        self.model.body.to(dtype)
+        self.tokens = tokens
+        self.device = device
+        self.tokens_per_batch = tokens_per_batch
+
+    def read(self, texts: Sequence[str]) -> list[Raw]:
+        """One result a text, in order.
+
+        Raises RejectedError when a text alone does not fit into memory, or gives no finite number.
+        """
+        encoded = self.tokens.encode(texts)
+        found: dict[int, Raw] = {}
+        for group in groups([len(tokens.ids) for tokens in encoded], self.tokens_per_batch):
+            raws = self._fitting(group, [encoded[at] for at in group.indices], [texts[at] for at in group.indices])
+            found.update(zip(group.indices, raws, strict=True))
+        return [found[at] for at in range(len(texts))]
+
+    def _fitting(self, group: Group, encoded: list[Tokens], texts: list[str]) -> list[Raw]:
+        """Read a group; out of memory, read its halves."""
+        try:
+            return self._read(group.width, encoded, texts)
+        except torch.OutOfMemoryError as error:
+            if len(texts) == 1:
+                raise RejectedError("out_of_memory", f"{group.width} tokens") from error
+        middle = len(texts) // 2
+        left, right = Group(group.indices[:middle], group.width), Group(group.indices[middle:], group.width)
+        return self._fitting(left, encoded[:middle], texts[:middle]) + self._fitting(
+            right, encoded[middle:], texts[middle:]
+        )
+
+    @torch.inference_mode()
+    def _read(self, width: int, encoded: list[Tokens], texts: list[str]) -> list[Raw]:
+        sizes = [len(tokens.ids) for tokens in encoded]
+        ids = torch.tensor([tokens.ids + [self.tokens.pad] * (width - len(tokens.ids)) for tokens in encoded])
+        mask = (torch.arange(width) < torch.tensor(sizes).unsqueeze(1)).long()
+        out = self.model(ids.to(self.device), mask.to(self.device))
+        logits = out.sentiment.cpu()
+        if not bool(torch.isfinite(logits).all()):
+            raise RejectedError("model_output", "the sentiment logits are not finite numbers")
+        found = triplets(self.model, out, sizes)
+        raws = []
+        for row, (tokens, text) in enumerate(zip(encoded, texts, strict=True)):
+            terms = [term for triplet in found[row] if (term := _term(triplet, tokens.offsets, text)) is not None]
+            negative, neutral, positive = logits[row].tolist()
+            raws.append(Raw((negative, neutral, positive), tuple(terms)))
+        return raws
+
+
+def _term(triplet: Triplet, offsets: Sequence[Span], text: str) -> Term | None:
+    opinion = character_span(*triplet.opinion, offsets, text)
+    aspect = None if triplet.aspect is None else character_span(*triplet.aspect, offsets, text)
+    if opinion is None or (triplet.aspect is not None and aspect is None):
+        return None
+    return Term(aspect, opinion, triplet.polarity, triplet.confidence)

@@ -1,0 +1,96 @@
+"""The neural scorer: one encoder pass gives calibrated sentiment and opinions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from opinionwatch.models.artefact import Artefact, load
+from opinionwatch.models.calibrate import Calibration, for_lang
+from opinionwatch.models.device import Precision, pick_device, pick_dtype
+from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
+from opinionwatch.pipeline.contracts import Label, OpinionTerm, Reading, Sentiment
+from opinionwatch.pipeline.ports import Passage
+
+DEFAULT = Path(__file__).parent / "default"
+"""The artefact that ships with the package."""
+PROBABILITY_BOUND = {torch.float32: 1e-4, torch.bfloat16: 0.02}
+"""How far a probability may move with the company a text keeps in a batch, by precision of the body."""
+DECIMALS = 4
+_LABELS: tuple[Label, ...] = ("negative", "neutral", "positive")
+
+
+class Settings(BaseModel):
+    """How the neural scorer runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    artefact: Path = Field(DEFAULT, description="artefact folder")
+    device: str = Field("auto", description="torch device, e.g. cpu or cuda:0; auto takes an accelerator if there is one")
+    precision: Precision = Field("auto", description="auto: bf16 where the hardware is faster at it, else fp32")
+    tokens_per_batch: int = Field(TOKENS_PER_BATCH, ge=16, description="padded tokens a forward pass")
+    threads: int | None = Field(None, gt=0, description="torch threads of this process; null: torch decides")
+
+
+class NeuralScorer:
+    """Scores with a trained artefact. Deterministic: the same passages in the same batch give the same readings.
+
+    In another batch a probability may differ by PROBABILITY_BOUND of the precision, so a label can only differ where
+    two classes are as close as that. A text longer than the artefact's `max_tokens` is read up to there.
+    """
+
+    def __init__(self, artefact: Artefact, settings: Settings | None = None) -> None:
+        settings = settings or Settings()
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        device = pick_device(settings.device)
+        self.version = artefact.version
+        self._calibrations = artefact.config.calibration
+        self._network = Network(
+            artefact.model, artefact.tokens, device, pick_dtype(device, settings.precision), settings.tokens_per_batch
+        )
+
+    @classmethod
+    def open(cls, settings: Settings | None = None) -> Self:
+        """Load the artefact named in the settings; SettingsError if it is not whole."""
+        settings = settings or Settings()
+        return cls(load(settings.artefact), settings)
+
+    def score(self, passages: Sequence[Passage]) -> list[Reading]:
+        """One reading a passage, in order; equal passages are read once. Raises RejectedError, see `Network.read`."""
+        distinct = list(dict.fromkeys(passages))
+        raws = self._network.read([passage.text for passage in distinct])
+        readings = {
+            passage: _reading(raw, passage.text, for_lang(self._calibrations, passage.lang))
+            for passage, raw in zip(distinct, raws, strict=True)
+        }
+        return [readings[passage] for passage in passages]
+
+
+def _reading(raw: Raw, text: str, calibration: Calibration) -> Reading:
+    chances = (torch.tensor(raw.logits, dtype=torch.float64) / calibration.temperature).softmax(-1)
+    top = int(chances.argmax())
+    negative, positive = round(float(chances[0]), DECIMALS), round(float(chances[2]), DECIMALS)
+    return Reading(
+        sentiment=Sentiment(
+            label=_LABELS[top],
+            negative=negative,
+            neutral=max(0.0, round(1 - negative - positive, DECIMALS)),
+            positive=positive,
+            unsure=float(chances[top]) < calibration.unsure_below,
+        ),
+        opinions=tuple(_opinion(term, text) for term in raw.terms),
+    )
+
+
+def _opinion(term: Term, text: str) -> OpinionTerm:
+    return OpinionTerm(
+        aspect=None if term.aspect is None else text[slice(*term.aspect)],
+        opinion=text[slice(*term.opinion)],
+        polarity=_LABELS[term.polarity],
+        aspect_span=term.aspect,
+        opinion_span=term.opinion,
+        confidence=min(1.0, round(term.confidence, DECIMALS)),
+    )

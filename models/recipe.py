@@ -1,0 +1,116 @@
+"""What a training run is made of: a YAML file, read into typed settings that refuse unknown keys."""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.registry import nearest
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Body(Section):
+    """The network: which architecture, how deep, how long a text it reads."""
+
+    architecture: str = Field("encoder", description="name in ARCHITECTURES, or an import string `module:Class`")
+    layers: int | None = Field(6, gt=0, description="keep the first N layers of the backbone; null keeps all")
+    max_tokens: int = Field(128, ge=8, description="longest text in tokens at scoring; the rest is cut off")
+    span_size: int = Field(128, gt=0, description="width of the span vectors of the opinions head")
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class SentimentSource(Section):
+    """One file of sentiment rows, `<name>.jsonl.gz` in the data folder."""
+
+    name: str
+    terms: str = Field(description="the terms of the rows, for the model card")
+    cap: int | None = Field(None, gt=0, description="use at most this many rows, drawn by hash of the text")
+    classes: Literal[2, 3] = Field(3, description="2: the file lacks neutral, rows train negative against positive")
+    without_topics: tuple[str, ...] = Field((), description="rows of these topics are left out (other terms)")
+    evaluate_only: bool = Field(False, description="never trained on: only measured, where the folder has it")
+
+
+class OpinionSource(Section):
+    """One file of opinion rows: `<name>.jsonl.gz` of the data folder, or `<name>.tsv` written by the project."""
+
+    name: str
+    terms: str
+    kind: Literal["triplets", "aspects", "written"] = "triplets"
+    cap: int | None = Field(None, gt=0)
+    repeat: int = Field(1, gt=0, description="times each row is seen in an epoch")
+    drop_overlaps: bool = Field(False, description="leave out rows whose aspect and opinion spans overlap (bad matches)")
+    evaluate_only: bool = False
+
+
+class Schedule(Section):
+    """How the weights move. Learning rates follow a linear warm-up and a linear decay to zero."""
+
+    epochs: float = Field(2, gt=0)
+    deadline_minutes: float | None = Field(
+        None, gt=0, description="decay to zero by this many minutes of training even if the epochs are not done"
+    )
+    tokens_per_batch: int = Field(2048, gt=0)
+    train_tokens: int = Field(96, ge=8, description="training texts are cut to this many tokens")
+    learning_rate: float = Field(1e-4, gt=0)
+    head_learning_rate: float = Field(5e-4, gt=0)
+    layer_decay: float = Field(0.95, gt=0, le=1, description="each layer below the top learns this much slower")
+    weight_decay: float = Field(0.01, ge=0)
+    warmup: float = Field(0.06, ge=0, lt=1, description="share of the run spent warming up")
+    clip_norm: float = Field(1.0, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    two_class_weight: float = Field(
+        0.25, ge=0, le=1, description="how strongly a two-class row says `not neutral`: 0 masks it, 1 is plain 3-class"
+    )
+    sentiment_weight: float = Field(1.0, ge=0)
+    tags_weight: float = Field(1.0, ge=0)
+    pairs_weight: float = Field(1.0, ge=0)
+    checkpoint_minutes: float = Field(5, gt=0)
+    seed: int = 20261124
+    threads: int | None = Field(None, gt=0, description="torch threads; null: torch decides")
+
+
+class Recipe(Section):
+    """Everything that `opinionwatch train` needs beside the data folder and the backbone."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="first part of the model version")
+    body: Body = Body()
+    schedule: Schedule = Schedule()
+    sentiment: tuple[SentimentSource, ...]
+    opinions: tuple[OpinionSource, ...] = ()
+    held_out: float = Field(0.1, ge=0, lt=1, description="share of each written set kept for dev")
+    sure: float = Field(0.9, gt=0, lt=1, description="share of confident labels that must be right on dev")
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises SettingsError naming the field, and the nearest valid key for an unknown one.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"recipe {path}: {error}") from error
+    if not isinstance(raw, dict):
+        raise SettingsError(f"recipe {path}: expected keys and values")
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        raise SettingsError(f"recipe {path}: " + "; ".join(_reasons(error))) from error
+
+
+def _reasons(error: ValidationError) -> list[str]:
+    known = {key for part in (Recipe, Body, Schedule, SentimentSource, OpinionSource) for key in part.model_fields}
+    reasons = []
+    for mistake in error.errors():
+        where = ".".join(str(part) for part in mistake["loc"])
+        unknown = mistake["type"] == "extra_forbidden"
+        what = f"unknown key; {nearest(str(mistake['loc'][-1]), known)}" if unknown else mistake["msg"]
+        reasons.append(f"{where}: {what}")
+    return reasons

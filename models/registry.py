@@ -1,0 +1,9 @@
+"""The architectures, by name. Values are import strings: nothing heavy loads until an architecture is named.
+
+A user's own class is named the same way in a recipe, `architecture: mycompany.nets:Mine`; it is a subclass of
+`Encoder` or gives the same outputs. `opinionwatch.pipeline.registry.resolve` turns a name into the class.
+"""
+
+ARCHITECTURES: dict[str, str] = {
+    "encoder": "opinionwatch.models.encoder:Encoder",
+}
