@@ -168,7 +168,8 @@ class FileSource:
                     yield from self._whole(reader)
                 else:
                     yield from self._growing(reader)
-                    parts = resume(Place.of(reader, *reader.stands), path, encoding)
+                    if not self._closing.is_set():
+                        parts = resume(Place.of(reader, *reader.stands), path, encoding)
             if self._closing.is_set():
                 return
 

@@ -48,13 +48,13 @@ class Place(BaseModel):
         """A reader standing at this place, if it is in that file. `exactly`: the inode has to be the same, too."""
         try:
             reader = Reader(path, encoding)
+            same_file = (reader.dev, reader.ino) == (self.dev, self.ino)
+            if (same_file if exactly else self.head_bytes) and reader.starts_with(self.head_bytes, self.head):
+                reader.move(self.offset, self.cut)
+                if reader.offset == self.offset and not (reader.plain and reader.replaced()):
+                    return reader
         except (FatalError, RetryableError):
-            return None
-        same_file = (reader.dev, reader.ino) == (self.dev, self.ino)
-        if (same_file if exactly else self.head_bytes) and reader.starts_with(self.head_bytes, self.head):
-            reader.move(self.offset, self.cut)
-            if reader.offset == self.offset and not (reader.plain and reader.replaced()):
-                return reader
+            return None  # it says so itself when it is read
         reader.close()
         return None
 

@@ -58,9 +58,9 @@ class Reader:
         self.fresh = True
         """Whether it is read from its start."""
         disk: io.BufferedReader = io.BufferedReader(self._raw, PIECE_BYTES)
-        self._gzip = Gunzip(disk) if disk.peek(2).startswith(b"\x1f\x8b") else None
-        source: io.BufferedReader | Gunzip = self._gzip or disk
         with self._errors_named():
+            self._gzip = Gunzip(disk) if disk.peek(2).startswith(b"\x1f\x8b") else None
+            source: io.BufferedReader | Gunzip = self._gzip or disk
             start = source.peek(4)
         found = next((name for bom, name in _BOMS if start.startswith(bom)), "utf-8")
         name = codecs.lookup(encoding or found).name
@@ -163,6 +163,8 @@ class Reader:
         try:
             yield
         except DAMAGE as error:
+            self._raw.close()
             raise FatalError(f"{self.path}: the gzip data is damaged after {self.offset} bytes: {error}") from error
         except OSError as error:
+            self._raw.close()
             raise RetryableError(f"{self.path}: {error.strerror}") from error

@@ -96,11 +96,7 @@ class Schedule:
 
     def replaying(self) -> list[str]:
         """Names of the sources that still bring their own, simulated time."""
-        return [
-            pull.source.name
-            for pull in self._pulls
-            if getattr(pull.source, "replays", False) and pull.health.state not in ENDED
-        ]
+        return [pull.source.name for pull in self._pulls if pull.source.replays and pull.health.state not in ENDED]
 
     def _poll(self, pull: Pull) -> None:
         if self._stopping.is_set():

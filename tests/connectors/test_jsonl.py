@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from opinionwatch.connectors import files, reading
 from opinionwatch.connectors.jsonl import Jsonl
 from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
-from opinionwatch.pipeline.ports import Page
+from opinionwatch.pipeline.ports import Item, Page
 from opinionwatch.pipeline.registry import options
 
 
@@ -223,7 +223,7 @@ class TestReplay:
         times = [1735689600] + [None if h is None else 1735689600 + 3600 * h for h in hours]
         path.write_bytes(b"".join(line(n, published_at=time) for n, time in enumerate(times)))
         whole = [item for page in source(path, replay={}).fetch(None) for item in page.items]
-        parts = []
+        parts: list[Item] = []
         cursor = None
         with pytest.MonkeyPatch.context() as patch:
             for cut in [*cuts, 1000]:
