@@ -12,7 +12,7 @@ from threading import Event
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from opinionwatch.connectors.demo_story import CRISIS_BEGINS, END, PLACES, SILENT, Place, Post, story
-from opinionwatch.connectors.demo_text import LANGS, world
+from opinionwatch.connectors.demo_text import world
 from opinionwatch.pipeline.contracts import Submission
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.ports import Item, Page
@@ -57,7 +57,7 @@ CRISIS = Truth(
 def watchlists() -> tuple[dict[str, JsonValue], ...]:
     """The demo's watchlists, as they would stand in a settings file."""
     return tuple(
-        {"id": name.lower(), "name": name, "names": [*{alias: None for lang in LANGS for alias in brand.names[lang]}]}
+        {"id": name.lower(), "name": name, "names": [*dict.fromkeys(brand.names["en"] + brand.names["zh"])]}
         for name, brand in world().brands.items()
     )
 
