@@ -1,0 +1,120 @@
+"""The second stage of the score hop: which watchlists a document belongs to, and by which clause."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from opinionwatch.pipeline.contracts import Drop, Match, Span
+from opinionwatch.pipeline.fold import Folded
+from opinionwatch.pipeline.read import ReadDocument
+from opinionwatch.pipeline.terms import Term, Terms
+from opinionwatch.pipeline.watchlists import Name, Watchlist
+
+MAX_SPANS = 50
+"""Places that a match records."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedDocument:
+    """A read document that belongs to at least one watchlist. Lives only inside the score hop."""
+
+    read: ReadDocument
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A name and the numbers of its term and of its context's terms."""
+
+    text: str
+    term: int
+    context: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A watchlist in terms of the index."""
+
+    watchlist: Watchlist
+    names: tuple[_Named, ...]
+    must: tuple[int, ...]
+    any: tuple[int, ...]
+    exclude: tuple[int, ...]
+
+
+Found = Mapping[int, list[Span]]
+
+
+class MatchStage:
+    """A stage from `ReadDocument` to `MatchedDocument`, or `Drop` where no watchlist wants the document.
+
+    All terms of all watchlists are found in one pass; only watchlists with a found term are looked at.
+    """
+
+    def __init__(self, watchlists: Sequence[Watchlist]) -> None:
+        numbers: dict[Term, int] = {}
+        self._rules = [_rule(watchlist, numbers) for watchlist in watchlists]
+        self._terms = Terms(numbers)
+        self._wanted_by: dict[int, list[int]] = {}
+        for at, rule in enumerate(self._rules):
+            # A document that has none of these cannot match.
+            triggers = [name.term for name in rule.names] or rule.must[:1] or rule.any
+            for term in dict.fromkeys(triggers):
+                self._wanted_by.setdefault(term, []).append(at)
+
+    def __call__(self, batch: Sequence[ReadDocument], now: datetime) -> list[MatchedDocument | Drop]:
+        """Match a batch; the result has the batch's order."""
+        del now
+        return [self._match(read) for read in batch]
+
+    def _match(self, read: ReadDocument) -> MatchedDocument | Drop:
+        matches = self.matches(read.folded, read.language.tag)
+        if matches:
+            return MatchedDocument(read, matches)
+        document = read.document
+        return Drop(id=document.id, source=document.source, accepted_at=document.accepted_at, rule="no-watchlist")
+
+    def matches(self, folded: Folded, lang: str) -> tuple[Match, ...]:
+        """The watchlists that a text belongs to, in the order of the settings."""
+        found = self._terms.find(folded.text)
+        wanted = sorted({at for term in found for at in self._wanted_by.get(term, ())})
+        return tuple(match for at in wanted if (match := _judge(self._rules[at], found, folded, lang)))
+
+
+def _rule(watchlist: Watchlist, numbers: dict[Term, int]) -> _Rule:
+    def number(text: str) -> int:
+        return numbers.setdefault(watchlist.term(text), len(numbers))
+
+    names = [(name.term, name.context) if isinstance(name, Name) else (name, ()) for name in watchlist.names]
+    return _Rule(
+        watchlist,
+        tuple(_Named(text, number(text), tuple(map(number, context))) for text, context in names),
+        tuple(map(number, watchlist.must)),
+        tuple(map(number, watchlist.any)),
+        tuple(map(number, watchlist.exclude)),
+    )
+
+
+def _judge(rule: _Rule, found: Found, folded: Folded, lang: str) -> Match | None:
+    watchlist = rule.watchlist
+    if watchlist.lang and lang not in watchlist.lang:
+        return None
+    names = [
+        name
+        for name in rule.names
+        if name.term in found and (not name.context or any(at in found for at in name.context))
+    ]
+    some = [(text, term) for text, term in zip(watchlist.any, rule.any, strict=True) if term in found]
+    if (
+        (rule.names and not names)
+        or any(term not in found for term in rule.must)
+        or (rule.any and not some)
+        or any(term in found for term in rule.exclude)
+    ):
+        return None
+    clause = [f"name: {name.text}" for name in names[:1]]
+    clause += [f"must: {text}" for text in watchlist.must]
+    clause += [f"any: {text}" for text, _ in some[:1]]
+    terms = {*(name.term for name in names), *rule.must, *(term for _, term in some)}
+    places = sorted({folded.span(*span) for term in terms for span in found[term]})
+    return Match(watchlist=watchlist.id, clause=" + ".join(clause), spans=tuple(places[:MAX_SPANS]))
