@@ -54,7 +54,7 @@ class Accept:
         self._limits = limits
         self._tenant = tenant
         self._key = hashlib.sha256(b"author\0" + pseudonym_key).digest()
-        self._stage = each(self._accept, self._bury)
+        self._stage = each(self._accept, self.bury)
 
     def __call__(self, batch: Sequence[Arrival], now: datetime) -> list[Document | DeadLetter]:
         """Accept a batch; the result has the batch's order."""
@@ -113,7 +113,8 @@ class Accept:
     def _id(self, arrival: Arrival, native_id: str) -> str:
         return content_id(self._tenant, arrival.kind, arrival.instance, native_id)
 
-    def _bury(self, arrival: Arrival, error: RejectedError, now: datetime) -> DeadLetter:
+    def bury(self, arrival: Arrival, error: RejectedError, now: datetime) -> DeadLetter:
+        """The dead letter of a record that this stage, or a defect in it, refuses."""
         item = arrival.item
         try:
             native_id = submissions.native_id(submissions.load(item.body, self._limits.record_bytes), item.fields)
@@ -131,6 +132,7 @@ class Accept:
             reason=error.reason,
             detail=error.detail,
             raw=self._raw(arrival),
+            fields=item.fields,
             fields=item.fields,
             accepted_at=item.arrived_at or now,
         )

@@ -58,7 +58,7 @@ def each(
 
 
 def bury_document(document: Document, stage: str, error: RejectedError) -> DeadLetter:
-    """The dead letter of a document that was already accepted: same id, its (masked) text as the record."""
+    """The dead letter of a document that was already accepted: same id; the document itself is the record."""
     return DeadLetter(
         id=document.id,
         tenant=document.tenant,
@@ -69,6 +69,6 @@ def bury_document(document: Document, stage: str, error: RejectedError) -> DeadL
         stage=stage,
         reason=error.reason,
         detail=error.detail,
-        raw=document.text[:RAW_CHARS],
+        raw=document.model_dump_json(exclude_defaults=True),
         accepted_at=document.accepted_at,
     )
