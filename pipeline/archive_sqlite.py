@@ -29,9 +29,9 @@ class SqliteArchive:
         self._rows("SELECT 1")
 
     def _rows(self, sql: str, *values: object) -> list[Row]:
-        return self._cursor(sql, *values).fetchall()
+        return self._execute(sql, *values).fetchall()
 
-    def _cursor(self, sql: str, *values: object) -> sqlite3.Cursor:
+    def _execute(self, sql: str, *values: object) -> sqlite3.Cursor:
         db: sqlite3.Connection | None = getattr(self._threads, "db", None)
         if db is None:
             db = self._threads.db = connect(self._path, read_only=True)
@@ -39,6 +39,11 @@ class SqliteArchive:
             return db.execute(sql, values)
         except sqlite3.OperationalError as error:
             raise RetryableError(f"the store cannot be read now: {error}", after_s=1) from error
+
+    def cursor(self, source: str) -> str | None:
+        """Where a source stands: what was stored with its last durable page."""
+        rows = self._rows("SELECT cursor FROM cursors WHERE source = ?", source)
+        return str(rows[0][0]) if rows else None
 
     def documents(self, query: DocumentQuery) -> list[ScoredDocument]:
         """Documents, newest event time first; at most `query.limit` (≤ 1,000)."""
@@ -84,7 +89,7 @@ class SqliteArchive:
 
     def windows(self, watchlist: str, since: datetime, until: datetime) -> list[Window]:
         """All windows of a watchlist whose start is in `[since, until)`, by start, source, aspect."""
-        cursor = self._cursor(
+        cursor = self._execute(
             "SELECT watchlist, start, source, aspect, posts, voices, negative, positive, unsure, negative_voices, "
             "sure_voices FROM windows WHERE watchlist = ? AND start >= ? AND start < ? ORDER BY start, source, aspect",
             watchlist,

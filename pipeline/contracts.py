@@ -189,6 +189,8 @@ class DeadLetter(Record):
     detail: str
     raw: str
     """The record's bytes as text, undecodable ones escaped, personal data masked, cut to a declared length."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """The renames it was read with, so that a redrive reads it the same way."""
     accepted_at: Utc
     attempts: int = 1
 

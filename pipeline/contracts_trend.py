@@ -166,6 +166,8 @@ class Message(Record):
 
     alert_id: str
     episode_id: str
+    opened_id: str = ""
+    """Alert id of the episode's opening: what later messages reply to."""
     lang: Literal["en", "zh"]
     event: AlertEvent | Literal["test"]
     severity: Severity

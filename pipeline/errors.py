@@ -24,6 +24,7 @@ DeadReason = Literal[
     "model_output",  # the scorer answered with NaN, a wrong shape or a wrong label
     "out_of_memory",  # the scorer has no room for this record alone
     "index_refused",  # the index refuses this record for ever; its words are in `detail`
+    "channel_refused",  # a channel will never take this message; its words are in `detail`
     "crash_loop",  # the process died on this record again and again
 ]
 """Why a record is a dead letter. The list is closed: a new reason is a new line here, with its meaning."""

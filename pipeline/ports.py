@@ -69,6 +69,9 @@ class Source(Protocol):
     interval_s: float | None
     """Seconds between polls; None: `fetch` is called once and runs until it is exhausted or closed."""
 
+    replays: bool
+    """Whether its items bring their own (simulated) arrival times."""
+
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """Yield pages after `cursor` (None: from the start). A page is asked for only after the one before it is
         durable. Raises RetryableError when the world is not ready, FatalError when it never will be.

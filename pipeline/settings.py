@@ -8,9 +8,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,7 +19,7 @@ from pydantic_settings import (
 )
 
 from opinionwatch.pipeline.errors import SettingsError
-from opinionwatch.pipeline.registry import explain
+from opinionwatch.pipeline.registry import explain, nearest
 
 
 class Section(BaseModel):
@@ -103,15 +104,23 @@ class Settings(BaseSettings):
         "opinionwatch-data"
     )
     language: Annotated[Literal["en", "zh"], Field(description="Language of alerts and of the terminal.")] = "en"
+    zone: Annotated[str, Field(description="IANA time zone of the times in alerts, e.g. Asia/Shanghai.")] = "UTC"
     sources: Annotated[tuple[Component, ...], Field(description="Where documents come from.")] = ()
     watchlists: Annotated[
         tuple[dict[str, JsonValue], ...], Field(description="What to watch; see `config schema`.")
     ] = ()
     scorer: ScorerChoice = ScorerChoice()
-    detector: Annotated[dict[str, JsonValue], Field(description="False-alarm budget and episode rules.")] = {}
+    trend: Annotated[dict[str, JsonValue], Field(description="False-alarm budget, volume, episodes.")] = {}
     channels: Annotated[tuple[Component, ...], Field(description="Who is told, and how.")] = ()
     web: Web = Web()
     limits: Limits = Limits()
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_exists(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"no such time zone; {nearest(zone, available_timezones())}")
+        return zone
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Settings":

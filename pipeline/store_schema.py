@@ -43,6 +43,7 @@ CREATE TABLE deadletters (
     id TEXT PRIMARY KEY, reason TEXT NOT NULL, accepted_at TEXT NOT NULL, redrive INTEGER NOT NULL DEFAULT 0,
     body BLOB NOT NULL
 );
+CREATE INDEX deadletters_to_redrive ON deadletters (redrive) WHERE redrive = 1;
 CREATE TABLE cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL);
 CREATE TABLE snapshots (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, progress TEXT NOT NULL, state BLOB NOT NULL);
 CREATE TABLE progress (one INTEGER PRIMARY KEY CHECK (one = 1), up_to TEXT NOT NULL);

@@ -120,11 +120,6 @@ class SqliteStore:
     def _settle(self, record_id: str, state: str, rule: str | None) -> None:
         self._db.execute("UPDATE ledger SET state = ?, rule = ? WHERE id = ?", (state, rule, record_id))
 
-    def cursor(self, source: str) -> str | None:
-        """Where a source stands; None before its first page."""
-        row = self._db.execute("SELECT cursor FROM cursors WHERE source = ?", (source,)).fetchone()
-        return None if row is None else str(row[0])
-
     def save_cursor(self, source: str, cursor: str) -> None:
         """Advance a source, in the same transaction as its page."""
         self._db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, cursor))
@@ -174,6 +169,10 @@ class SqliteStore:
         """How many dead letters were accepted since then."""
         row = self._db.execute("SELECT count(*) FROM deadletters WHERE accepted_at >= ?", (stamp(since),)).fetchone()
         return int(row[0])
+
+    def redrives(self) -> bool:
+        """Whether a person wants some dead letter tried again."""
+        return self._db.execute("SELECT 1 FROM deadletters WHERE redrive = 1 LIMIT 1").fetchone() is not None
 
     def claim_redrives(self) -> list[DeadLetter]:
         """Take the dead letters a person wants tried again out of the ledger and the dead letters."""

@@ -1,0 +1,46 @@
+"""The one console command. Exit codes: 0 ok, 1 a finding (a gap, a failed check), 2 usage or settings."""
+
+import sys
+
+import typer
+from click.exceptions import ClickException, Exit
+
+from opinionwatch.pipeline import cli_check, cli_model, cli_run, cli_store
+from opinionwatch.pipeline.console import complain, quiet_logs
+from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
+
+app = typer.Typer(
+    name="opinionwatch",
+    help="Know within minutes, and with proof, that public mood is turning. Start with: opinionwatch demo",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for module in (cli_run, cli_model, cli_store, cli_check):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command line. No traceback reaches a user for anything this program raises on purpose."""
+    quiet_logs()
+    try:
+        code = app(standalone_mode=False)
+    except Exit as error:
+        code = error.exit_code
+    except ClickException as error:
+        error.show()
+        code = 2
+    except SettingsError as error:
+        complain(str(error))
+        code = 2
+    except OpinionwatchError as error:
+        complain(str(error))
+        code = 1
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`… | head`): nothing to say, and nobody to say it to.
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,140 @@
+"""Commands that run the plan: demo, run, replay."""
+
+import signal
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from opinionwatch.pipeline import demo_run
+from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.console import ConfigOption, err, out, settings
+from opinionwatch.pipeline.engine import Engine
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.progress import watching
+from opinionwatch.pipeline.serving import served
+from opinionwatch.pipeline.settings import Component, Settings
+
+
+@contextmanager
+def stopping() -> Iterator[Event]:
+    """An event that SIGTERM and Ctrl-C set: finish or abandon the batch in flight, then exit 0."""
+    stop = Event()
+
+    def told(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="No page: run to the end, judge the result, exit.")] = False,
+    data_dir: Annotated[Path, typer.Option(help="Folder for the demo's store; emptied at the start.")] = Path(
+        "opinionwatch-data/demo"
+    ),
+    scorer: Annotated[str, typer.Option(help="neural (the shipped model) or lexicon (no torch).")] = "neural",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 picks a free one.")] = 8765,
+    lang: Annotated[str, typer.Option(help="en or zh: language of alerts and page.")] = "en",
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+) -> None:
+    """Watch three fictional brands through a crisis: a normal week and one bad day, in English and Chinese.
+
+    With --once, exits 0 only if exactly the crisis was found.   Example: opinionwatch demo
+    """
+    chosen = demo_run.prepared(data_dir, scorer=scorer, port=port, language=lang)
+    with stopping() as stop:
+        if once:
+            _to_the_end(chosen, stop)
+            raise typer.Exit(0 if demo_run.judged(SqliteArchive(chosen.store_path)) else 1)
+        err.print(
+            f"The demo replays eight days in about a minute. Its store stays in {data_dir}: "
+            f"try `opinionwatch audit -c {data_dir / 'opinionwatch.yaml'}` afterwards."
+        )
+        _with_page(chosen, stop, webbrowser.open if browser else None)
+
+
+def run(config: ConfigOption = None) -> None:
+    """Run as a daemon on the settings file, page included, until SIGTERM.
+
+    Example: opinionwatch run -c opinionwatch.yaml
+    """
+    chosen = settings(config)
+    if not chosen.sources:
+        raise SettingsError(
+            "no sources in the settings: name at least one under `sources:` (`opinionwatch config schema`)"
+        )
+    with stopping() as stop:
+        _with_page(chosen, stop, None)
+
+
+def replay(
+    file: Annotated[str, typer.Argument(help="JSON lines or .csv, plain or .gz; - reads standard input.")],
+    config: ConfigOption = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(help="ours=theirs, e.g. published_at=created_at native_id=id; dotted paths reach inside."),
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0, help="1 as it was, 60 an hour a minute, 0 as fast as possible.")] = 0,
+    data_dir: Annotated[Path, typer.Option(help="Folder for the replay's store; emptied at the start.")] = Path(
+        "opinionwatch-data/replay"
+    ),
+) -> None:
+    """Play a recorded stream through the whole plan by its own clock, and print the alerts it would have raised.
+
+    Channels of the settings are not used; nobody is told but the terminal.
+
+    Example: opinionwatch replay posts.jsonl.gz -c brands.yaml --field native_id=id --field published_at=created_at
+    """
+    given = settings(config)
+    if not given.watchlists:
+        raise SettingsError("nothing to watch: name at least one watchlist under `watchlists:` in the settings file")
+    renames: dict[str, str] = {}
+    for entry in field or []:
+        ours, equals, theirs = entry.partition("=")
+        if not equals or not ours or not theirs:
+            raise SettingsError(f"--field {entry}: write ours=theirs, for example published_at=created_at")
+        renames[ours] = theirs
+    kind = "csv" if file.removesuffix(".gz").endswith(".csv") else "jsonl"
+    source = {"name": "replay", "kind": kind, "path": file, "replay": {"speed": speed}}
+    if renames:
+        source["fields"] = renames
+    demo_run.emptied(data_dir)
+    chosen = given.model_copy(
+        update={"data_dir": data_dir, "channels": (), "sources": (Component.model_validate(source),)}
+    )
+    with stopping() as stop:
+        _to_the_end(chosen, stop)
+    demo_run.summary(SqliteArchive(chosen.store_path))
+
+
+def _to_the_end(chosen: Settings, stop: Event) -> None:
+    engine = Engine(chosen, chosen.web.public_url or "", demo_run.terminal(chosen))
+    with watching(chosen):
+        engine.run(stop, until_exhausted=True)
+
+
+def _with_page(chosen: Settings, stop: Event, opened: Callable[[str], object] | None) -> None:
+    with served(chosen) as url:
+        out.print(f"[bold]opinionwatch[/] is at {url}  (Ctrl-C stops it)")
+        engine = Engine(chosen, chosen.web.public_url or url, demo_run.terminal(chosen))
+        if opened is not None:
+            opened(url)
+        engine.run(stop)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(demo)
+    app.command()(run)
+    app.command()(replay)

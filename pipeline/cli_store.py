@@ -1,0 +1,193 @@
+"""Commands on a store: audit, export, dead letters, silences. They work beside a running daemon."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
+from opinionwatch.pipeline.contracts import content_id
+from opinionwatch.pipeline.contracts_trend import Silence
+from opinionwatch.pipeline.errors import DEAD_REASONS, SettingsError
+from opinionwatch.pipeline.export import write_csv, write_jsonl
+from opinionwatch.pipeline.registry import nearest
+from opinionwatch.pipeline.store_sqlite import SqliteStore
+
+deadletters = typer.Typer(help="Records that could not be taken: list, show, try again.", no_args_is_help=True)
+silence = typer.Typer(help="Ask not to be told about a watchlist for a time.", no_args_is_help=True)
+
+
+def _archive(config: Path | None) -> SqliteArchive:
+    return SqliteArchive(settings(config).store_path)
+
+
+def audit_table(archive: SqliteArchive, *, brief: bool = False) -> tuple[Table, int]:
+    """The ledger by source and hour (`brief`: the sums), and how many records ended nowhere or in two places."""
+    table = Table(title="accepted = indexed + dead + dropped + pending", title_justify="left")
+    table.add_column("source")
+    table.add_column("hour")
+    for column in ("accepted", "indexed", "dead", "dropped", "pending", "duplicates", "gap"):
+        table.add_column(column, justify="right")
+    rows = archive.ledger()
+    for row in () if brief else rows:
+        counts = (row.accepted, row.indexed, row.dead, row.dropped, row.pending, row.duplicates, row.gap)
+        table.add_row(plain(row.source), row.hour, *map(str, counts))
+    sums = [
+        sum(getattr(row, name) for row in rows)
+        for name in ("accepted", "indexed", "dead", "dropped", "pending", "duplicates", "gap")
+    ]
+    table.add_section()
+    table.add_row("all", "", *map(str, sums))
+    return table, sum(abs(row.gap) for row in rows) + archive.misfiled()
+
+
+def audit(
+    config: ConfigOption = None,
+    brief: Annotated[bool, typer.Option(help="Only the sums.")] = False,
+) -> None:
+    """Prove that nothing accepted was lost: accepted = indexed + dead + dropped + pending, by source and hour.
+
+    Exits 1 on a gap.   Example: opinionwatch audit -c opinionwatch.yaml
+    """
+    archive = _archive(config)
+    table, gap = audit_table(archive, brief=brief)
+    out.print(table)
+    for rule, count in archive.dropped().items():
+        out.print(f"dropped({rule}): {count}")
+    if gap:
+        err.print(f"[bold red]gap: {gap} records ended nowhere or in two places[/]")
+        raise typer.Exit(1)
+    out.print("no gap: every accepted record is accounted for")
+
+
+def export(
+    format_: Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="csv is formula-safe.")] = "jsonl",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File; standard output without it.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write all documents with source, native id, sentiment and opinions.
+
+    Example: opinionwatch export --format csv -o mood.csv
+    """
+    write = write_csv if format_ == "csv" else write_jsonl
+    documents = _archive(config).every_document()
+    if output is None:
+        sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a text stream here
+        write(documents, sys.stdout)
+        return
+    with output.open("w", encoding="utf-8", newline="") as stream:
+        count = write(documents, stream)
+    err.print(f"{count} documents written to {output}")
+
+
+@deadletters.command("list")
+def list_deadletters(
+    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    config: ConfigOption = None,
+) -> None:
+    """List dead letters, newest first.   Example: opinionwatch deadletters list --reason malformed_json"""
+    if reason is not None and reason not in DEAD_REASONS:
+        raise SettingsError(f"no such reason '{reason}'; {nearest(reason, DEAD_REASONS)}")
+    table = Table()
+    for column in ("id", "source", "stage", "reason", "accepted", "detail"):
+        table.add_column(column, overflow="fold")
+    for letter in _archive(config).deadletters(reason, limit):
+        when = f"{letter.accepted_at:%Y-%m-%d %H:%M}"
+        table.add_row(letter.id, plain(letter.source), letter.stage, letter.reason, when, plain(letter.detail[:120]))
+    out.print(table)
+
+
+@deadletters.command("show")
+def show_deadletter(letter_id: str, config: ConfigOption = None) -> None:
+    """Show one dead letter as JSON, with its (masked) bytes.   Example: opinionwatch deadletters show 3f2a…"""
+    letter = _archive(config).deadletter(letter_id)
+    if letter is None:
+        raise SettingsError(f"no dead letter '{letter_id}': `opinionwatch deadletters list` shows their ids")
+    out.print(letter.model_dump_json(indent=2, ensure_ascii=True), markup=False)
+
+
+@deadletters.command("redrive")
+def redrive_deadletters(
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids; none: use --reason or --all.")] = None,
+    reason: Annotated[str | None, typer.Option(help="All of this reason.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Try dead letters again, after what broke them was mended. The running daemon takes them within a second, else
+    its next start does.
+
+    Example: opinionwatch deadletters redrive --reason stage_failed
+    """
+    chosen = settings(config)
+    wanted = list(ids or [])
+    if reason is not None or everything:
+        wanted += [letter.id for letter in SqliteArchive(chosen.store_path).deadletters(reason, 1000)]
+    if not wanted:
+        raise SettingsError("name dead letters by id, --reason or --all")
+    store = SqliteStore(chosen.store_path)
+    try:
+        count = store.request_redrive(wanted)
+    finally:
+        store.close()
+    out.print(f"{count} dead letters will be tried again by the running daemon, or at its next start")
+
+
+@silence.command("add")
+def add_silence(
+    watchlist: Annotated[str | None, typer.Option(help="Id of the watchlist; without it, all.")] = None,
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 90)] = 8,
+    comment: Annotated[str, typer.Option()] = "",
+    by: Annotated[str, typer.Option(help="Who asks.")] = "command line",
+    config: ConfigOption = None,
+) -> None:
+    """Silence a watchlist from now on.   Example: opinionwatch silence add --watchlist lumora --hours 4"""
+    chosen = settings(config)
+    known = [str(entry.get("id")) for entry in chosen.watchlists]
+    if watchlist is not None and known and watchlist not in known:
+        raise SettingsError(f"no watchlist '{watchlist}'; {nearest(watchlist, known)}")
+    archive = SqliteArchive(chosen.store_path)
+    now = datetime.now(UTC)
+    made = Silence(
+        id=content_id(watchlist or "*", now.isoformat(), by)[:12],
+        watchlist=watchlist,
+        starts_at=now,
+        ends_at=now + timedelta(hours=hours),
+        created_by=by,
+        comment=comment,
+    )
+    archive.add_silence(made)
+    out.print(f"{made.id}: {watchlist or 'all watchlists'} silent until {made.ends_at:%Y-%m-%d %H:%M} UTC")
+
+
+@silence.command("list")
+def list_silences(config: ConfigOption = None) -> None:
+    """List silences, newest first.   Example: opinionwatch silence list"""
+    table = Table("id", "watchlist", "from", "until", "by", "comment")
+    for entry in _archive(config).silences():
+        period = (f"{entry.starts_at:%Y-%m-%d %H:%M}", f"{entry.ends_at:%Y-%m-%d %H:%M}")
+        table.add_row(entry.id, entry.watchlist or "all", *period, plain(entry.created_by), plain(entry.comment))
+    out.print(table)
+
+
+@silence.command("expire")
+def expire_silence(silence_id: str, config: ConfigOption = None) -> None:
+    """End a silence now.   Example: opinionwatch silence expire 1f2e3d4c5b6a"""
+    archive = _archive(config)
+    found = next((entry for entry in archive.silences() if entry.id == silence_id), None)
+    if found is None:
+        raise SettingsError(f"no silence '{silence_id}': `opinionwatch silence list` shows their ids")
+    archive.add_silence(found.model_copy(update={"ends_at": max(found.starts_at, datetime.now(UTC))}))
+    out.print(f"{silence_id} has ended")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(audit)
+    app.command()(export)
+    app.add_typer(deadletters, name="deadletters")
+    app.add_typer(silence, name="silence")

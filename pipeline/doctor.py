@@ -1,0 +1,80 @@
+"""What has to be true on this machine before opinionwatch can do its work."""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline.contracts import Reading
+from opinionwatch.pipeline.errors import OpinionwatchError
+from opinionwatch.pipeline.ports import Passage
+from opinionwatch.pipeline.settings import Settings
+
+ENOUGH_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at one thing after the other; a finding that is not ok says what to do."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("python", sys.version_info >= (3, 11), f"{version} (3.11 or newer is needed)")
+    yield _store(settings)
+    yield _port(settings)
+    yield _scorer(settings)
+    for what, build in (("sources", wiring.sources), ("watchlists", wiring.watchlists), ("channels", wiring.channels)):
+        try:
+            names = [str(getattr(part, "name", part)) for part in build(settings)]
+            yield Finding(what, True, ", ".join(names) or "none in the settings")
+        except OpinionwatchError as error:
+            yield Finding(what, False, str(error))
+
+
+def _store(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return Finding("store", False, f"{folder.absolute()} cannot be written: set `data_dir` to a folder that can")
+    free = shutil.disk_usage(folder).free
+    return Finding(
+        "store", free > ENOUGH_BYTES, f"{settings.store_path}, {free / 1e9:.0f} GB free (at least 1 GB makes sense)"
+    )
+
+
+def _port(settings: Settings) -> Finding:
+    host, port = settings.web.host, settings.web.port
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Finding("page", False, f"{host}:{port}: {reason}; set web.port to another number, or 0 for any free one")
+    return Finding("page", True, f"http://{host}:{port} is free")
+
+
+def _scorer(settings: Settings) -> Finding:
+    try:
+        scorer = wiring.scorer(settings)
+        [english, chinese] = scorer.score([Passage("The battery is awful.", "en"), Passage("电池太差了。", "zh")])
+    except OpinionwatchError as error:
+        return Finding("scorer", False, str(error))
+
+    def says(reading: Reading) -> str:
+        return f"{reading.sentiment.label} {reading.sentiment.negative:.2f}"
+
+    right = english.sentiment.label == chinese.sentiment.label == "negative"
+    detail = f"{scorer.version}; “The battery is awful.” {says(english)}, “电池太差了。” {says(chinese)}"
+    return Finding("scorer", right, detail if right else f"{detail}; both should be negative: try another scorer")

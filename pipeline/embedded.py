@@ -1,0 +1,204 @@
+"""The plan in one process on one SQLite file: read → stages → write and commit, one transaction a batch.
+
+Everything a batch causes (ledger, documents, mentions, windows, episodes, outbox rows, cursors, progress) is committed
+together, so a kill at any moment leaves the state of some whole number of batches. What is in memory besides (the
+trend hop's state) is rebuilt from its last snapshot and the mentions log: the stage is pure, so it comes back bit for
+bit.
+
+Delivery: a page is acknowledged only after its commit; a source that repeats a page after a crash meets the ledger.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from threading import Event
+
+import structlog
+
+from opinionwatch.pipeline.accept import Arrival
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention
+from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Window
+from opinionwatch.pipeline.deadletters import again
+from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, RetryableError
+from opinionwatch.pipeline.failpoints import failpoint
+from opinionwatch.pipeline.hops import Hops
+from opinionwatch.pipeline.intake import QueueIntake, Submitted
+from opinionwatch.pipeline.ports import Clock, StatefulStage
+from opinionwatch.pipeline.settings import Limits
+from opinionwatch.pipeline.store_sqlite import SqliteStore
+from opinionwatch.pipeline.ticks import TICK, Progress
+
+log = structlog.get_logger(__name__)
+
+SNAPSHOT_EVERY = 5_000
+"""Mentions between two snapshots of the trend state: what a restart has to read again, at most."""
+
+
+class Embedded:
+    """Executes the plan on a `SqliteStore`. One thread; sources and the notifier run beside it."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        hops: Hops,
+        intake: QueueIntake,
+        clock: Clock,
+        limits: Limits,
+        *,
+        replaying: Callable[[], Iterable[str]] = tuple,
+        live: bool = True,
+    ) -> None:
+        """`replaying` names the sources that still bring their own (simulated) time; the slowest one sets progress.
+        `live` says whether there are others, for which the wall clock counts.
+        """
+        self._store = store
+        self._hops = hops
+        self._intake = intake
+        self._clock = clock
+        self._limits = limits
+        self._replaying = replaying
+        self._live = live
+        self._reached: dict[str, datetime] = {}
+        self._trend = self._restored()
+        self._since_snapshot = 0
+
+    def run(self, stop: Event) -> None:
+        """Take pages until `stop` is set. Raises FatalError when going on would falsify something."""
+        try:
+            while not stop.is_set():
+                taken = self._intake.take(self._limits.batch_documents, wait_s=0.25)
+                self._until_done(taken, stop)
+            self.save()
+        except OpinionwatchError as error:
+            self._intake.close(error)
+            raise
+        self._intake.close(RetryableError("the pipeline has stopped"))
+
+    def drain(self) -> None:
+        """Take what waits in the intake, then close the last tick of a replay: everything read so far is decided."""
+        while taken := self._intake.take(self._limits.batch_documents, wait_s=0):
+            self._until_done(taken, Event())
+        self._until_done([], Event())
+        self.save()
+
+    def save(self) -> None:
+        """Save the trend state, so that the next start reads nothing twice."""
+        progress = self._store.progress()
+        if progress is not None:
+            with self._store.transaction():
+                self._store.save_snapshot("trend", self._trend.snapshot(), progress)
+        self._since_snapshot = 0
+
+    def _until_done(self, taken: Sequence[Submitted], stop: Event) -> None:
+        """One batch, again and again until it is committed or `stop` is set."""
+        wait_s = 0.5
+        while True:
+            try:
+                self._step(taken)
+            except RetryableError as error:
+                self._trend = self._restored()
+                log.warning("batch postponed", reason=str(error))
+                if stop.wait(error.after_s or wait_s):
+                    for submitted in taken:
+                        submitted.durable.set_exception(error)
+                    return
+                wait_s = min(60, wait_s * 2)
+            except BaseException as error:
+                for submitted in taken:
+                    submitted.durable.set_exception(error)
+                raise
+            else:
+                for submitted in taken:
+                    submitted.durable.set_result(None)
+                return
+
+    def _step(self, taken: Sequence[Submitted]) -> None:
+        now = self._now()
+        arrivals = [
+            Arrival(submitted.source.name, submitted.source.kind, submitted.source.instance, item)
+            for submitted in taken
+            for item in submitted.page.items
+        ]
+        up_to = self._advance(taken, now)
+        if not taken and not self._tick_ended(up_to) and not self._store.redrives():
+            return
+        failpoint("batch.begin")
+        with self._store.transaction():
+            letters = self._store.claim_redrives()
+            retried = [again(letter) for letter in letters]
+            arrivals += [record for record in retried if isinstance(record, Arrival)]
+            admitted = self._store.admit(
+                [*self._hops.ingest(arrivals, now), *(record for record in retried if isinstance(record, Document))]
+            )
+            failpoint("batch.admitted")
+            dead = [record for record in admitted if isinstance(record, DeadLetter)]
+            scored = self._hops.score([record for record in admitted if isinstance(record, Document)], now)
+            failpoint("batch.scored")
+            self._store.write([*dead, *scored])
+            self._decide([record for record in scored if isinstance(record, Mention)], up_to, now)
+            failpoint("batch.decided")
+            for submitted in taken:
+                self._store.save_cursor(submitted.source.name, submitted.page.cursor)
+            if dead or any(isinstance(record, DeadLetter) for record in scored):
+                self._refuse_a_flood(up_to)
+            failpoint("batch.before_commit")
+        failpoint("batch.committed")
+        if self._since_snapshot >= SNAPSHOT_EVERY:
+            self.save()
+
+    def _decide(self, mentions: Sequence[Mention], up_to: datetime, now: datetime) -> None:
+        """The trend and notify hops."""
+        self._since_snapshot += len(mentions)
+        found = self._trend([*mentions, Progress(up_to)], now)
+        alerts = [record for record in found if isinstance(record, Alert)]
+        told = self._hops.notify([*self._store.silences(), *alerts], now) if alerts else []
+        self._store.write([record for record in [*found, *told] if isinstance(record, Window | Episode | Delivery)])
+        self._store.save_progress(up_to)
+
+    def _restored(self) -> StatefulStage:
+        """The trend hop as it stood at the last commit: its snapshot, then the log after it, outputs already known."""
+        trend = self._hops.trend()
+        saved = self._store.snapshot("trend")
+        after = 0
+        if saved is not None:
+            after, state = saved
+            trend.restore(state)
+        progress = self._store.progress()
+        if progress is not None:
+            for mentions in self._store.mentions(after):
+                trend(mentions, progress)
+            trend([Progress(progress)], progress)
+        self._since_snapshot = 0
+        return trend
+
+    def _now(self) -> datetime:
+        """The wall clock, never behind what was stamped before."""
+        return max(self._clock().astimezone(UTC), self._store.progress() or datetime.min.replace(tzinfo=UTC))
+
+    def _advance(self, taken: Sequence[Submitted], now: datetime) -> datetime:
+        """How far time has come: the slowest replay's last arrival, or now when nothing is replayed."""
+        for submitted in taken:
+            for item in submitted.page.items:
+                if item.arrived_at is not None:
+                    name = submitted.source.name
+                    self._reached[name] = max(self._reached.get(name, item.arrived_at), item.arrived_at)
+        floor = self._store.progress() or datetime.min.replace(tzinfo=UTC)
+        waiting = set(self._replaying())
+        if waiting:
+            return max(floor, min(self._reached.get(name, floor) for name in waiting))
+        if self._live:
+            return max(floor, now)
+        # All replays have ended: their last tick may be closed.
+        return max(floor, *(last + TICK for last in self._reached.values()))
+
+    def _tick_ended(self, up_to: datetime) -> bool:
+        before = self._store.progress()
+        return before is None or up_to.timestamp() // TICK.total_seconds() > before.timestamp() // TICK.total_seconds()
+
+    def _refuse_a_flood(self, now: datetime) -> None:
+        dead = self._store.dead_since(now - timedelta(hours=1))
+        if dead > self._limits.deadletters_per_hour:
+            raise FatalError(
+                f"{dead} dead letters within an hour, more than limits.deadletters_per_hour: something upstream is "
+                "broken. Nothing of this batch was taken. Look at `opinionwatch deadletters list`, mend the source, "
+                "start again."
+            )

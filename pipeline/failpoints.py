@@ -1,0 +1,62 @@
+"""Failpoints: named places where a test may kill, stop or fail the process. Off in production: one dictionary look-up.
+
+`OPINIONWATCH_FAILPOINT="batch.scored=kill:3"` kills the process with SIGKILL at the third pass; `term` sends SIGTERM,
+`raise` raises RetryableError, `hang` waits for ever.
+"""
+
+import os
+import signal
+from threading import Event
+
+from opinionwatch.pipeline.errors import RetryableError, SettingsError
+
+FAILPOINTS = (
+    "batch.begin",
+    "batch.admitted",
+    "batch.scored",
+    "batch.decided",
+    "batch.before_commit",
+    "batch.committed",
+    "outbox.before_sending",
+    "outbox.before_send",
+    "outbox.after_send",
+    "outbox.after_sent",
+)
+"""Every boundary at which a crash could lose or repeat something."""
+
+ACTIONS = ("kill", "term", "raise", "hang")
+
+
+class _Armed:
+    """What the environment asks for, and how often each point was passed."""
+
+    def __init__(self, wish: str) -> None:
+        self.passes: dict[str, int] = {}
+        self.wishes: dict[str, tuple[str, int]] = {}
+        for part in filter(None, wish.split("|")):
+            point, _, what = part.partition("=")
+            action, _, count = what.partition(":")
+            if point not in FAILPOINTS or action not in ACTIONS or not (count or "1").isdecimal():
+                raise SettingsError(f"OPINIONWATCH_FAILPOINT: cannot read '{part}'; points: {', '.join(FAILPOINTS)}")
+            self.wishes[point] = (action, int(count or 1))
+
+
+_armed = _Armed(os.environ.get("OPINIONWATCH_FAILPOINT", ""))
+
+
+def failpoint(point: str) -> None:
+    """Pass a named point; act when the environment asks for it at this pass."""
+    if point not in _armed.wishes:
+        return
+    action, at = _armed.wishes[point]
+    _armed.passes[point] = _armed.passes.get(point, 0) + 1
+    if _armed.passes[point] != at:
+        return
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "term":
+        os.kill(os.getpid(), signal.SIGTERM)
+    elif action == "raise":
+        raise RetryableError(f"failpoint {point}", after_s=0.05)
+    else:
+        Event().wait()

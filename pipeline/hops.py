@@ -1,0 +1,20 @@
+"""The plan's hops as callables: what `wiring` builds from the settings and a runtime executes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from opinionwatch.pipeline.accept import Arrival
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Silence
+from opinionwatch.pipeline.ports import StatefulStage
+
+
+@dataclass(frozen=True)
+class Hops:
+    """One callable a hop; `trend` makes a new stage, because a runtime may have to rebuild its state."""
+
+    ingest: Callable[[Sequence[Arrival], datetime], Sequence[Document | DeadLetter]]
+    score: Callable[[Sequence[Document], datetime], Sequence[ScoredDocument | Mention | Drop | DeadLetter]]
+    trend: Callable[[], StatefulStage]
+    notify: Callable[[Sequence[Alert | Silence], datetime], Sequence[Delivery]]

@@ -1,0 +1,183 @@
+"""The only file that knows everybody: from the settings to stages, sources, channels and a running engine."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from secrets import token_bytes
+from typing import Any, cast
+
+from pydantic import BaseModel, JsonValue
+
+from opinionwatch.alerts.chart import chart
+from opinionwatch.alerts.detect_settings import TrendSettings
+from opinionwatch.alerts.message import render, sample
+from opinionwatch.alerts.registry import CHANNELS
+from opinionwatch.alerts.route import Route
+from opinionwatch.alerts.trend import Trend
+from opinionwatch.connectors.registry import CONNECTORS
+from opinionwatch.models.registry import SCORERS
+from opinionwatch.pipeline.accept import Accept
+from opinionwatch.pipeline.archive import Archive
+from opinionwatch.pipeline.contracts_trend import Alert, Message
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.hops import Hops
+from opinionwatch.pipeline.isolate import isolated
+from opinionwatch.pipeline.match import MatchStage
+from opinionwatch.pipeline.plan import HopName, hop
+from opinionwatch.pipeline.ports import Channel, Scorer, Source, Stage
+from opinionwatch.pipeline.read import Read
+from opinionwatch.pipeline.registry import options, resolve
+from opinionwatch.pipeline.score import Mentions, Score
+from opinionwatch.pipeline.settings import Component, Settings
+from opinionwatch.pipeline.stages import bury_document, chain
+from opinionwatch.pipeline.watchlists import Watchlist
+
+
+def watchlists(settings: Settings) -> tuple[Watchlist, ...]:
+    """The watchlists. Raises SettingsError for a mistake in one, and for ids used twice."""
+    built = tuple(
+        options(Watchlist, entry, f"watchlists.{entry.get('id', number)}")
+        for number, entry in enumerate(settings.watchlists)
+    )
+    ids = [watchlist.id for watchlist in built]
+    for name in ids:
+        if ids.count(name) > 1:
+            raise SettingsError(f"watchlists: the id '{name}' is used twice; ids must differ")
+    return built
+
+
+def _component(registry: Mapping[str, str], component: Component, what: str) -> object:
+    where = f"{what}.{component.name}"
+    kind = resolve(registry, component.kind, where)
+    return kind(component.name, options(_settings_of(kind), component.options, where))
+
+
+def sources(settings: Settings) -> list[Source]:
+    """The sources, built but not started."""
+    return [cast(Source, _component(CONNECTORS, component, "sources")) for component in settings.sources]
+
+
+def channels(settings: Settings) -> dict[str, Channel]:
+    """The channels by name."""
+    return {
+        component.name: cast(Channel, _component(CHANNELS, component, "channels")) for component in settings.channels
+    }
+
+
+def scorer(settings: Settings) -> Scorer:
+    """The scorer; loads weights, which takes seconds."""
+    kind = resolve(SCORERS, settings.scorer.kind, "scorer")
+    return cast(Scorer, kind(options(_settings_of(kind), settings.scorer.options, "scorer")))
+
+
+def trend_settings(settings: Settings) -> TrendSettings:
+    """The trend hop's settings."""
+    return options(TrendSettings, settings.trend, "trend")
+
+
+def pseudonym_key(settings: Settings) -> bytes:
+    """The key that turns authors into pseudonyms: made once, kept beside the store, readable by its owner only."""
+    path = settings.data_dir / "pseudonym.key"
+    if not path.exists():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(token_bytes(32))
+    key = path.read_bytes()
+    if len(key) != 32:
+        raise SettingsError(f"{path} is damaged: restore it, or authors will look like new people")
+    return key
+
+
+def hops(settings: Settings, reader: Scorer, told: Sequence[str]) -> Hops:
+    """The plan's hops from its stage names; `told` are the channels that alerts go to."""
+    lists = watchlists(settings)
+    trend = trend_settings(settings)
+    accept = Accept(settings.limits, settings.tenant, pseudonym_key(settings))
+    informed = tuple(component.name for component in settings.channels if component.options.get("info"))
+    stages: dict[str, Callable[[], Stage[Any, Any]]] = {
+        "accept": lambda: accept,
+        "read": Read,
+        "match": lambda: MatchStage(lists),
+        "score": lambda: Score(reader),
+        "mention": lambda: Mentions(lists),
+        "trend": lambda: Trend(trend, settings.tenant),
+        "route": lambda: Route(told, informed=informed),
+    }
+
+    def build(name: HopName) -> Stage[Any, Any]:
+        return chain(*(stages[stage]() for stage in hop(name).stages))
+
+    return Hops(
+        ingest=isolated(build("ingest"), accept.bury),
+        score=isolated(build("score"), lambda document, error, _: bury_document(document, "score", error)),
+        trend=lambda: Trend(trend, settings.tenant),
+        notify=build("notify"),
+    )
+
+
+def renderer(settings: Settings, public_url: str, archive: Archive) -> Callable[[Alert, bool], Message]:
+    """How alerts are worded and drawn for people."""
+    names = {watchlist.id: watchlist.name for watchlist in watchlists(settings)}
+
+    def rendered(alert: Alert, repeat: bool) -> Message:
+        episode = alert.episode
+        windows = archive.windows(episode.watchlist, alert.at - timedelta(days=2), alert.at + timedelta(minutes=5))
+        return render(
+            alert,
+            lang=settings.language,
+            public_url=public_url,
+            watchlist_name=names.get(episode.watchlist, episode.watchlist),
+            repeat=repeat,
+            zone=settings.zone,
+            chart_png=chart(windows, episode.opened_at) if windows else None,
+        )
+
+    return rendered
+
+
+def sample_message(settings: Settings) -> Message:
+    """A labelled test message."""
+    address = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
+    return sample(lang=settings.language, public_url=address, at=datetime.now(UTC))
+
+
+def shown(settings: Settings) -> dict[str, JsonValue]:
+    """The settings in force with all defaults, for people to read: secrets are stars."""
+    plain = settings.model_dump(mode="json", exclude={"sources", "channels", "scorer", "watchlists", "trend"})
+    kinds = (("sources", CONNECTORS, settings.sources), ("channels", CHANNELS, settings.channels))
+    for what, registry, components in kinds:
+        plain[what] = [
+            {"name": component.name, "kind": component.kind, **_dumped(registry, component, what)}
+            for component in components
+        ]
+    scorer_kind = resolve(SCORERS, settings.scorer.kind, "scorer")
+    plain["scorer"] = {"kind": settings.scorer.kind, **_dump(scorer_kind, settings.scorer.options, "scorer")}
+    plain["watchlists"] = [watchlist.model_dump(mode="json") for watchlist in watchlists(settings)]
+    plain["trend"] = trend_settings(settings).model_dump(mode="json")
+    return plain
+
+
+def _dumped(registry: Mapping[str, str], component: Component, what: str) -> dict[str, JsonValue]:
+    where = f"{what}.{component.name}"
+    return _dump(resolve(registry, component.kind, where), component.options, where)
+
+
+def _dump(kind: type, given: Mapping[str, object], where: str) -> dict[str, JsonValue]:
+    return options(_settings_of(kind), given, where).model_dump(mode="json")
+
+
+def _settings_of(kind: type) -> type[BaseModel]:
+    return cast(type[BaseModel], kind.Settings)  # type: ignore[attr-defined]  # every registered class has one
+
+
+def schema() -> dict[str, JsonValue]:
+    """JSON Schema of the settings file; `$defs` also hold what each kind of source, channel and scorer takes."""
+    whole = Settings.model_json_schema()
+    definitions = whole.setdefault("$defs", {})
+    for what, registry in (("source", CONNECTORS), ("channel", CHANNELS), ("scorer", SCORERS)):
+        for kind in registry:
+            definitions[f"{what}:{kind}"] = _settings_of(resolve(registry, kind, what)).model_json_schema()
+    definitions["watchlist"] = Watchlist.model_json_schema()
+    definitions["trend"] = TrendSettings.model_json_schema()
+    return whole

@@ -1,0 +1,259 @@
+"""Kill campaign: run the daemon, kill it at random progress again and again, and let an oracle judge what is left.
+
+The oracle is outside the program: it wrote the documents and knows what must become of each, it reads the feed's own
+log of deliveries (so it sees replays), and it reads the store with SQL of its own.
+
+    python tests/faults/campaign.py --documents 100000 --kills 40 --terms 10 --seed 7
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import mkdtemp
+
+HERE = Path(__file__).resolve().parent
+COMMAND = Path(sys.executable).parent / "opinionwatch"
+WORDS = {
+    "negative": ["{} is awful and slow", "the {} battery is terrible", "{} 太差了，客服很糟糕", "{}电池垃圾，非常失望"],
+    "neutral": ["{} opens a shop on Monday", "where is the {} store", "{} 今天开会", "{}在哪里买"],
+    "positive": ["love my {}, great screen", "{} is excellent value", "{} 很好用，屏幕漂亮", "{}服务非常棒"],
+}
+FILLER = (
+FILLER = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbor", "island", "juniper", "kelp", "lagoon")
+)
+
+
+@dataclass
+class Verdict:
+    """What the oracle found. Everything in `faults` must be 0."""
+
+    documents: int
+    kills: int
+    terms: int
+    replays: int
+    lives: int
+    seconds: float
+    slowest_exit_s: float
+    faults: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        """No fault, and the kills really hurt."""
+        return not any(self.faults.values()) and self.replays > 0
+
+
+def expected(number: int) -> str:
+    """What must become of document `number`: a function of the number alone."""
+    return "dead" if number % 97 == 5 else "dropped" if number % 11 == 3 else "indexed"
+
+
+def line(number: int, started: datetime) -> bytes:
+    """The record of document `number`."""
+    dice = random.Random(number)
+    outcome = expected(number)
+    if outcome == "dead":
+        return b'{"native_id": "d%d", "text": ' % number
+    label = dice.choice(list(WORDS))
+    brand = "Nothing" if outcome == "dropped" else dice.choice(["Brava", "Corvo"])
+    text = f"{dice.choice(WORDS[label]).format(brand)} {' '.join(dice.sample(FILLER, 4))} {number}"
+    when = started - timedelta(seconds=dice.uniform(0, 7200))
+    record = {
+        "native_id": f"d{number}",
+        "text": text,
+        "author": f"author{dice.randrange(5000)}",
+        "published_at": when.isoformat(),
+        "source": dice.choice(["microblog", "forum", "reviews"]),
+    }
+    return json.dumps(record, ensure_ascii=False).encode()
+
+
+class Campaign:
+    """One run of the campaign in a scratch folder."""
+
+    def __init__(self, folder: Path, documents: int, seed: int) -> None:
+        self.folder, self.documents, self.dice = folder, documents, random.Random(seed)
+        self.started = datetime.now(UTC)
+        self.log = folder / "delivered.log"
+        with (folder / "feed.jsonl").open("wb") as file:
+            for number in range(documents):
+                file.write(line(number, self.started) + b"\n")
+        self.config = folder / "opinionwatch.yaml"
+        self.config.write_text(
+            json.dumps(
+                {
+                    "data_dir": str(folder / "data"),
+                    "scorer": {"kind": "lexicon"},
+                    "web": {"port": 0},
+                    "limits": {"deadletters_per_hour": documents},
+                    "watchlists": [
+                        {"id": "brava", "name": "Brava", "names": ["Brava"]},
+                        {"id": "corvo", "name": "Corvo", "names": ["Corvo"]},
+                    ],
+                    "sources": [
+                        {
+                            "name": "feed",
+                            "kind": "counting_feed:CountingFeed",
+                            "path": str(folder / "feed.jsonl"),
+                            "log": str(self.log),
+                        }
+                    ],
+                }
+            )
+        )
+
+    def start(self, failpoint: str = "") -> subprocess.Popen[bytes]:
+        """One life of the daemon."""
+        environment = {**os.environ, "PYTHONPATH": str(HERE), "OPINIONWATCH_FAILPOINT": failpoint}
+        return subprocess.Popen(
+            [str(COMMAND), "run", "-c", str(self.config)],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "stderr.log").open("ab"),
+        )
+
+    def deliveries(self) -> list[tuple[int, int]]:
+        """Every page the feed handed over: first line number and the one after its last."""
+        if not self.log.exists():
+            return []
+        pairs = (entry.split() for entry in self.log.read_text().splitlines() if entry.count(" ") == 1)
+        return [(int(first), int(end)) for first, end in pairs]
+
+    def wait(self, life: subprocess.Popen[bytes], reached: int, timeout_s: float) -> None:
+        """Until the feed has handed over the line `reached`, or the process has ended."""
+        deadline = time.monotonic() + timeout_s
+        while life.poll() is None and max((end for _, end in self.deliveries()), default=0) < reached:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no progress to {reached} in {timeout_s} s; see {self.folder / 'stderr.log'}")
+            time.sleep(0.02)
+
+    def run(self, kills: int, terms: int) -> Verdict:
+        """Kill and stop at random progress, let the last life finish, and judge."""
+        began = time.monotonic()
+        endings = [signal.SIGKILL] * kills + [signal.SIGTERM] * terms
+        self.dice.shuffle(endings)
+        slowest, lives, bad_exits = 0.0, 0, 0
+        for index, ending in enumerate(endings):
+            share = (index + self.dice.random()) / (len(endings) + 1)
+            life = self.start()
+            lives += 1
+            self.wait(life, int(share * self.documents), 120)
+            time.sleep(self.dice.uniform(0, 0.15))
+            life.send_signal(ending)
+            asked = time.monotonic()
+            life.wait(60)
+            if ending == signal.SIGTERM:
+                slowest = max(slowest, time.monotonic() - asked)
+                bad_exits += life.returncode != 0
+        life = self.start()
+        lives += 1
+        self.wait(life, self.documents, 600)
+        self.settled()
+        life.send_signal(signal.SIGTERM)
+        bad_exits += life.wait(60) != 0
+        delivered = sum(end - first for first, end in self.deliveries())
+        verdict = Verdict(
+            self.documents, kills, terms, delivered - self.documents, lives, time.monotonic() - began, slowest
+        )
+        verdict.faults = {"bad exits": bad_exits, **self.judge()}
+        return verdict
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        """The oracle's own look into the store."""
+        with sqlite3.connect(f"file:{self.folder / 'data' / 'opinionwatch.db'}?mode=ro", uri=True) as db:
+            return db.execute(sql).fetchall()
+
+    def settled(self, timeout_s: float = 120) -> None:
+        """Until the ledger stops growing."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.query("SELECT count(*) FROM ledger")[0][0] == self.documents:
+                return
+            time.sleep(0.2)
+
+    def judge(self) -> dict[str, int]:
+        """Compare what is in the store with what the oracle issued. Everything must be 0."""
+        numbers = range(self.documents)
+        want = {outcome: {f"d{n}" for n in numbers if expected(n) == outcome} for outcome in ("indexed", "dead")}
+        indexed = [
+            str(row[0])
+            for row in self.query("SELECT json_extract(CAST(body AS TEXT), '$.document.native_id') FROM documents")
+        ]
+        texts = self.query(
+            "SELECT json_extract(CAST(body AS TEXT), '$.document.native_id'), "
+            "json_extract(CAST(body AS TEXT), '$.document.text') FROM documents"
+        )
+        # A malformed line has no readable id: the oracle knows it by its number in the raw bytes.
+        dead = [
+            "d" + str(row[0]).split('"d')[1].split('"')[0]
+            for row in self.query("SELECT json_extract(CAST(body AS TEXT), '$.raw') FROM deadletters")
+        ]
+        dropped = self.query("SELECT count(*) FROM ledger WHERE state = 'dropped'")[0][0]
+        issued = {f"d{n}": json.loads(line(n, self.started))["text"] for n in numbers if expected(n) != "dead"}
+        return {
+            "lost": len(want["indexed"] - set(indexed)) + len(want["dead"] - set(dead)),
+            "lost drops": abs(int(str(dropped)) - sum(expected(n) == "dropped" for n in numbers)),
+            "visible duplicates": sum(count - 1 for count in [*Counter(indexed).values(), *Counter(dead).values()]),
+            "indexed and dead": len(set(indexed) & set(dead)),
+            "spurious or misfiled": len(set(indexed) - want["indexed"]) + len(set(dead) - want["dead"]),
+            "corrupted": sum(issued.get(str(native)) != text for native, text in texts),
+            "ledger gap": self.ledger_gap(),
+            "windows that differ from a recount": self.recount(),
+        }
+
+    def ledger_gap(self) -> int:
+        """Ledger rows that do not say where their record is."""
+        [(rows, pending)] = self.query("SELECT count(*), sum(state = 'pending') FROM ledger")
+        return abs(int(str(rows)) - self.documents) + int(str(pending or 0))
+
+    def recount(self) -> int:
+        """Windows whose posts or moods differ from the oracle's own count over the documents index."""
+        counted: Counter[tuple[object, ...]] = Counter()
+        rows = self.query(
+            "SELECT m.watchlist, d.source, m.aspect, m.published_at, m.label, "
+            "json_extract(CAST(d.body AS TEXT), '$.reading.sentiment.unsure') "
+            "FROM mentions m JOIN documents d ON d.id = m.document_id"
+        )
+        for watchlist, source, aspect, published, label, unsure in rows:
+            moment = datetime.fromisoformat(str(published))
+            start = moment.replace(minute=moment.minute // 5 * 5, second=0, microsecond=0)
+            key = (watchlist, source, aspect, start.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+            counted[*key, "posts"] += 1
+            counted[*key, "unsure" if unsure else label] += 1
+        stored: Counter[tuple[object, ...]] = Counter()
+        for *key, posts, negative, positive, unsure in self.query(
+            "SELECT watchlist, source, aspect, start, posts, negative, positive, unsure FROM windows"
+        ):
+            stored[*key, "posts"] = int(str(posts))
+            stored[*key, "negative"] = int(str(negative))
+            stored[*key, "positive"] = int(str(positive))
+            stored[*key, "unsure"] = int(str(unsure))
+        keys = {key for key in {*counted, *stored} if key[-1] != "neutral"}
+        return sum(counted[key] != stored[key] for key in keys)
+
+
+def main() -> int:
+    """Run a campaign and print the verdict as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--terms", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=7)
+    given = parser.parse_args()
+    folder = Path(mkdtemp(prefix="opinionwatch-campaign-"))
+    verdict = Campaign(folder, given.documents, given.seed).run(given.kills, given.terms)
+    sys.stdout.write(json.dumps({**vars(verdict), "seed": given.seed, "clean": verdict.clean}, indent=2) + "\n")
+    return 0 if verdict.clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
