@@ -1,0 +1,44 @@
+"""The shape of a language that alerts speak: phrases with named gaps. One instance a language, in `words_<lang>`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opinionwatch.pipeline.contracts_trend import AlertEvent, EpisodeKind, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One language. Gaps are filled by `message`."""
+
+    titles: Mapping[EpisodeKind, Mapping[AlertEvent, str]]
+    summaries: Mapping[EpisodeKind, Mapping[AlertEvent, str]]
+    labels: Mapping[str, str]
+    severities: Mapping[Severity, str]
+    about: str
+    places: str
+    where: str
+    both: str
+    comma: str
+    semicolon: str
+    percent: str
+    percents: str
+    since: str
+    noticed: str
+    months: tuple[str, ...]
+    day: str
+    strong: str
+    times_expected: str
+    much: str
+    volume: str
+    sure: str
+    surest: str
+    unsure: str
+    contribution: str
+    term: str
+    reposts: str
+    repeat: str
+    spell: tuple[str, str, str]
+    """Days, hours, minutes."""
+    quoted: str
+    test: tuple[str, str]
+    """Title and summary of `notify test`."""
