@@ -133,7 +133,6 @@ class Accept:
             detail=error.detail,
             raw=self._raw(arrival),
             fields=item.fields,
-            fields=item.fields,
             accepted_at=item.arrived_at or now,
         )
 
