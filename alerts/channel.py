@@ -5,11 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from opinionwatch.pipeline.errors import DeadReason, RetryableError, SettingsError
+from opinionwatch.pipeline.errors import RetryableError, SettingsError
 from opinionwatch.pipeline.settings import Section
-
-REFUSED: DeadReason = "stage_failed"
-"""Why a message that a channel will never take is rejected."""
 
 
 class ChannelSettings(Section):

@@ -68,6 +68,7 @@ class _Rendering:
 
     def message(self, public_url: str, repeat: bool, chart_png: bytes | None) -> Message:
         kind, event = self._episode.kind, self._alert.event
+        opened_id = self._alert.model_copy(update={"event": "opened", "at": self._episode.opened_at}).id
         return Message(
             alert_id=self._alert.id,
             episode_id=self._episode.id,
@@ -83,6 +84,7 @@ class _Rendering:
             at=self._alert.at,
             chart_png=chart_png,
             repeat=repeat,
+            opened_id=opened_id,
         )
 
     def _fill(self, phrase: str) -> str:
