@@ -106,21 +106,19 @@ class Voices:
         ticks: list[int] = arrays["seen_ticks"].tolist()
         self._seen = {ids[16 * place : 16 * place + 16]: tick for place, tick in enumerate(ticks)}
         names = facts["cluster_watchlists"]
-        authors = facts["authors"]
-        if not isinstance(names, list) or not isinstance(authors, list):
-            raise TypeError("lists of names were expected")
         self._clusters, self._bands = {}, {}
         for (place, at), fingerprint in zip(
             arrays["cluster_rows"].tolist(), arrays["cluster_prints"].tolist(), strict=True
         ):
-            name = str(names[place])
+            name = names[place]
             self._clusters.setdefault(name, {})[fingerprint] = at
             for band, value in _bands(fingerprint):
                 self._bands.setdefault((name, band, value), []).append(fingerprint)
         self._authors = {
-            (str(key[0]), str(key[1])): (counted, at)
-            for key, (counted, at) in zip(authors, arrays["author_times"].tolist(), strict=True)
-            if isinstance(key, list)
+            (watchlist, author): (counted, at)
+            for (watchlist, author), (counted, at) in zip(
+                facts["authors"], arrays["author_times"].tolist(), strict=True
+            )
         }
 
     def _nearest(self, watchlist: str, fingerprint: int, after: int) -> int | None:

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import JsonValue
 
 from opinionwatch.pipeline.errors import FatalError
 
 Arrays = dict[str, NDArray[Any]]
-Facts = dict[str, JsonValue]
+Facts = dict[str, Any]
+"""What orjson can write; read back only by the class that wrote it."""
 
 _FACTS = "facts.json"
 
 
-def pack(version: int, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, JsonValue]) -> bytes:
+def pack(version: int, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> bytes:
     """One blob of everything. Floats survive bit for bit, in arrays and (shortest round-trip digits) in JSON."""
     body = orjson.dumps({"version": version, "facts": dict(facts)})
     buffer = BytesIO()

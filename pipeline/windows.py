@@ -75,7 +75,7 @@ class Windows:
 
     def load(self, arrays: Arrays, facts: Facts) -> None:
         """Take over what `save` gave."""
-        names = _strings(facts["window_names"])
+        names: list[str] = facts["window_names"]
         keys: Iterable[list[int]] = arrays["window_keys"].tolist()
         counts: list[list[int]] = arrays["window_counts"].tolist()
         self._counts = {
@@ -99,9 +99,3 @@ def _window(key: Key, counts: Sequence[int]) -> Window:
         negative_voices=counts[NEGATIVE_VOICES],
         sure_voices=counts[SURE_VOICES],
     )
-
-
-def _strings(value: object) -> list[str]:
-    if not isinstance(value, list):
-        raise TypeError("a list of names was expected")
-    return [str(item) for item in value]

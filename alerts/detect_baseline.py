@@ -1,0 +1,181 @@
+"""What is normal: the negative share of every cell, learned with a day's delay, and how far it may be off.
+
+Counts are discounted with a half-life of 10 days. What arrives waits 24 h in hourly sums before it is learned, and is
+not learned at all while the watchlist is under suspicion, so that an event does not become its own baseline; after 3
+days of suspicion the new mood is learned as the normal one (design: detector.md §5, steps 2 and 4).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from opinionwatch.alerts.detect_grid import F32, F64, I64, Bool, Sizes, grown, in_order
+from opinionwatch.pipeline.snapshots import Arrays
+from opinionwatch.pipeline.ticks import TICKS_PER_DAY, TICKS_PER_HOUR
+
+HOURS = 26
+"""Hourly sums kept: the current hour, 24 whole ones, and the one being learned."""
+PATIENCE = 3 * TICKS_PER_DAY
+"""Ticks of suspicion after which the new share is learned as the normal one."""
+TICKS = 24
+"""Single ticks kept: the last 2 hours."""
+KEEP = 2.0 ** (-TICKS_PER_HOUR / (10 * TICKS_PER_DAY))
+PRIOR_SHARE, PRIOR_VOICES = 0.2, 20.0
+MAX_ROLLS = 60 * 24
+"""After a gap of two months the baseline is worth nothing anyway; do not count every hour of a longer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Sparse counts of one tick, sorted by row, source, aspect, each cell once."""
+
+    row: I64
+    source: I64
+    aspect: I64
+    n: F64
+    """Voices the scorer is sure about."""
+    k: F64
+    """The negative ones."""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+class Baseline:
+    """State of the learning, and the null edges' ingredients, recomputed hourly."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        w, s, a = sizes
+        self.n: F64 = np.zeros((w, s, a))
+        self.k: F64 = np.zeros((w, s, a))
+        self.hours: F32 = np.zeros((w, HOURS, s, a, 4), np.float32)
+        """Per hour of arrival: evidence n and k, then n and k of what came too late to be evidence."""
+        self.ticks: F32 = np.zeros((w, TICKS, s, a, 2), np.float32)
+        self.tick = -1
+        self._derive(sizes)
+
+    def grow(self, sizes: Sizes) -> None:
+        """Make room; what is new is unknown: no counts, the prior's share."""
+        if self.n.shape == sizes:
+            return
+        w, s, a = sizes
+        self.n, self.k = grown(self.n, sizes, 0), grown(self.k, sizes, 0)
+        self.hours = grown(self.hours, (w, HOURS, s, a, 4), 0)
+        self.ticks = grown(self.ticks, (w, TICKS, s, a, 2), 0)
+        self._derive(sizes)
+
+    def advance(self, tick: int, suspect_since: I64) -> None:
+        """Go to a tick: empty the places of the ticks passed, and at every hour learn what arrived a day before, unless
+        the row is under suspicion (since that tick, -1: not at all).
+        """
+        if self.tick < 0:
+            self.tick = tick
+        for passed in range(max(self.tick + 1, tick - TICKS + 1), tick + 1):
+            self.ticks[:, passed % TICKS] = 0
+        before, hour = self.tick // TICKS_PER_HOUR, tick // TICKS_PER_HOUR
+        for entered in range(max(before + 1, hour - MAX_ROLLS), hour + 1):
+            suspicion = entered * TICKS_PER_HOUR - suspect_since
+            self._learn((entered + 1) % HOURS, (suspect_since < 0) | (suspicion >= PATIENCE))
+        if hour > before:
+            self._refresh(np.arange(len(self.n)))
+        self.tick = max(self.tick, tick)
+
+    def add(self, cells: Cells, *, late: bool) -> None:
+        """Count the cells of the current tick."""
+        layer = 2 if late else 0
+        hour = self.tick // TICKS_PER_HOUR % HOURS
+        self.hours[cells.row, hour, cells.source, cells.aspect, layer] += cells.n.astype(np.float32)
+        self.hours[cells.row, hour, cells.source, cells.aspect, layer + 1] += cells.k.astype(np.float32)
+        if not late:
+            place = self.tick % TICKS
+            self.ticks[cells.row, place, cells.source, cells.aspect, 0] += cells.n.astype(np.float32)
+            self.ticks[cells.row, place, cells.source, cells.aspect, 1] += cells.k.astype(np.float32)
+
+    def forget(self, row: int) -> None:
+        """Start anew: another scorer means other shares."""
+        self.n[row] = self.k[row] = 0
+        self.hours[row] = self.ticks[row] = 0
+        self._refresh(np.array([row]))
+
+    def accept(self, row: int) -> None:
+        """Learn at once all that waits: what is now is the new normal."""
+        waiting = self.hours[row].astype(np.float64).sum(axis=0)
+        self.n[row] += waiting[..., 0] + waiting[..., 2]
+        self.k[row] += waiting[..., 1] + waiting[..., 3]
+        self.hours[row] = 0
+        self._refresh(np.array([row]))
+
+    def _derive(self, sizes: Sizes) -> None:
+        w, s, a = sizes
+        self.total: F64 = np.zeros(w)
+        """Voices learned, per watchlist."""
+        self.logit: F64 = np.zeros(sizes)
+        self.var_topic: F64 = np.zeros(w)
+        self.var_source: F64 = np.zeros((w, s))
+        self.var_aspect: F64 = np.zeros((w, a))
+        self.var_cell: F64 = np.zeros(sizes)
+        self._refresh(np.arange(w))
+
+    def _learn(self, place: int, learning: Bool) -> None:
+        allowed = learning[:, None, None]
+        due = self.hours[:, place].astype(np.float64)
+        keep = np.where(allowed, KEEP, 1.0)
+        self.n = self.n * keep + np.where(allowed, due[..., 0] + due[..., 2], 0.0)
+        self.k = self.k * keep + np.where(allowed, due[..., 1] + due[..., 3], 0.0)
+        self.hours[:, place] = 0
+
+    def _refresh(self, rows: I64) -> None:
+        """Shares p = (K + 20 q) / (N + 20) around q, the additive expectation from source and aspect, and the
+        variance of every class of null edge.
+        """
+        n, k = self.n[rows], self.k[rows]
+        by_source, by_aspect = (in_order(n, 2), in_order(k, 2)), (in_order(n, 1), in_order(k, 1))
+        total, negative = in_order(by_source[0], 1), in_order(by_source[1], 1)
+        p_topic = _shrunk(negative, total, PRIOR_SHARE)
+        p_source = _shrunk(by_source[1], by_source[0], p_topic[:, None])
+        p_aspect = _shrunk(by_aspect[1], by_aspect[0], p_topic[:, None])
+        q = expit(logit(p_source)[:, :, None] + logit(p_aspect)[:, None, :] - logit(p_topic)[:, None, None])
+        p = _shrunk(k, n, q)
+        known = n * q * (1 - q)
+        known_source = in_order(known, 2)
+        self.total[rows] = total
+        self.logit[rows] = logit(p)
+        self.var_topic[rows] = 1 / (in_order(known_source, 1) + 4)
+        self.var_source[rows] = 1 / (known_source + 4)
+        self.var_aspect[rows] = 1 / (in_order(known, 1) + 4)
+        self.var_cell[rows] = 1 / ((n + PRIOR_VOICES) * p * (1 - p))
+
+    def save(self) -> Arrays:
+        """The learned and waiting counts; everything else follows from them."""
+        return {
+            "n": self.n,
+            "k": self.k,
+            "hours": self.hours,
+            "ticks": self.ticks,
+            "baseline_tick": np.array([self.tick]),
+        }
+
+    def load(self, arrays: Arrays) -> None:
+        """Take over what `save` gave."""
+        self.n, self.k = arrays["n"], arrays["k"]
+        self.hours, self.ticks = arrays["hours"], arrays["ticks"]
+        self.tick = int(arrays["baseline_tick"][0])
+        w, s, a = self.n.shape
+        self._derive((w, s, a))
+
+
+def _shrunk(k: F64, n: F64, towards: F64 | float) -> F64:
+    shrunk: F64 = (k + PRIOR_VOICES * towards) / (n + PRIOR_VOICES)
+    return shrunk
+
+
+def logit(p: F64) -> F64:
+    """Log-odds."""
+    odds: F64 = np.log(p / (1 - p))
+    return odds
+
+
+def expit(z: F64) -> F64:
+    """The share with these log-odds."""
+    share: F64 = 1 / (1 + np.exp(-z))
+    return share

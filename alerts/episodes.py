@@ -1,0 +1,249 @@
+"""Episodes: one story about one watchlist, opened, perhaps escalated, resolved. Alerts are the events people hear of.
+
+* opens when the score reaches the threshold; within the cool-down after its end the old story is taken up again
+  (an `updated` alert), so one crisis that comes and goes is one story;
+* escalates, at most hourly, when the leading odds ratio rises, a further source carries it, or volume joins;
+* resolves when the score has stayed below `threshold - resolve_margin` for an hour, or after `max_h`, when the new mood
+  is taken as the normal one.
+
+Ids are functions of tenant, watchlist, family and opening tick, so a restart tells nothing twice.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from opinionwatch.alerts.detect_settings import EpisodeSettings
+from opinionwatch.pipeline.contracts import content_id
+from opinionwatch.pipeline.contracts_trend import (
+    Alert,
+    AlertEvent,
+    Episode,
+    EpisodeKind,
+    EpisodeState,
+    Explanation,
+    Severity,
+)
+from opinionwatch.pipeline.snapshots import Facts
+from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, start_of, tick_of
+
+Family = Literal["negative", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An explanation with what the life of an episode depends on."""
+
+    explanation: Explanation
+    onset: int
+    impact: float
+    carriers: tuple[str, ...]
+    """Sources that carry the finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One watchlist and family at the end of one tick."""
+
+    watchlist: str
+    family: Family
+    kind: EpisodeKind
+    alarm: bool
+    """Above the threshold, with authors enough."""
+    calm: bool
+    """Clearly below it."""
+    loud: bool
+    """Volume is flagged, and the score far enough up to escalate for it."""
+    score: float
+    counts: tuple[int, int, int]
+    """Posts, voices and negative posts of this tick alone."""
+    explain: Callable[[], Evidence]
+    """Called only when there is something to tell: it costs more than all the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is remembered about a watchlist's latest episode."""
+
+    episode: Episode
+    opened: int
+    last_alarm: int
+    """Last tick that was not calm."""
+    told: int
+    """Last tick of an alert or a refresh."""
+    theta: float
+    carriers: tuple[str, ...]
+    loud: bool
+    accepted: bool = False
+    """It ended because the new mood was taken as the normal one."""
+
+
+class Episodes:
+    """The stories of all watchlists."""
+
+    def __init__(self, settings: EpisodeSettings, tenant: str) -> None:
+        self._settings = settings
+        self._tenant = tenant
+        self._stories: dict[tuple[str, str], Story] = {}
+
+    def is_open(self, watchlist: str, family: Family) -> bool:
+        """Whether the watchlist has a story that has not ended."""
+        story = self._stories.get((watchlist, family))
+        return story is not None and story.episode.state != "resolved"
+
+    def open_watchlists(self) -> set[str]:
+        """Watchlists with an open story of any family."""
+        return {name for (name, _), story in self._stories.items() if story.episode.state != "resolved"}
+
+    def step(self, tick: int, verdict: Verdict) -> tuple[list[Episode | Alert], bool]:
+        """Go on with the watchlist's story at the end of `tick`. Returns what to write and tell, and whether the new
+        mood is to be taken as normal.
+        """
+        story = self._stories.get((verdict.watchlist, verdict.family))
+        if story is None or story.episode.state == "resolved":
+            return (self._open(tick, verdict, story), False) if verdict.alarm else ([], False)
+        story = self._grown(story, tick, verdict)
+        age = tick - story.opened
+        if age >= self._settings.max_h * TICKS_PER_HOUR:
+            return self._resolve(tick, verdict, replace(story, accepted=True)), True
+        if tick - story.last_alarm >= self._settings.resolve_h * TICKS_PER_HOUR:
+            return self._resolve(tick, verdict, story), False
+        if tick - story.told >= self._settings.escalate_h * TICKS_PER_HOUR:
+            return self._refresh(tick, verdict, story), False
+        self._keep(verdict, story)
+        return [], False
+
+    def _open(self, tick: int, verdict: Verdict, before: Story | None) -> list[Episode | Alert]:
+        found = verdict.explain()
+        again = before is not None and self._is_recent(before, tick)
+        if again and before is not None:
+            opened = before.opened
+            old = before.episode
+            base, began, totals = old.peak_score, old.began_at, (old.posts, old.voices, old.negative)
+            event: AlertEvent = "updated"
+        else:
+            opened, event = tick, "opened"
+            base, began, totals = 0.0, start_of(min(found.onset, tick)), (0, 0, 0)
+            signal = found.explanation.signal
+            verdict = replace(verdict, counts=(signal.posts, signal.voices, signal.negative))
+        posts, voices, negative = (old + new for old, new in zip(totals, verdict.counts, strict=True))
+        episode = Episode(
+            id=content_id(self._tenant, verdict.watchlist, verdict.family, start_of(opened).isoformat()),
+            tenant=self._tenant,
+            watchlist=verdict.watchlist,
+            kind=verdict.kind,
+            state="open",
+            severity=self._severity(verdict, found),
+            opened_at=start_of(opened + 1),
+            began_at=began,
+            updated_at=start_of(tick + 1),
+            resolved_at=None,
+            peak_score=max(base, verdict.score),
+            posts=posts,
+            voices=voices,
+            negative=negative,
+            explanation=found.explanation,
+        )
+        theta = found.explanation.signal.theta
+        story = Story(episode, opened, tick, tick, theta, found.carriers, verdict.kind == "crisis")
+        self._keep(verdict, story)
+        return self._said(verdict, story, event)
+
+    def _refresh(self, tick: int, verdict: Verdict, story: Story) -> list[Episode | Alert]:
+        """Hourly while open: bring the episode up to date, and escalate if it has become worse."""
+        found = verdict.explain()
+        signal = found.explanation.signal
+        crisis = story.loud or verdict.loud
+        worse = not verdict.calm and (
+            signal.theta > story.theta or bool(set(found.carriers) - set(story.carriers)) or (crisis and not story.loud)
+        )
+        escalates = worse and verdict.family == "negative"
+        stronger = escalates or signal.score >= story.episode.explanation.signal.score
+        state: EpisodeState = "escalated" if escalates else story.episode.state
+        severity = self._severity(verdict, found)
+        episode = story.episode.model_copy(
+            update={
+                "kind": "crisis" if crisis and verdict.family == "negative" else story.episode.kind,
+                "state": state,
+                "severity": "critical" if "critical" in (severity, story.episode.severity) else severity,
+                "updated_at": start_of(tick + 1),
+                # A weaker hour has a weaker explanation: the strongest one is kept.
+                "explanation": found.explanation if stronger else story.episode.explanation,
+            }
+        )
+        story = replace(
+            story,
+            episode=episode,
+            told=tick,
+            loud=crisis,
+            theta=max(story.theta, signal.theta) if escalates else story.theta,
+            carriers=tuple(sorted({*story.carriers, *found.carriers})) if escalates else story.carriers,
+        )
+        self._keep(verdict, story)
+        return self._said(verdict, story, "escalated" if escalates else None)
+
+    def _resolve(self, tick: int, verdict: Verdict, story: Story) -> list[Episode | Alert]:
+        end = start_of(tick + 1)
+        episode = story.episode.model_copy(update={"state": "resolved", "updated_at": end, "resolved_at": end})
+        story = replace(story, episode=episode)
+        self._keep(verdict, story)
+        return self._said(verdict, story, "resolved")
+
+    def _grown(self, story: Story, tick: int, verdict: Verdict) -> Story:
+        """Add the tick's counts to the story."""
+        posts, voices, negative = verdict.counts
+        old = story.episode
+        episode = old.model_copy(
+            update={
+                "posts": old.posts + posts,
+                "voices": old.voices + voices,
+                "negative": old.negative + negative,
+                "peak_score": max(old.peak_score, verdict.score),
+            }
+        )
+        return replace(story, episode=episode, last_alarm=story.last_alarm if verdict.calm else tick)
+
+    def _is_recent(self, story: Story, tick: int) -> bool:
+        ended = story.episode.resolved_at
+        cooldown = self._settings.cooldown_h * TICKS_PER_HOUR
+        return ended is not None and not story.accepted and tick - tick_of(ended) < cooldown
+
+    def _severity(self, verdict: Verdict, found: Evidence) -> Severity:
+        if verdict.family == "info":
+            return "info"
+        return "critical" if found.impact >= self._settings.critical_impact else "warning"
+
+    def _said(self, verdict: Verdict, story: Story, event: AlertEvent | None) -> list[Episode | Alert]:
+        if event is None or (verdict.family == "info" and not self._settings.alert_on_info):
+            return [story.episode]
+        return [story.episode, Alert(event=event, at=story.episode.updated_at, episode=story.episode)]
+
+    def _keep(self, verdict: Verdict, story: Story) -> None:
+        self._stories[verdict.watchlist, verdict.family] = story
+
+    def save(self) -> list[Facts]:
+        """All stories."""
+        return [
+            {
+                "family": family,
+                "episode": story.episode.model_dump(mode="json"),
+                "opened": story.opened,
+                "last_alarm": story.last_alarm,
+                "told": story.told,
+                "theta": story.theta,
+                "carriers": list(story.carriers),
+                "loud": story.loud,
+                "accepted": story.accepted,
+            }
+            for (_, family), story in self._stories.items()
+        ]
+
+    def load(self, saved: Sequence[Facts]) -> None:
+        """Take over the stories that `save` gave."""
+        self._stories = {}
+        for fields in saved:
+            rest = {name: value for name, value in fields.items() if name != "family"}
+            rest["episode"] = Episode.model_validate(rest["episode"])
+            rest["carriers"] = tuple(rest["carriers"])
+            story = Story(**rest)
+            self._stories[story.episode.watchlist, fields["family"]] = story

@@ -1,0 +1,163 @@
+"""Explain: turn the detector's arrays into a finding a reader can check: since when, how strong, where, in which words.
+
+All counts are timely, sure voices that arrived since the most likely onset (at most a day back). *Expected* is what the
+baseline of each cell gives for exactly these voices, so a shift between sources or aspects explains itself away.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from opinionwatch.alerts.detect import OVERDISPERSION, THETA, ShareDetector
+from opinionwatch.alerts.detect_baseline import HOURS, TICKS, expit
+from opinionwatch.alerts.detect_grid import F64, Grid
+from opinionwatch.pipeline.contracts_trend import Contribution, Interval
+from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, TICKS_PER_WEEK
+
+Z95 = 1.959964
+MAX_WEEKS = 520.0
+"""Ten years: beyond that "how sure" is a statement about the model, not about the world."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the detector sees in one watchlist at one tick."""
+
+    onset: int
+    """First tick of the change."""
+    theta: float
+    """Leading odds ratio."""
+    impact: float
+    """Posterior mean of the odds ratio × excess negative voices."""
+    voices: int
+    negative: int
+    expected: float
+    share_before: Interval
+    share_now: Interval
+    aspects: tuple[Contribution, ...]
+    sources: tuple[Contribution, ...]
+    weights: dict[tuple[str, str], float]
+    """How much each (source, aspect) cell carries the finding."""
+
+
+def find(detector: ShareDetector, grid: Grid, row: int, tick: int) -> Finding:
+    """The finding of a watchlist as of this tick, which has been folded."""
+    sources, aspects = list(grid.sources[row]), list(grid.aspects[row])
+    posterior = detector.posterior(row, grid.counts(np.array([row])))[: len(sources) + 1, : len(aspects) + 1]
+    base = detector.baseline
+    p = expit(base.logit[row, : len(sources), : len(aspects)])
+    s, a, j = (int(place) for place in np.unravel_index(int(posterior.argmax()), posterior.shape))
+    inside = np.zeros(p.shape, bool)
+    inside[s - 1 if s else slice(None), a - 1 if a else slice(None)] = True
+    onset, counts = _since(detector, row, tick, np.where(inside, p, 0.0), float(THETA[j]))
+    n, k = counts[: len(sources), : len(aspects), 0], counts[: len(sources), : len(aspects), 1]
+    expected = n * p
+    voices, negative = float(n.sum()), float(k.sum())
+    usual = float(expected.sum()) / voices if voices else float(base.k[row].sum() + 4) / float(base.n[row].sum() + 20)
+    theta_mean = float((posterior.sum(axis=(0, 1)) * THETA).sum())
+    of_aspects = posterior[0, 1:].sum(axis=-1) + posterior[1:, 1:].sum(axis=(0, 2))
+    of_sources = posterior[1:, 0].sum(axis=-1) + posterior[1:, 1:].sum(axis=(1, 2))
+    cells = posterior[1:, 1:].sum(axis=-1) + posterior[0, 1:].sum(axis=-1) + posterior[1:, 0].sum(axis=-1)[:, None]
+    return Finding(
+        onset=onset,
+        theta=float(THETA[j]),
+        impact=theta_mean * max(negative - float(expected.sum()), 0.0),
+        voices=round(voices),
+        negative=round(negative),
+        expected=float(expected.sum()),
+        share_before=wilson(usual * base.total[row], float(base.total[row])),
+        share_now=wilson(negative, voices),
+        aspects=_contributions(aspects, of_aspects, n, k, expected, 0, base.var_aspect[row]),
+        sources=_contributions(sources, of_sources, n, k, expected, 1, base.var_source[row]),
+        weights={
+            (source, aspect): float(cells[at, of]) + 0.01
+            for at, source in enumerate(sources)
+            for of, aspect in enumerate(aspects)
+        },
+    )
+
+
+def ranked(detector: ShareDetector, grid: Grid, row: int) -> tuple[list[str], list[str]]:
+    """Aspects and sources by their posterior, each with its cells: the cheap part of `find`."""
+    posterior = detector.posterior(row, grid.counts(np.array([row]))).sum(axis=-1)
+    of_aspects, of_sources = posterior[:, 1:].sum(axis=0), posterior[1:, :].sum(axis=1)
+    aspects, sources = list(grid.aspects[row]), list(grid.sources[row])
+    return (
+        sorted(aspects, key=lambda name: -of_aspects[grid.aspects[row][name]]),
+        sorted(sources, key=lambda name: -of_sources[grid.sources[row][name]]),
+    )
+
+
+def wilson(k: float, n: float) -> Interval:
+    """A share with its 95 % score interval (Wilson 1927); nothing known: 0 … 1."""
+    if n <= 0:
+        return Interval(low=0.0, value=0.0, high=1.0)
+    share, z2 = k / n, Z95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(max(share * (1 - share), 0.0) / n + z2 / (4 * n * n))
+    return Interval(low=max(0.0, middle - half), value=share, high=min(1.0, middle + half))
+
+
+def once_in_weeks(score: float) -> float:
+    """By chance M reaches e^score once in at least e^score ticks; capped at ten years."""
+    return min(math.exp(min(score, 30.0)) / TICKS_PER_WEEK, MAX_WEEKS)
+
+
+def _since(detector: ShareDetector, row: int, tick: int, p: F64, theta: float) -> tuple[int, F64]:
+    """The most likely onset within the scope where p > 0, and all cells' counts since then.
+
+    The onset maximises the likelihood ratio of "raised by theta from then to now": to the hour over the last day, to
+    the tick over the last two hours.
+    """
+    s, a = p.shape
+    base, hour = detector.baseline, tick // TICKS_PER_HOUR
+    hours = base.hours[row, (hour - np.arange(HOURS - 1)) % HOURS].astype(np.float64)[..., :2]
+    ticks = base.ticks[row, (tick - np.arange(TICKS)) % TICKS].astype(np.float64)
+    ago_hours = int(np.cumsum(_nats(hours[:, :s, :a], p, theta)).argmax())
+    since_ticks = np.cumsum(_nats(ticks[:, :s, :a], p, theta))
+    if (hour - ago_hours) * TICKS_PER_HOUR > tick - TICKS:
+        ago = int(since_ticks.argmax())
+        return tick - ago, ticks[: ago + 1].sum(axis=0)
+    return (hour - ago_hours) * TICKS_PER_HOUR, hours[: ago_hours + 1].sum(axis=0)
+
+
+def _nats(counts: F64, p: F64, theta: float) -> F64:
+    n, k = counts[..., 0], counts[..., 1]
+    nats = k * math.log(theta) - n * np.log1p(p * (theta - 1))
+    total: F64 = (np.where(p > 0, nats, 0.0) / (1 + OVERDISPERSION * np.maximum(n - 1, 0))).sum(axis=(1, 2))
+    return total
+
+
+def _contributions(
+    names: Sequence[str], mass: F64, n: F64, k: F64, expected: F64, axis: int, variance: F64
+) -> tuple[Contribution, ...]:
+    """The five that matter most, by posterior weight among their kind; axis is summed away."""
+    n, k, expected = n.sum(axis=axis), k.sum(axis=axis), expected.sum(axis=axis)
+    surplus = np.maximum(k - expected, 0.0)
+    common = max(0.0, 1.0 - float(mass.sum()))
+    # What the scopes across all of them explain is shared out by who brought the surplus.
+    mass = mass + common * surplus / max(float(surplus.sum()), 1e-9)
+    mass = mass / max(float(mass.sum()), 1e-9)
+    order = sorted(range(len(names)), key=lambda place: (-mass[place], names[place]))
+    return tuple(
+        Contribution(
+            name=names[place],
+            weight=min(1.0, float(mass[place])),
+            voices=round(float(n[place])),
+            negative=round(float(k[place])),
+            expected=float(expected[place]),
+            odds_ratio=_odds_ratio(float(n[place]), float(k[place]), float(expected[place]), float(variance[place])),
+        )
+        for place in order[:5]
+        if n[place] > 0
+    )
+
+
+def _odds_ratio(n: float, k: float, expected: float, variance: float) -> Interval:
+    """Odds of the negative voices over the expected odds; the interval knows sampling and the baseline's own error."""
+    usual = min(max(expected / n, 1e-6), 1 - 1e-6)
+    log_ratio = math.log((k + 0.5) / (n - k + 0.5)) - math.log(usual / (1 - usual))
+    half = Z95 * math.sqrt(1 / (k + 0.5) + 1 / (n - k + 0.5) + variance)
+    return Interval(low=math.exp(log_ratio - half), value=math.exp(log_ratio), high=math.exp(log_ratio + half))

@@ -1,0 +1,131 @@
+"""Judge: what a tick's scores mean for the stories of a watchlist, and the explanation when there is one to give."""
+
+import math
+from dataclasses import dataclass
+
+from opinionwatch.alerts.detect_settings import TrendSettings
+from opinionwatch.alerts.episodes import Evidence as Told
+from opinionwatch.alerts.episodes import Verdict
+from opinionwatch.alerts.explain import find, once_in_weeks
+from opinionwatch.alerts.explain_evidence import Evidence
+from opinionwatch.alerts.explain_terms import Terms
+from opinionwatch.alerts.trend_state import TrendState
+from opinionwatch.pipeline.contracts_trend import Alert, Episode, EpisodeKind, Explanation, Signal
+from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, start_of
+
+TERMS, EXEMPLARS = 8, 4
+EXEMPLAR_TICKS = 72
+ESCALATION = math.log(10)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One watchlist's figures at the end of one tick."""
+
+    tick: int
+    row: int
+    watchlist: str
+    score: float
+    """ln M."""
+    flagged: bool
+    """Volume is unusual now."""
+    volume_ratio: float
+
+
+def judge(state: TrendState, settings: TrendSettings, reading: Reading) -> list[Episode | Alert]:
+    """Go on with the stories of one watchlist. Volume alone opens information, never a negative episode."""
+    name, threshold = reading.watchlist, settings.detector.threshold
+    if reading.flagged:
+        state.loud[reading.row] = reading.tick
+    found: list[Episode | Alert] = []
+    if reading.score >= threshold or state.episodes.is_open(name, "negative"):
+        loud = reading.tick - state.loud.get(reading.row, -TICKS_PER_HOUR - 1) <= TICKS_PER_HOUR
+        verdict = _verdict(
+            state,
+            settings,
+            reading,
+            "crisis" if loud else "tone shift",
+            alarm=reading.score >= threshold and _authors_enough(state, settings, reading),
+            calm=reading.score < threshold - settings.episodes.resolve_margin,
+            loud=loud and reading.score >= threshold + ESCALATION,
+        )
+        told, accept = state.episodes.step(reading.tick, verdict)
+        found += told
+        if accept:
+            state.detector.baseline.accept(reading.row)
+            state.detector.reset(reading.row)
+    if reading.flagged or state.episodes.is_open(name, "info"):
+        surge = reading.flagged and not state.episodes.is_open(name, "negative")
+        verdict = _verdict(state, settings, reading, "volume surge", alarm=surge, calm=not surge, loud=False)
+        found += state.episodes.step(reading.tick, verdict)[0]
+    return found
+
+
+def _authors_enough(state: TrendState, settings: TrendSettings, reading: Reading) -> bool:
+    """Whether enough different people stand behind the negative voices: a handful of accounts is no public mood."""
+    after = reading.tick - round(settings.detector.authors_h * TICKS_PER_HOUR)
+    authors = state.evidence.get(reading.row, Evidence()).authors(after)
+    return authors >= settings.detector.min_authors
+
+
+def _verdict(
+    state: TrendState,
+    settings: TrendSettings,
+    reading: Reading,
+    kind: EpisodeKind,
+    *,
+    alarm: bool,
+    calm: bool,
+    loud: bool,
+) -> Verdict:
+    posts, voices, negative, _ = state.tallies.since(reading.row, reading.tick)
+    return Verdict(
+        watchlist=reading.watchlist,
+        family="negative" if kind in ("crisis", "tone shift") else "info",
+        kind=kind,
+        alarm=alarm,
+        calm=calm,
+        loud=loud,
+        score=reading.score,
+        counts=(posts, voices, negative),
+        explain=lambda: _explain(state, settings, reading, kind),
+    )
+
+
+def _explain(state: TrendState, settings: TrendSettings, reading: Reading, kind: EpisodeKind) -> Told:
+    tick, row = reading.tick, reading.row
+    finding = find(state.detector, state.grid, row, tick)
+    posts, voices, negative, reposts = state.tallies.since(row, finding.onset)
+    terms = state.terms.get(row, Terms()).top(tick, TERMS)
+    exemplars = state.evidence.get(row, Evidence()).choose(
+        max(finding.onset - 1, tick - EXEMPLAR_TICKS),
+        finding.weights,
+        {term.term: term.z for term in terms},
+        EXEMPLARS,
+    )
+    signal = Signal(
+        watchlist=reading.watchlist,
+        at=start_of(tick + 1),
+        score=reading.score,
+        threshold=settings.detector.threshold,
+        kind=kind,
+        theta=finding.theta,
+        volume_ratio=reading.volume_ratio,
+        share_before=finding.share_before,
+        share_now=finding.share_now,
+        posts=posts,
+        voices=voices,
+        negative=finding.negative,
+        expected=finding.expected,
+        aspects=finding.aspects,
+        sources=finding.sources,
+    )
+    explanation = Explanation(
+        signal=signal,
+        terms=tuple(terms),
+        exemplars=exemplars,
+        repost_share=reposts / negative if negative else 0.0,
+        once_in_weeks=once_in_weeks(reading.score),
+    )
+    carriers = tuple(s.name for s in finding.sources if s.odds_ratio.low > 1 and s.negative >= 3)
+    return Told(explanation, finding.onset, finding.impact, carriers)

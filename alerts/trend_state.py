@@ -1,0 +1,100 @@
+"""All of the trend hop's memory, and how it is saved."""
+
+import orjson
+
+from opinionwatch.alerts.detect import ShareDetector
+from opinionwatch.alerts.detect_grid import Grid
+from opinionwatch.alerts.detect_settings import TrendSettings
+from opinionwatch.alerts.episodes import Episodes
+from opinionwatch.alerts.explain_evidence import Evidence, Tallies
+from opinionwatch.alerts.explain_terms import Terms
+from opinionwatch.alerts.trend_fold import Folding
+from opinionwatch.alerts.volume import VolumeChannel
+from opinionwatch.pipeline.cluster import Voices
+from opinionwatch.pipeline.contracts import Mention
+from opinionwatch.pipeline.errors import FatalError
+from opinionwatch.pipeline.snapshots import Arrays, Facts, pack, unpack
+from opinionwatch.pipeline.windows import Windows
+
+VERSION = 1
+"""Of the snapshot."""
+
+
+class TrendState:
+    """What the stages of the trend hop remember, side by side."""
+
+    def __init__(self, settings: TrendSettings, tenant: str) -> None:
+        detector = settings.detector
+        self.grid = Grid(detector.max_sources, detector.max_aspects)
+        self.voices = Voices()
+        self.windows = Windows(settings.window_memory_h)
+        self.folding = Folding(self.grid, self.voices, self.windows, detector.evidence_h)
+        self.detector = ShareDetector(self.grid.sizes, detector.min_voices)
+        self.volume = VolumeChannel(self.grid.sizes[0], settings.volume)
+        self.tallies = Tallies(self.grid.sizes[0])
+        self.episodes = Episodes(settings.episodes, tenant)
+        self.evidence: dict[int, Evidence] = {}
+        self.terms: dict[int, Terms] = {}
+        self.loud: dict[int, int] = {}
+        """Last tick at which a row's volume was flagged."""
+        self.pending: dict[int, list[Mention]] = {}
+        """Mentions of ticks that are not closed yet."""
+        self.closed = -1
+        """The last tick that was closed."""
+
+    def make_room(self) -> None:
+        """Let the arrays follow the grid."""
+        self.detector.grow(self.grid.sizes)
+        self.volume.grow(self.grid.sizes[0])
+        self.tallies.grow(self.grid.sizes[0])
+
+    def save(self) -> bytes:
+        """Everything, versioned."""
+        voices, voice_facts = self.voices.save()
+        windows, window_facts = self.windows.save()
+        return pack(
+            VERSION,
+            {**voices, **windows, **self.detector.save(), **self.volume.save(), **self.tallies.save()},
+            {
+                **voice_facts,
+                **window_facts,
+                "grid": self.grid.save(),
+                "scorers": self.folding.scorers,
+                "complained": [[row, author, tick] for (row, author), tick in self.folding.complained.items()],
+                "stories": self.episodes.save(),
+                "evidence": [[row, evidence.save()] for row, evidence in self.evidence.items()],
+                "terms": [[row, terms.save()] for row, terms in self.terms.items()],
+                "loud": list(self.loud.items()),
+                "closed": self.closed,
+                "pending": [
+                    [tick, [orjson.loads(mention.model_dump_json()) for mention in mentions]]
+                    for tick, mentions in self.pending.items()
+                ],
+            },
+        )
+
+    def load(self, snapshot: bytes) -> None:
+        """Take over what `save` gave. Raises FatalError when it is damaged or of another version."""
+        arrays, facts = unpack(VERSION, snapshot)
+        try:
+            self._load(arrays, facts)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise FatalError(f"the saved trend state is damaged: {error}") from error
+
+    def _load(self, arrays: Arrays, facts: Facts) -> None:
+        self.grid.load(facts["grid"])
+        self.voices.load(arrays, facts)
+        self.windows.load(arrays, facts)
+        self.detector.load(arrays)
+        self.volume.load(arrays)
+        self.tallies.load(arrays)
+        self.folding.scorers = facts["scorers"]
+        self.folding.complained = {(row, author): tick for row, author, tick in facts["complained"]}
+        self.episodes.load(facts["stories"])
+        self.evidence = {row: Evidence.of(saved) for row, saved in facts["evidence"]}
+        self.terms = {row: Terms.of(saved) for row, saved in facts["terms"]}
+        self.loud = dict(facts["loud"])
+        self.closed = facts["closed"]
+        self.pending = {
+            tick: [Mention.model_validate(mention) for mention in mentions] for tick, mentions in facts["pending"]
+        }
