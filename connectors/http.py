@@ -1,0 +1,184 @@
+"""One careful HTTP client for everything that polls.
+
+Only http(s), only checked addresses (`guard`), at most five redirects, 8 MB of decoded body, a hundred times its size
+on the wire, and so many seconds in all, however slowly the answer drips. No proxies from the environment, no cookies.
+"""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from importlib.metadata import version
+from threading import Event
+from time import monotonic
+
+import httpcore2
+import httpx2
+
+from opinionwatch.connectors.guard import Guard
+from opinionwatch.connectors.hosts import SHARED, Hosts
+from opinionwatch.connectors.redact import redact
+from opinionwatch.connectors.wire import Wire
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+
+BODY_BYTES = 8_000_000
+RATIO = 100
+REDIRECTS = 5
+_RATIO_FREE_BYTES = 1_000_000
+_STEP_S = {"connect": 10.0, "read": 15.0, "write": 10.0, "pool": 5.0}
+_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+_SECRET = frozenset({"authorization", "cookie"})
+_TROUBLE = (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.DecodingError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 2xx or 304 answer, decoded."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    url: str
+    """Where it came from in the end."""
+
+
+class _Body(httpx2.SyncByteStream):
+    def __init__(self, raw: httpcore2.Response) -> None:
+        self._raw = raw
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._raw.iter_stream()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One context for all clients: each would cost 0.2 s and some memory."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3), None when it says nothing that makes sense.
+
+    >>> retry_after_s("120", datetime(2025, 1, 1, tzinfo=UTC))
+    120.0
+    """
+    if value is None:
+        return None
+    if value.strip().isascii() and value.strip().isdecimal():
+        return float(value.strip()[:9])
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - now).total_seconds())
+
+
+class Client:
+    """Asks for URLs, one at a time; a source has one of its own.
+
+    Raises FatalError when the URL can never be asked, and when it is gone (410); RetryableError for everything else,
+    with `after_s` from Retry-After. Messages hold no query strings and no userinfo.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        contact: str = "",
+        total_s: float = 60.0,
+        hosts: Hosts = SHARED,
+        body_bytes: int = BODY_BYTES,
+    ) -> None:
+        self._guard = guard
+        self._agent = f"opinionwatch/{version('opinionwatch')}" + (f" ({contact})" if contact else "")
+        self._total_s = total_s
+        self._hosts = hosts
+        self._body_bytes = body_bytes
+        self._closing = Event()
+        self._wire = Wire(guard, self._closing)
+        self._pool: httpcore2.ConnectionPool | None = None
+
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """GET a URL, following redirects; to another host go no secrets."""
+        try:
+            target = self._guard.url(url)
+        except ValueError as error:
+            raise FatalError(f"{redact(url)}: {error}") from error
+        self._wire.deadline = monotonic() + self._total_s
+        sent = {name.lower(): value for name, value in (headers or {}).items()}
+        for _ in range(REDIRECTS + 1):
+            try:
+                answer = self._ask(target, sent)
+            except _TROUBLE as error:
+                raise RetryableError(f"{redact(str(target))}: {_in_words(error)}") from error
+            if isinstance(answer, Answer):
+                return answer
+            if answer.raw_host != target.raw_host:
+                sent = {name: value for name, value in sent.items() if name not in _SECRET}
+            target = answer
+        raise RetryableError(f"{redact(url)}: more than {REDIRECTS} redirects")
+
+    def close(self) -> None:
+        """End what is being read, within a second."""
+        self._closing.set()
+
+    def _ask(self, url: httpx2.URL, sent: Mapping[str, str]) -> Answer | httpx2.URL:
+        """One request: its answer, or where it redirects to."""
+        host = url.raw_host.decode("ascii")
+        self._hosts.take_turn(host, self._closing)
+        if self._pool is None:
+            self._pool = httpcore2.ConnectionPool(
+                ssl_context=_tls(), network_backend=self._wire, max_keepalive_connections=0
+            )
+        headers = {"user-agent": self._agent, "accept-encoding": "gzip, deflate", **sent}
+        with self._pool.stream(
+            "GET",
+            httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=[(b"host", url.netloc), *((name.encode(), value.encode()) for name, value in headers.items())],
+            extensions={"timeout": _STEP_S},
+        ) as raw:
+            response = httpx2.Response(raw.status, headers=raw.headers, stream=_Body(raw))
+            if response.has_redirect_location:
+                return self._next(url, response.headers["location"])
+            if not response.is_success and raw.status != 304:
+                raise self._refusal(url, host, response)
+            body = b"" if raw.status == 304 else self._read(response)
+            return Answer(raw.status, {name.lower(): value for name, value in response.headers.items()}, body, str(url))
+
+    def _refusal(self, url: httpx2.URL, host: str, response: httpx2.Response) -> FatalError | RetryableError:
+        after_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
+        if after_s and response.status_code in (429, 503):
+            self._hosts.pause(host, min(after_s, 3600))
+        words = f"{redact(str(url))}: answered {response.status_code} {response.reason_phrase}".rstrip()
+        return FatalError(words) if response.status_code == 410 else RetryableError(words, after_s)
+
+    def _next(self, url: httpx2.URL, location: str) -> httpx2.URL:
+        try:
+            return self._guard.url(str(url.join(location)))
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise RetryableError(f"{redact(str(url))}: a redirect is not followed: {error}") from error
+
+    def _read(self, response: httpx2.Response) -> bytes:
+        codings = [coding.strip().lower() for coding in response.headers.get("content-encoding", "").split(",")]
+        if len(codings) > 2 or not _ENCODINGS.issuperset(codings):
+            raise httpx2.DecodingError("a content encoding that was not asked for")
+        length = response.headers.get("content-length", "")
+        if length.isdecimal() and int(length[:12]) > self._body_bytes:
+            raise httpx2.DecodingError(f"longer than {self._body_bytes:,} bytes")
+        body = bytearray()
+        for piece in response.iter_bytes():
+            body += piece
+            if len(body) > self._body_bytes:
+                raise httpx2.DecodingError(f"longer than {self._body_bytes:,} bytes")
+            if len(body) > _RATIO_FREE_BYTES and len(body) > RATIO * response.num_bytes_downloaded:
+                raise httpx2.DecodingError(f"unpacks to more than {RATIO} times its size")
+        return bytes(body)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, httpcore2.TimeoutException):
+        return "no answer in time"
+    return str(error) or type(error).__name__
