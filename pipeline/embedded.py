@@ -25,12 +25,15 @@ from opinionwatch.pipeline.intake import QueueIntake, Submitted
 from opinionwatch.pipeline.ports import Clock, StatefulStage
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.store_sqlite import SqliteStore
-from opinionwatch.pipeline.ticks import TICK, Progress
+from opinionwatch.pipeline.ticks import TICK, Progress, tick_of
 
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_EVERY = 5_000
 """Mentions between two snapshots of the trend state: what a restart has to read again, at most."""
+
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Embedded:
@@ -172,7 +175,7 @@ class Embedded:
 
     def _now(self) -> datetime:
         """The wall clock, never behind what was stamped before."""
-        return max(self._clock().astimezone(UTC), self._store.progress() or datetime.min.replace(tzinfo=UTC))
+        return max(self._clock().astimezone(UTC), self._store.progress() or BEGINNING)
 
     def _advance(self, taken: Sequence[Submitted], now: datetime) -> datetime:
         """How far time has come: the slowest replay's last arrival, or now when nothing is replayed."""
@@ -181,7 +184,7 @@ class Embedded:
                 if item.arrived_at is not None:
                     name = submitted.source.name
                     self._reached[name] = max(self._reached.get(name, item.arrived_at), item.arrived_at)
-        floor = self._store.progress() or datetime.min.replace(tzinfo=UTC)
+        floor = self._store.progress() or BEGINNING
         waiting = set(self._replaying())
         if waiting:
             return max(floor, min(self._reached.get(name, floor) for name in waiting))
@@ -191,8 +194,7 @@ class Embedded:
         return max(floor, *(last + TICK for last in self._reached.values()))
 
     def _tick_ended(self, up_to: datetime) -> bool:
-        before = self._store.progress()
-        return before is None or up_to.timestamp() // TICK.total_seconds() > before.timestamp() // TICK.total_seconds()
+        return tick_of(up_to) > tick_of(self._store.progress() or BEGINNING)
 
     def _refuse_a_flood(self, now: datetime) -> None:
         dead = self._store.dead_since(now - timedelta(hours=1))

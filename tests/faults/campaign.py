@@ -28,9 +28,7 @@ WORDS = {
     "neutral": ["{} opens a shop on Monday", "where is the {} store", "{} 今天开会", "{}在哪里买"],
     "positive": ["love my {}, great screen", "{} is excellent value", "{} 很好用，屏幕漂亮", "{}服务非常棒"],
 }
-FILLER = (
-FILLER = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbor", "island", "juniper", "kelp", "lagoon")
-)
+FILLER = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbor", "island", "juniper", "kelp")
 
 
 @dataclass
