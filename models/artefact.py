@@ -112,19 +112,21 @@ def load(folder: Path) -> Artefact:
     try:
         # safetensors holds numbers only; a pickle under its name does not parse.
         model.load_state_dict(widen(load_tensors(contents[WEIGHTS])))
-        tokenizer = Tokenizer.from_str(contents[TOKENIZER].decode())
-    except SettingsError as error:
-        raise SettingsError(f"artefact {folder}: {error}") from error
     except SafetensorError as error:
         raise SettingsError(f"artefact {folder}: {WEIGHTS} is not a safetensors file: {error}") from error
-    except Exception as error:  # noqa: BLE001
+    except (RuntimeError, SettingsError) as error:
         raise SettingsError(f"artefact {folder}: {error}") from error
-    rows = model.body.get_input_embeddings().weight.shape[0]
-    if tokenizer.get_vocab_size() > rows:
-        raise SettingsError(f"artefact {folder}: the tokenizer knows more pieces than the model's {rows}")
-    return Artefact(
-        _version(config.name, manifest.files), config, model, TextTokens(tokenizer, config.body.max_tokens)
-    )
+    tokenizer = _tokenizer(folder, contents[TOKENIZER])
+    if tokenizer.get_vocab_size() > model.vocabulary:
+        raise SettingsError(f"artefact {folder}: the tokenizer knows more pieces than the model's {model.vocabulary}")
+    return Artefact(_version(config.name, manifest.files), config, model, TextTokens(tokenizer, config.body.max_tokens))
+
+
+def _tokenizer(folder: Path, content: bytes) -> Tokenizer:
+    try:
+        return Tokenizer.from_buffer(content)
+    except Exception as error:
+        raise SettingsError(f"artefact {folder}: {TOKENIZER}: {error}") from error
 
 
 def _version(name: str, files: Mapping[str, Entry]) -> str:

@@ -45,8 +45,15 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch with its tensors on another device."""
-        tensors = (self.ids, self.mask, self.labels, self.classes, self.aspect_tags, self.opinion_tags)
-        return Batch(*(tensor.to(device) for tensor in tensors), self.rows)
+        return Batch(
+            ids=self.ids.to(device),
+            mask=self.mask.to(device),
+            labels=self.labels.to(device),
+            classes=self.classes.to(device),
+            aspect_tags=self.aspect_tags.to(device),
+            opinion_tags=self.opinion_tags.to(device),
+            rows=self.rows,
+        )
 
 
 def encode(examples: Sequence[Example], tokens: TextTokens) -> list[Row]:

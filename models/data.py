@@ -16,8 +16,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from opinionwatch.models.examples import LABELS, BadRow, Example, Link, Span
-from opinionwatch.models.recipe import OpinionSource, Recipe, SentimentSource
 from opinionwatch.models.marks import read_written
+from opinionwatch.models.recipe import OpinionSource, Recipe, SentimentSource
 from opinionwatch.pipeline.errors import SettingsError
 
 WRITTEN = Path(__file__).parent / "written"
@@ -74,7 +74,7 @@ def read_rows(recipe: Recipe, data: Path, *, strict: bool = False) -> Rows:
     missing dev file means the source is not measured. With `strict` the first bad row is a SettingsError.
     """
     rows = Rows()
-    for source in (*recipe.sentiment, *recipe.opinions):
+    for source in recipe.sources:
         if isinstance(source, OpinionSource) and source.kind == "written":
             train, dev = _split(_keep(_written(source.name, rows), rows, strict), recipe.held_out)
         else:

@@ -16,7 +16,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def pick_dtype(device: torch.device, precision: Precision = "auto") -> torch.dtype:
-    """bfloat16 where it pays: on accelerators, and on CPUs with AVX512-BF16 or AMX. Elsewhere it is slower than fp32."""
+    """bfloat16 where it is the faster one: on accelerators, and on CPUs with AVX512-BF16 or AMX; else float32."""
     if precision != "auto":
         return torch.bfloat16 if precision == "bf16" else torch.float32
     if device.type != "cpu":

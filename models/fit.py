@@ -1,11 +1,11 @@
-"""`opinionwatch train`: from a recipe, a data folder and a backbone to a run folder with weights, figures and artefact.
+"""The training loop: from a recipe, a data folder and a backbone to a trained network.
 
 The loop is ours, and short, because transformers' Trainer needs `accelerate`, which nothing else here uses, and has no
 schedule that ends by the clock. Two heads, masked losses and length-grouped batches would each be an override of it.
 
 The run folder holds `recipe.yaml`, `rows.json` (counts and sha256 of what was read, bad rows), `environment.json`,
-`log.jsonl` (losses), `checkpoint.pt`, and at the end `artefact/` with `metrics.json`. A run that is killed goes on from
-the last checkpoint with `resume`: same batches, same random state.
+`log.jsonl` (losses) and `checkpoint.pt`. A run that is killed goes on from the last checkpoint with `resume`: the same
+batches in the same random state.
 """
 
 import json
@@ -41,10 +41,10 @@ LOG_EVERY = 50
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained network with what is needed to measure it and to make an artefact of it."""
+    """A trained network, and what is needed to measure it and to make an artefact of it."""
 
     model: Encoder
-    tokens: TextTokens
+    tokenizer: Tokenizer
     rows: Rows
     recipe: Recipe
     steps: int
@@ -61,7 +61,7 @@ def fit(recipe_path: Path, out: Path, *, data: Path, backbone: str, resume: bool
     if schedule.threads is not None:
         torch.set_num_threads(schedule.threads)
     torch.manual_seed(schedule.seed)
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in transformers
     kind = resolve(ARCHITECTURES, recipe.body.architecture, "architecture")
     if not issubclass(kind, Encoder):
         raise SettingsError(f"architecture: '{recipe.body.architecture}' is not an Encoder")
@@ -71,7 +71,7 @@ def fit(recipe_path: Path, out: Path, *, data: Path, backbone: str, resume: bool
     log.info("train.rows", train=len(encoded), dev=len(rows.dev), bad=len(rows.bad))
     identity = sha256(recipe_path.read_bytes() + json.dumps(rows.hashes, sort_keys=True).encode()).hexdigest()
     done = _loop(model, encoded, tokens.pad, recipe, out, identity if resume else None, identity)
-    return Fit(model, tokens, rows, recipe, done.step, done.elapsed_s / 60)
+    return Fit(model, tokens.tokenizer, rows, recipe, done.step, done.elapsed_s / 60)
 
 
 def load_tokenizer(backbone: str) -> Tokenizer:
@@ -113,7 +113,7 @@ def _loop(
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                 encoded = model(batch.ids.to(device), batch.mask.to(device))
                 parts = losses(model, encoded, batch.to(device), schedule)
-            parts.total(schedule).backward()
+            torch.autograd.backward(parts.total(schedule))
             torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
             steps_of.step()
             steps_of.zero_grad(set_to_none=True)

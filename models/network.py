@@ -9,7 +9,7 @@ from opinionwatch.models.batcher import Group, groups
 from opinionwatch.models.decode import Triplet, triplets
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import Span
-from opinionwatch.models.tokens import Tokens, TextTokens, character_span
+from opinionwatch.models.tokens import TextTokens, Tokens, character_span
 from opinionwatch.pipeline.errors import RejectedError
 
 TOKENS_PER_BATCH = 2048
@@ -46,7 +46,7 @@ class Network:
         tokens_per_batch: int = TOKENS_PER_BATCH,
     ) -> None:
         self.model = model.eval().to(device)
-        self.model.body.to(dtype)
+        torch.nn.Module.to(self.model.body, dtype)
         self.tokens = tokens
         self.device = device
         self.tokens_per_batch = tokens_per_batch

@@ -28,7 +28,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     artefact: Path = Field(DEFAULT, description="artefact folder")
-    device: str = Field("auto", description="torch device, e.g. cpu or cuda:0; auto takes an accelerator if there is one")
+    device: str = Field(
+        "auto", description="torch device, e.g. cpu or cuda:0; auto takes an accelerator if there is one"
+    )
     precision: Precision = Field("auto", description="auto: bf16 where the hardware is faster at it, else fp32")
     tokens_per_batch: int = Field(TOKENS_PER_BATCH, ge=16, description="padded tokens a forward pass")
     threads: int | None = Field(None, gt=0, description="torch threads of this process; null: torch decides")

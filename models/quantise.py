@@ -30,11 +30,12 @@ def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, weight in weights.items():
         if name.endswith(SCALE):
             continue
+        wide = weight.float()
         if weight.dtype == torch.int8:
             if name + SCALE not in weights:
                 raise SettingsError(f"weights: '{name}' is in 8 bits but has no scale")
-            weight = weight.float() * weights[name + SCALE].float()
-        if not bool(torch.isfinite(weight).all()):
+            wide *= weights[name + SCALE].float()
+        if not bool(torch.isfinite(wide).all()):
             raise SettingsError(f"weights: '{name}' holds numbers that are not finite")
-        widened[name] = weight.float()
+        widened[name] = wide
     return widened

@@ -45,7 +45,7 @@ class OpinionSource(Section):
     kind: Literal["triplets", "aspects", "written"] = "triplets"
     cap: int | None = Field(None, gt=0)
     repeat: int = Field(1, gt=0, description="times each row is seen in an epoch")
-    drop_overlaps: bool = Field(False, description="leave out rows whose aspect and opinion spans overlap (bad matches)")
+    drop_overlaps: bool = Field(False, description="leave out rows whose aspect and opinion overlap")
     evaluate_only: bool = False
 
 
@@ -86,6 +86,11 @@ class Recipe(Section):
     opinions: tuple[OpinionSource, ...] = ()
     held_out: float = Field(0.1, ge=0, lt=1, description="share of each written set kept for dev")
     sure: float = Field(0.9, gt=0, lt=1, description="share of confident labels that must be right on dev")
+
+    @property
+    def sources(self) -> tuple[SentimentSource | OpinionSource, ...]:
+        """All files, sentiment first."""
+        return (*self.sentiment, *self.opinions)
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -32,7 +32,8 @@ class TextTokens:
         self.max_tokens = max_tokens
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_tokens)
-        special = {token.content: number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+        added = tokenizer.get_added_tokens_decoder()
+        special = {token.content: number for number, token in added.items() if token.special}
         self.unknown = next((special[name] for name in ("<unk>", "[UNK]") if name in special), 0)
         self.pad = next((special[name] for name in ("<pad>", "[PAD]") if name in special), 0)
         self._special = frozenset(special.values())

@@ -1,0 +1,122 @@
+"""Reads the dev rows with a finished network: the calibration, and the figures of the card."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from pydantic import BaseModel
+
+from opinionwatch.models.calibrate import Calibration, calibrate, calibration_error, for_lang
+from opinionwatch.models.examples import Example, Link
+from opinionwatch.models.figures import accuracy, macro_f1, opinions_f1, triplets_f1
+from opinionwatch.models.network import Network, Raw
+from opinionwatch.models.recipe import Recipe
+
+CHUNK = 2048
+CALIBRATION_CAP = 800
+"""At most this many rows of a source take part in the calibration, so that no source rules a language."""
+
+
+class SourceFigures(BaseModel):
+    """One dev file."""
+
+    source: str
+    trained_on: bool
+    rows: int
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    triplet_f1: float | None = None
+    opinion_f1: float | None = None
+    """Opinion term and polarity without the aspect."""
+
+
+class LangFigures(BaseModel):
+    """One language over the calibration rows: how honest the probabilities are, and how much is called sure."""
+
+    lang: str
+    rows: int
+    calibration_error: float
+    coverage: float
+    """Share of texts that are not unsure."""
+    confident_accuracy: float
+    accuracy: float
+
+
+class Figures(BaseModel):
+    """Everything that was measured on dev."""
+
+    sources: list[SourceFigures]
+    langs: list[LangFigures]
+
+
+class Measured(NamedTuple):
+    """A calibration and the figures under it."""
+
+    calibration: dict[str, Calibration]
+    figures: Figures
+
+
+def measure(network: Network, dev: Sequence[Example], recipe: Recipe) -> Measured:
+    """Read every dev row once. The calibration never uses a source that is marked `evaluate_only`."""
+    raws = [raw for at in range(0, len(dev), CHUNK) for raw in network.read([e.text for e in dev[at : at + CHUNK]])]
+    closed = {source.name for source in recipe.sources if source.evaluate_only}
+    taken: Counter[str] = Counter()
+    rows: list[tuple[Example, Raw]] = []
+    for example, raw in zip(dev, raws, strict=True):
+        if example.label is not None and example.source not in closed and taken[example.source] < CALIBRATION_CAP:
+            taken[example.source] += 1
+            rows.append((example, raw))
+    logits = torch.tensor([raw.logits for _, raw in rows], dtype=torch.float64)
+    labels = torch.tensor([example.label for example, _ in rows])
+    langs = [example.lang for example, _ in rows]
+    calibration = calibrate(logits, labels, langs, recipe.sure)
+    return Measured(
+        calibration,
+        Figures(sources=_sources(dev, raws, closed), langs=_langs(logits, labels, langs, calibration)),
+    )
+
+
+def _sources(dev: Sequence[Example], raws: Sequence[Raw], closed: set[str]) -> list[SourceFigures]:
+    by_source: defaultdict[str, list[tuple[Example, Raw]]] = defaultdict(list)
+    for example, raw in zip(dev, raws, strict=True):
+        by_source[example.source].append((example, raw))
+    return [_source(name, rows, name not in closed) for name, rows in by_source.items()]
+
+
+def _source(name: str, rows: Sequence[tuple[Example, Raw]], trained_on: bool) -> SourceFigures:
+    figures = SourceFigures(source=name, trained_on=trained_on, rows=len(rows))
+    labelled = [(example.label, raw) for example, raw in rows if example.label is not None]
+    if labelled:
+        gold = [label for label, _ in labelled]
+        told = [max(range(3), key=raw.logits.__getitem__) for _, raw in labelled]
+        figures.accuracy, figures.macro_f1 = accuracy(gold, told), macro_f1(gold, told)
+    linked = [(example.links, raw) for example, raw in rows if example.links is not None]
+    if linked:
+        right = [links for links, _ in linked]
+        given: list[list[Link]] = [[(t.aspect, t.opinion, t.polarity) for t in raw.terms] for _, raw in linked]
+        figures.triplet_f1, figures.opinion_f1 = triplets_f1(right, given).f1, opinions_f1(right, given).f1
+    return figures
+
+
+def _langs(
+    logits: torch.Tensor, labels: torch.Tensor, langs: Sequence[str], calibration: dict[str, Calibration]
+) -> list[LangFigures]:
+    figures = []
+    for lang in sorted(set(langs)):
+        rows = torch.tensor([at for at, other in enumerate(langs) if other == lang])
+        own = for_lang(calibration, lang)
+        chances = (logits[rows] / own.temperature).softmax(-1)
+        top, right = chances.max(-1).values, chances.argmax(-1) == labels[rows]
+        sure = top >= own.unsure_below
+        figures.append(
+            LangFigures(
+                lang=lang,
+                rows=len(rows),
+                calibration_error=calibration_error(top, right),
+                coverage=float(sure.double().mean()),
+                confident_accuracy=float(right[sure].double().mean()) if bool(sure.any()) else 0.0,
+                accuracy=float(right.double().mean()),
+            )
+        )
+    return figures

@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from opinionwatch.models.calibrate import (
+    Calibration,
+    calibrate,
+    calibration_error,
+    fit_temperature,
+    for_lang,
+    unsure_below,
+)
+
+
+def overconfident(rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits four times as large as the distribution their labels are drawn from."""
+    generator = torch.Generator().manual_seed(seed)
+    honest = torch.randn(rows, 3, generator=generator)
+    labels = torch.multinomial(honest.softmax(-1), 1, generator=generator).squeeze(1)
+    return 4 * honest, labels
+
+
+def test_the_temperature_undoes_overconfidence() -> None:
+    logits, labels = overconfident(6000, 1)
+    assert fit_temperature(logits, labels) == pytest.approx(4, rel=0.1)
+
+
+def test_the_calibration_error_falls_and_no_label_changes() -> None:
+    logits, labels = overconfident(6000, 2)
+    own = calibrate(logits, labels, ["en"] * 6000, 0.9)["en"]
+    before, after = logits.softmax(-1), (logits / own.temperature).softmax(-1)
+    assert torch.equal(before.argmax(-1), after.argmax(-1))
+    right = before.argmax(-1) == labels
+    assert calibration_error(after.max(-1).values, right) < 0.03 < calibration_error(before.max(-1).values, right)
+
+
+def test_what_is_not_unsure_is_right_often_enough() -> None:
+    top = torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5])
+    right = torch.tensor([True, True, True, False, False])
+    threshold = unsure_below(top, right, 0.75)
+    assert threshold == pytest.approx(0.6)
+    assert float(right[top >= threshold].float().mean()) >= 0.75
+
+
+def test_where_nothing_is_right_often_enough_everything_is_unsure() -> None:
+    assert unsure_below(torch.tensor([0.9, 0.8]), torch.tensor([False, True]), 0.9) == 1.0
+
+
+def test_a_language_with_few_rows_shares_the_calibration_of_all() -> None:
+    logits, labels = overconfident(200, 3)
+    found = calibrate(logits, labels, ["en"] * 190 + ["zh"] * 10, 0.9)
+    assert set(found) == {"en", "other"}
+    assert for_lang(found, "zh") is found["other"]
+    assert for_lang({}, "zh") == Calibration()
+
+
+def test_an_honest_set_has_no_calibration_error() -> None:
+    right = torch.tensor([True] * 7 + [False] * 3)
+    assert calibration_error(torch.full((10,), 0.7), right) == pytest.approx(
+        0, abs=1e-6
+    )

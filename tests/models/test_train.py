@@ -1,0 +1,104 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from opinionwatch.models import fit as fitting
+from opinionwatch.models.artefact import load
+from opinionwatch.models.fit import fit
+from opinionwatch.models.neural import NeuralScorer, Settings
+from opinionwatch.models.optimise import progress
+from opinionwatch.models.recipe import Schedule
+from opinionwatch.models.train import train
+from opinionwatch.pipeline.errors import FatalError, SettingsError
+from opinionwatch.pipeline.ports import Passage
+
+from .rows import sentiment_rows, write_rows
+
+
+def test_a_recipe_becomes_an_artefact_that_learnt_its_rows(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(recipe.read_text().replace("epochs: 4", "epochs: 60"))
+    done = train(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+    scorer = NeuralScorer.open(Settings(artefact=done.artefact, device="cpu", precision="fp32"))
+    assert scorer.version == done.version
+    (reading,) = scorer.score([Passage("味道很好，服务差", "zh")])
+    found = {(term.aspect, term.opinion, term.polarity) for term in reading.opinions}
+    assert found == {("味道", "很好", "positive"), ("服务", "差", "negative")}
+    figures = {figure.source: figure for figure in done.figures.sources}
+    assert figures["mood"].macro_f1 is not None
+    assert figures["mood"].macro_f1 > 0.9
+    assert figures["triplets"].triplet_f1 == 1
+    card = (done.artefact / "card.md").read_text()
+    assert "| mood | 12 | ours |" in card
+    kept = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"recipe.yaml", "rows.json", "environment.json", "log.jsonl", "metrics.json", "checkpoint.pt"} <= kept
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often = recipe.read_text().replace("threads: 1", "threads: 1, checkpoint_minutes: 0.0000001")
+    recipe.write_text(often.replace("dropout: 0.0", "dropout: 0.3"))
+    whole = fit(recipe, tmp_path / "whole", data=data, backbone=str(backbone))
+
+    saves = iter(range(5))
+    save = fitting.checkpoint.save
+
+    def save_then_die(*args: object) -> None:
+        save(*args)  # type: ignore[arg-type]  # passed through as they came
+        if next(saves) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting.checkpoint, "save", save_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        fit(recipe, tmp_path / "killed", data=data, backbone=str(backbone))
+    monkeypatch.undo()
+    resumed = fit(recipe, tmp_path / "killed", data=data, backbone=str(backbone), resume=True)
+    assert resumed.steps == whole.steps
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(recipe: Path, data: Path, backbone: Path, tmp_path: Path) -> None:
+    fit(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+    recipe.write_text(recipe.read_text().replace("epochs: 4", "epochs: 5"))
+    with pytest.raises(SettingsError, match="another recipe"):
+        fit(recipe, tmp_path / "run", data=data, backbone=str(backbone), resume=True)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "LOG_EVERY", 1)
+    recipe.write_text(recipe.read_text().replace("learning_rate: 0.01", "learning_rate: 1.0e+38"))
+    with pytest.raises(FatalError, match="no longer a number"):
+        fit(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+
+
+def test_bad_rows_are_written_down(recipe: Path, data: Path, backbone: Path, tmp_path: Path) -> None:
+    write_rows(data / "train" / "mood.jsonl.gz", [*sentiment_rows(), {"text": "x", "label": "meh"}])
+    fit(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+    rows = json.loads((tmp_path / "run" / "rows.json").read_text())
+    assert [(bad["file"], bad["line"]) for bad in rows["bad"]] == [("mood.jsonl.gz", 13)]
+
+
+def test_a_backbone_that_is_not_there_is_a_settings_error(recipe: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="backbone"):
+        fit(recipe, tmp_path / "run", data=data, backbone=str(tmp_path / "none"))
+
+
+def test_the_rate_reaches_zero_by_the_deadline_whatever_the_speed() -> None:
+    timed = Schedule(deadline_minutes=10)
+    assert progress(10, 1000, 600, timed) == 1
+    assert progress(999, 1000, 1, timed) == pytest.approx(0.999)
+    assert progress(10, 1000, 10_000, Schedule()) == pytest.approx(0.01)
+
+
+def test_the_weights_of_a_run_are_those_it_is_loaded_with(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    done = train(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+    assert load(done.artefact).version == done.version
