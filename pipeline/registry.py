@@ -1,11 +1,12 @@
 """Named things: registries map a kind to an import string, so that nothing heavy loads until it is named."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from opinionwatch.pipeline.errors import SettingsError
 
@@ -34,7 +35,7 @@ def resolve(registry: Mapping[str, str], kind: str, what: str) -> type:
         raise SettingsError(f"{what}: unknown kind '{kind}'; {nearest(kind, registry)}")
     try:
         found = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # foreign code may fail in any way while it is imported
         raise SettingsError(f"{what}: cannot import '{target}': {error}") from error
     if not isinstance(found, type):
         raise SettingsError(f"{what}: '{target}' is not a class")
@@ -47,8 +48,8 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     for mistake in error.errors(include_url=False, include_input=False, include_context=False):
         place = ".".join([where, *(str(part) for part in mistake["loc"])]).strip(".")
         message = mistake["msg"]
-        if mistake["type"] == "extra_forbidden" and len(mistake["loc"]) == 1:
-            message = f"unknown setting; {nearest(str(mistake['loc'][0]), model.model_fields)}"
+        if mistake["type"] == "extra_forbidden":
+            message = f"unknown setting; {nearest(str(mistake['loc'][-1]), _known(model, mistake['loc'][:-1]))}"
         lines.append(f"{place}: {message}")
     return "\n".join(lines)
 
@@ -59,3 +60,19 @@ def options(model: type[Options], given: Mapping[str, object], where: str) -> Op
         return model.model_validate(dict(given))
     except ValidationError as error:
         raise SettingsError(explain(error, model, where)) from error
+
+
+def _known(model: type[BaseModel], section: Sequence[int | str]) -> set[str]:
+    """Names of the settings in a section: follow its place through the models, past list indices and keys."""
+    here = [model]
+    for part in section:
+        here = [inner for outer in here for inner in _models(outer.model_fields.get(str(part)))] or here
+    return {field.alias or name for outer in here for name, field in outer.model_fields.items()}
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    """The models in an annotation such as `tuple[Name | str, ...] | None`."""
+    annotation = annotation.annotation if isinstance(annotation, FieldInfo) else annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _models(part)]

@@ -17,6 +17,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.registry import explain, nearest
@@ -162,7 +163,7 @@ def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Se
         except UnicodeDecodeError as error:
             raise SettingsError(f"{path} is not UTF-8 text") from error
         except (yaml.YAMLError, RecursionError) as error:
-            raise SettingsError(f"{path} is not valid YAML: {error}") from error
+            raise SettingsError(f"{path} is not valid YAML: {_mistake(error)}") from error
         if parsed is not None and not isinstance(parsed, dict):
             raise SettingsError(f"{path}: the top level must be a mapping such as `watchlists: …`")
         given = {str(key): value for key, value in (parsed or {}).items()}
@@ -172,6 +173,15 @@ def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Se
         return Settings(**given)  # type: ignore[arg-type]  # validated by pydantic itself
     except ValidationError as error:
         raise SettingsError(explain(error, Settings, str(path or "settings"))) from error
+    except UnreadableVariable as error:
+        raise SettingsError(f"environment: {error}; lists and sections are written as JSON") from error
+
+
+def _mistake(error: yaml.YAMLError | RecursionError) -> str:
+    """What is wrong and where, without the line itself: it may hold a secret."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
+    return "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
 
 
 def _refuse_unknown_environment() -> None:
@@ -179,8 +189,8 @@ def _refuse_unknown_environment() -> None:
     prefix = "OPINIONWATCH__"
     known = {field.upper() for field in Settings.model_fields}
     for variable in os.environ:
-        section = variable.removeprefix(prefix).split("__")[0]
-        if variable.startswith(prefix) and section.upper() not in known:
+        section = variable.upper().removeprefix(prefix).split("__")[0]
+        if variable.upper().startswith(prefix) and section not in known:
             raise SettingsError(f"environment variable {variable}: no such setting; known: {', '.join(sorted(known))}")
 
 
