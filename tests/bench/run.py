@@ -1,0 +1,95 @@
+"""`make bench`: measure everything again and rewrite BENCHMARKS.md, with machine, commit and command.
+
+python tests/bench/run.py [--data ../shared/data/dev] [--only throughput,kill]
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+
+def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
+    """Name → title and command. Those whose data are not here are left out, and the report says so."""
+    found = {
+        "throughput": ("Throughput, embedded", ["tests/bench/throughput.py"]),
+        "kill": ("Kill campaign, embedded", ["tests/faults/campaign.py", "--documents", "100000", "--kills", "40"]),
+        "poison": ("Poison", ["tests/faults/poisoning.py"]),
+    }
+    if data.is_dir():
+        found["evaluate"] = ("The shipped model on the dev files", ["tests/bench/evaluate_default.py", str(data)])
+        found["streams"] = ("Recorded streams with known incidents", ["tests/bench/streams.py", str(data)])
+        found["labels"] = (
+            "The same streams with a perfect classifier",
+            ["tests/bench/streams.py", str(data), "--scorer", "labels"],
+        )
+    if bench.is_file():
+        found["negspike"] = ("The detector on negspike", ["tests/bench/negspike_run.py", str(bench)])
+    return found
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} × {model}, {memory:.0f} GiB, Python {platform.python_version()}"
+
+
+def commit() -> str:
+    """The commit measured, marked when the tree differs from it."""
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def shown(command: Sequence[str]) -> str:
+    """The command as a reader would type it."""
+    return "python " + " ".join(os.path.relpath(part, ROOT) if part.startswith("/") else part for part in command)
+
+
+def main() -> int:
+    """Run the sections one after the other and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "dev")
+    parser.add_argument("--bench", type=Path, default=ROOT.parent / "shared" / "bench" / "negspike_bench.py")
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    chosen = sections(given.data, given.bench)
+    if given.only:
+        chosen = {name: chosen[name] for name in given.only.split(",")}
+    report = [
+        "# Benchmarks",
+        "",
+        f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.",
+    ]
+    failed = 0
+    for title, command in chosen.values():
+        sys.stderr.write(f"{title} …\n")
+        run = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+        output = run.stdout.strip()
+        body = output if output.startswith(("|", "#")) else f"```\n{output}\n```"
+        report += ["", f"## {title}", "", f"`{shown(command)}`", "", body]
+        if run.returncode:
+            failed += 1
+            report += ["", f"**exit {run.returncode}**", "", "```", run.stderr.strip()[-2000:], "```"]
+    (ROOT / "BENCHMARKS.md").write_text("\n".join(report) + "\n", encoding="utf-8")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
