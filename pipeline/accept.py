@@ -197,8 +197,8 @@ def _label(source: str | None) -> str | None:
 
 def _unescape(found: re.Match[str]) -> str:
     char = chr(int(found[2], 16)) if found[2] else ""
-    plain = char and (char.isalnum() or char in "@.+-_ ()" or ord(char) > 0x9F)
-    return char if plain and not 0xD800 <= ord(char) <= 0xDFFF else found[0]
+    plain = char and (char.isalnum() or char in "@.+-_ ()" or (ord(char) > 0x9F and char.isprintable()))
+    return char if plain else found[0]
 
 
 def _escape(found: re.Match[str]) -> str:

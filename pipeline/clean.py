@@ -40,7 +40,7 @@ _HIDDEN = re.compile(
     "\x00-\x08\x0e-\x1f\x7f-\x9f"  # controls
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, fillers
     "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"  # zero width, bidirectional
-    "\u2800\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"  # blank letters, selectors, specials
+    "\u2800\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff"  # blank letters, selectors, specials
     "\ud800-\udfff\U000e0000-\U000e0fff"  # surrogates, tags
     "]+"
 )

@@ -33,6 +33,8 @@ MAX_DEPTH = 100
 """Deeper JSON is refused; deep reply trees of real services stay below 60."""
 MAX_DIGITS = 64
 """Longer integers are refused: turning digits into a number takes quadratic time."""
+MAX_ID_CHARS = 1024
+"""Longer native ids are refused."""
 
 _NESTING = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]++|[\]}]++', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -70,6 +72,8 @@ def native_id(record: Mapping[str, object], fields: tuple[tuple[str, str], ...] 
     if given is None or given == "":
         raise RejectedError("missing_field", "native_id: every text needs its source's own id")
     text = _text(_number_as_text(given), "native_id")
+    if len(text) > MAX_ID_CHARS:
+        raise RejectedError("invalid_field", f"native_id: {len(text)} characters; the limit is {MAX_ID_CHARS}")
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
