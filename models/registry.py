@@ -7,3 +7,10 @@ A user's own class is named the same way in a recipe, `architecture: mycompany.n
 ARCHITECTURES: dict[str, str] = {
     "encoder": "opinionwatch.models.encoder:Encoder",
 }
+
+SCORERS: dict[str, str] = {
+    "neural": "opinionwatch.models.neural:NeuralScorer",
+    "lexicon": "opinionwatch.models.lexicon:LexiconScorer",
+    "huggingface": "opinionwatch.models.huggingface:HuggingFaceScorer",
+}
+"""Kind in the settings → import string of a class built as `Class(settings: Class.Settings)`."""
