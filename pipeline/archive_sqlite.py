@@ -10,7 +10,7 @@ from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow, SourceHealth
 from opinionwatch.pipeline.contracts import DeadLetter, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
 from opinionwatch.pipeline.errors import FatalError, RetryableError
-from opinionwatch.pipeline.store_schema import connect
+from opinionwatch.pipeline.store_schema import CURE, connect, reading
 from opinionwatch.pipeline.store_sqlite import stamp
 
 MOST = 1000
@@ -26,25 +26,27 @@ class SqliteArchive:
             raise FatalError(f"there is no store at {path}: `opinionwatch demo` or `opinionwatch run` makes one")
         self._path = path
         self._threads = local()
-        self._rows("SELECT 1")
+        self._database()
 
     def _rows(self, sql: str, *values: object) -> list[Row]:
         return self._execute(sql, *values).fetchall()
 
     def _execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        return self._database().execute(sql, values)
+
+    def _database(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._threads, "db", None)
         if db is None:
             db = self._threads.db = connect(self._path, read_only=True)
-        try:
-            return db.execute(sql, values)
-        except sqlite3.OperationalError as error:
-            raise RetryableError(f"the store cannot be read now: {error}", after_s=1) from error
+        return db
 
+    @reading()
     def cursor(self, source: str) -> str | None:
         """Where a source stands: what was stored with its last durable page."""
         rows = self._rows("SELECT cursor FROM cursors WHERE source = ?", source)
         return str(rows[0][0]) if rows else None
 
+    @reading()
     def documents(self, query: DocumentQuery) -> list[ScoredDocument]:
         """Documents, newest event time first; at most `query.limit` (≤ 1,000)."""
         conditions: list[tuple[str, object]] = []
@@ -78,15 +80,22 @@ class SqliteArchive:
     def every_document(self) -> Iterator[ScoredDocument]:
         """All documents in the order of their ids, in bounded memory."""
         last = ""
-        while rows := self._rows("SELECT id, body FROM documents WHERE id > ? ORDER BY id LIMIT ?", last, MOST):
-            yield from (ScoredDocument.model_validate_json(_bytes(row[1])) for row in rows)
+        while True:
+            with reading():
+                rows = self._rows("SELECT id, body FROM documents WHERE id > ? ORDER BY id LIMIT ?", last, MOST)
+                found = [ScoredDocument.model_validate_json(_bytes(row[1])) for row in rows]
+            if not rows:
+                return
+            yield from found
             last = str(rows[-1][0])
 
+    @reading()
     def document(self, document_id: str) -> ScoredDocument | None:
         """One document."""
         rows = self._rows("SELECT body FROM documents WHERE id = ?", document_id)
         return ScoredDocument.model_validate_json(_bytes(rows[0][0])) if rows else None
 
+    @reading()
     def windows(self, watchlist: str, since: datetime, until: datetime) -> list[Window]:
         """All windows of a watchlist whose start is in `[since, until)`, by start, source, aspect."""
         cursor = self._execute(
@@ -99,6 +108,7 @@ class SqliteArchive:
         names = [column[0] for column in cursor.description]
         return [Window.model_validate(dict(zip(names, row, strict=True))) for row in cursor]
 
+    @reading()
     def span(self, watchlist: str | None = None) -> tuple[datetime, datetime] | None:
         """First and last window start there is; None when there is none."""
         [(first, last)] = self._rows(
@@ -106,6 +116,7 @@ class SqliteArchive:
         )
         return None if first is None else (datetime.fromisoformat(str(first)), datetime.fromisoformat(str(last)))
 
+    @reading()
     def episodes(self, watchlist: str | None = None, limit: int = 100) -> list[Episode]:
         """Newest first by opening time."""
         rows = self._rows(
@@ -115,11 +126,13 @@ class SqliteArchive:
         )
         return [Episode.model_validate_json(_bytes(row[0])) for row in rows]
 
+    @reading()
     def episode(self, episode_id: str) -> Episode | None:
         """One episode as it stands now."""
         rows = self._rows("SELECT body FROM episodes WHERE id = ?", episode_id)
         return Episode.model_validate_json(_bytes(rows[0][0])) if rows else None
 
+    @reading()
     def deliveries(self, episode_id: str | None = None, limit: int = 200) -> list[Delivery]:
         """What was or will be sent, newest first."""
         rows = self._rows(
@@ -129,6 +142,7 @@ class SqliteArchive:
         )
         return [Delivery.model_validate_json(_bytes(row[0])) for row in rows]
 
+    @reading()
     def deadletters(self, reason: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """Newest first."""
         rows = self._rows(
@@ -138,11 +152,13 @@ class SqliteArchive:
         )
         return [DeadLetter.model_validate_json(_bytes(row[0])) for row in rows]
 
+    @reading()
     def deadletter(self, deadletter_id: str) -> DeadLetter | None:
         """One dead letter."""
         rows = self._rows("SELECT body FROM deadletters WHERE id = ?", deadletter_id)
         return DeadLetter.model_validate_json(_bytes(rows[0][0])) if rows else None
 
+    @reading()
     def ledger(self) -> list[LedgerRow]:
         """By source and hour."""
         rows = self._rows(
@@ -151,6 +167,7 @@ class SqliteArchive:
         )
         return [LedgerRow(str(row[0]), str(row[1]), *(int(str(value)) for value in row[2:])) for row in rows]
 
+    @reading()
     def misfiled(self) -> int:
         """Ids whose ledger state and place disagree: indexed without document, dead without letter, or both."""
         [(count,)] = self._rows(
@@ -159,11 +176,13 @@ class SqliteArchive:
         )
         return int(str(count))
 
+    @reading()
     def dropped(self) -> dict[str, int]:
         """Documents left out, by rule."""
         rows = self._rows("SELECT rule, count(*) FROM ledger WHERE state = 'dropped' GROUP BY rule ORDER BY rule")
         return {str(rule): int(str(count)) for rule, count in rows}
 
+    @reading()
     def health(self) -> list[SourceHealth]:
         """By source."""
         rows = self._rows(
@@ -174,6 +193,7 @@ class SqliteArchive:
         )
         return [SourceHealth(str(row[0]), int(str(row[1])), _time(row[2]), _time(row[3])) for row in rows]
 
+    @reading()
     def silences(self) -> list[Silence]:
         """All that have not been removed, newest first; expired ones too."""
         rows = self._rows("SELECT body FROM silences ORDER BY starts_at DESC, id")
@@ -189,13 +209,17 @@ class SqliteArchive:
             )
         except sqlite3.OperationalError as error:
             raise RetryableError(f"the store is busy: {error}", after_s=1) from error
+        except sqlite3.DatabaseError as error:
+            raise FatalError(f"the store is damaged ({error}): {CURE}") from error
         finally:
             db.close()
 
+    @reading()
     def revision(self) -> int:
         """SQLite's own counter of commits by other connections, as this thread's connection sees it."""
         return int(str(self._rows("PRAGMA data_version")[0][0]))
 
+    @reading()
     def now(self) -> datetime | None:
         """The trend hop's last progress mark."""
         rows = self._rows("SELECT up_to FROM progress")

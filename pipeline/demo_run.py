@@ -17,13 +17,13 @@ from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.ports import Channel
 from opinionwatch.pipeline.settings import Settings, load
 
-STORE_FILES = ("opinionwatch.db", "opinionwatch.db-wal", "opinionwatch.db-shm", "pseudonym.key", "runtime.lock")
+OURS = ("opinionwatch.db*", "opinionwatch.yaml", "pseudonym.key", "runtime.lock")
 
 
 def emptied(folder: Path) -> None:
     """Make `folder` fresh. Refuses a folder that holds anything else than a store of ours."""
     if folder.exists():
-        strange = [path.name for path in folder.iterdir() if path.name not in (*STORE_FILES, "opinionwatch.yaml")]
+        strange = [path.name for path in folder.iterdir() if not any(map(path.match, OURS))]
         if strange:
             raise SettingsError(f"--data-dir {folder} holds other files ({strange[0]}): name an empty or new folder")
         rmtree(folder)

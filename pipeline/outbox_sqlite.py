@@ -6,8 +6,8 @@ from pathlib import Path
 from threading import Lock
 
 from opinionwatch.pipeline.contracts_trend import Delivery
-from opinionwatch.pipeline.errors import RetryableError
-from opinionwatch.pipeline.store_schema import connect
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.store_schema import CURE, connect, reading
 from opinionwatch.pipeline.store_sqlite import stamp
 
 
@@ -19,6 +19,7 @@ class SqliteOutbox:
         self._db = connect(path)
         self._lock = Lock()
 
+    @reading()
     def due(self, now: datetime, limit: int) -> list[Delivery]:
         """Pending deliveries whose time has come, oldest first, and those an earlier life left in `sending`."""
         with self._lock:
@@ -40,6 +41,8 @@ class SqliteOutbox:
                 )
         except sqlite3.OperationalError as error:
             raise RetryableError(f"the outbox cannot be written now: {error}", after_s=1) from error
+        except sqlite3.DatabaseError as error:
+            raise FatalError(f"the store is damaged ({error}): {CURE}") from error
 
     def close(self) -> None:
         """Close the file."""

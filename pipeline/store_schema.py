@@ -3,12 +3,18 @@
 Version 1. A file of a newer version is refused; an older one would be migrated here, step by step.
 """
 
+import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 
 VERSION = 1
+PAGE_BYTES = 4096
+CURE = "restore it from a backup, or move it away to start anew"
 
 TABLES = """
 CREATE TABLE ledger (            -- every accepted id and where it ended
@@ -57,37 +63,61 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     Raises FatalError when the file is damaged, is no store, or is of a newer version, and RetryableError when it is
     locked for longer than 30 s.
     """
-    if not read_only:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    if not read_only and not path.exists():
+        _make(path)
+    _refuse_a_torn_file(path)
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
     try:
         connection = sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False)
-        if not read_only:
-            path.chmod(0o600)
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version == VERSION and not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA wal_autocheckpoint = 2000")
-            connection.execute("BEGIN IMMEDIATE")
-            if _version(connection) == 0:
-                for statement in TABLES.split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.execute("COMMIT")
-        version = _version(connection)
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise RetryableError(f"{path} is locked by another process") from error
         raise FatalError(f"cannot open {path}: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise FatalError(
-            f"{path} is damaged ({error}): restore it from a backup, or move it away to start anew"
-        ) from error
-    if version != VERSION:
-        connection.close()
-        raise FatalError(f"{path} is of store version {version}, this program reads {VERSION}")
-    return connection
+        raise FatalError(f"{path} is damaged ({error}): {CURE}") from error
+    if version == VERSION:
+        return connection
+    connection.close()
+    if version == 0:
+        raise FatalError(f"{path} holds no store: {CURE}")
+    raise FatalError(f"{path} is of store version {version}, this program reads {VERSION}: use a newer opinionwatch")
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+def _make(path: Path) -> None:
+    """Make an empty store, whole or not at all: so a file without its tables is always a damaged one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(":memory:")) as empty:
+        empty.executescript(f"PRAGMA page_size = {PAGE_BYTES}; {TABLES} PRAGMA user_version = {VERSION};")
+        with NamedTemporaryFile(dir=path.parent, prefix=path.name) as file:  # readable by its owner only
+            file.write(empty.serialize())
+            file.flush()
+            os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(file.name, path)
+
+
+def _refuse_a_torn_file(path: Path) -> None:
+    """SQLite itself would fill the rest of a torn last page with zeros."""
+    log = path.with_name(path.name + "-wal")
+    if not path.is_file() or (log.exists() and log.stat().st_size):
+        return
+    if path.stat().st_size % PAGE_BYTES:
+        raise FatalError(f"{path} is damaged (its end is missing): {CURE}")
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Read from the store: RetryableError when that does not work now, FatalError when what is there is damaged."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, ValueError, TypeError, LookupError) as error:
+        if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error):
+            raise RetryableError(f"the store cannot be read now: {error}", after_s=1) from error
+        words = error if isinstance(error, sqlite3.Error) else type(error).__name__
+        raise FatalError(f"the store is damaged ({words}): {CURE}") from error

@@ -12,7 +12,7 @@ from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention,
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.mention import mention_of
-from opinionwatch.pipeline.store_schema import connect
+from opinionwatch.pipeline.store_schema import CURE, connect, reading
 
 Outcome = ScoredDocument | Mention | Drop | DeadLetter | Window | Episode | Delivery
 
@@ -48,7 +48,7 @@ class SqliteStore:
             raise RetryableError(f"the store cannot be written now: {error}", after_s=5) from error
         except sqlite3.DatabaseError as error:
             self._rollback()
-            raise FatalError(f"the store is damaged: {error}") from error
+            raise FatalError(f"the store is damaged ({error}): {CURE}") from error
         except BaseException:
             self._rollback()
             raise
@@ -124,6 +124,7 @@ class SqliteStore:
         """Advance a source, in the same transaction as its page."""
         self._db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, cursor))
 
+    @reading()
     def progress(self) -> datetime | None:
         """The last progress mark that the trend hop was given."""
         row = self._db.execute("SELECT up_to FROM progress").fetchone()
@@ -133,6 +134,7 @@ class SqliteStore:
         """Remember a progress mark, in the same transaction as the trend hop's outputs."""
         self._db.execute("INSERT OR REPLACE INTO progress VALUES (1, ?)", (stamp(up_to),))
 
+    @reading()
     def snapshot(self, name: str) -> tuple[int, bytes] | None:
         """A stage's last saved state and the log position it stands at."""
         row = self._db.execute("SELECT seq, state FROM snapshots WHERE name = ?", (name,)).fetchone()
@@ -148,32 +150,38 @@ class SqliteStore:
     def mentions(self, after: int, chunk: int = 2000) -> Iterator[list[Mention]]:
         """The mentions log after position `after`, in order, in chunks."""
         while True:
-            rows = self._db.execute(
-                "SELECT seq, watchlist, aspect, aspects, body FROM mentions JOIN documents ON id = document_id "
-                "WHERE seq > ? ORDER BY seq LIMIT ?",
-                (after, chunk),
-            ).fetchall()
+            with reading():
+                rows = self._db.execute(
+                    "SELECT seq, watchlist, aspect, aspects, body FROM mentions JOIN documents ON id = document_id "
+                    "WHERE seq > ? ORDER BY seq LIMIT ?",
+                    (after, chunk),
+                ).fetchall()
+                said = [
+                    mention_of(ScoredDocument.model_validate_json(body), watchlist, aspect, tuple(orjson.loads(names)))
+                    for _, watchlist, aspect, names, body in rows
+                ]
             if not rows:
                 return
             after = int(rows[-1][0])
-            yield [
-                mention_of(ScoredDocument.model_validate_json(body), watchlist, aspect, tuple(orjson.loads(aspects)))
-                for _, watchlist, aspect, aspects, body in rows
-            ]
+            yield said
 
+    @reading()
     def silences(self) -> list[Silence]:
         """All silences, also those that have ended."""
         return [Silence.model_validate_json(body) for (body,) in self._db.execute("SELECT body FROM silences")]
 
+    @reading()
     def dead_since(self, since: datetime) -> int:
         """How many dead letters were accepted since then."""
         row = self._db.execute("SELECT count(*) FROM deadletters WHERE accepted_at >= ?", (stamp(since),)).fetchone()
         return int(row[0])
 
+    @reading()
     def redrives(self) -> bool:
         """Whether a person wants some dead letter tried again."""
         return self._db.execute("SELECT 1 FROM deadletters WHERE redrive = 1 LIMIT 1").fetchone() is not None
 
+    @reading()
     def claim_redrives(self) -> list[DeadLetter]:
         """Take the dead letters a person wants tried again out of the ledger and the dead letters."""
         rows = self._db.execute("SELECT body FROM deadletters WHERE redrive = 1 ORDER BY id LIMIT 200").fetchall()
