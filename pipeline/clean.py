@@ -44,7 +44,9 @@ _HIDDEN = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff"  # surrogates, tags
     "]+"
 )
-_EVASION = re.compile("(?<=\\w)[\u200b-\u200d\u2060\ufeff\u034f]+(?=\\w)|[\u202a-\u202e\u2066-\u2069]")
+# Hidden within Latin or Chinese words, or turning the direction of reading; elsewhere such characters have honest uses.
+_LETTER = "[0-9A-Za-z\u4e00-\u9fff]"
+_EVASION = re.compile(f"(?<={_LETTER})[\u200b-\u200d\u2060\ufeff\u034f]+(?={_LETTER})|[\u202d\u202e]")
 _JOINED = "\u0600-\u06ff\u0750-\u077f\u0900-\u0dff\u1000-\u109f"
 _EMOJI = "\u2190-\u21ff\u2300-\u2bff\u3030\u303d\U0001f000-\U0001faff"
 _JOINER = re.compile(
