@@ -55,6 +55,4 @@ def test_a_language_with_few_rows_shares_the_calibration_of_all() -> None:
 
 def test_an_honest_set_has_no_calibration_error() -> None:
     right = torch.tensor([True] * 7 + [False] * 3)
-    assert calibration_error(torch.full((10,), 0.7), right) == pytest.approx(
-        0, abs=1e-6
-    )
+    assert calibration_error(torch.full((10,), 0.7), right) == pytest.approx(0, abs=1e-6)

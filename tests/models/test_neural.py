@@ -9,17 +9,7 @@ from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
 from opinionwatch.pipeline.ports import Passage, Scorer
 
-TEXTS = [
-    "the battery is great",
-    "味道很好，服务差",
-    "",
-    "😀😀",
-    "slow " * 60,
-    "a <pad> b </s>",
-    "x",
-    "the screen",
-    "\ud800",
-]
+TEXTS = ["the battery is great", "味道很好，服务差", "", "😀😀", "slow " * 60, "a <pad> </s>", "x", "screen", "\ud800"]
 PASSAGES = [Passage(text, "zh" if "味" in text else "en") for text in TEXTS]
 
 
