@@ -10,8 +10,10 @@ import orjson
 import typer
 
 from opinionwatch.pipeline import wiring
-from opinionwatch.pipeline.console import ConfigOption, out, settings
+from opinionwatch.pipeline.console import ConfigOption, settings
+from opinionwatch.pipeline.console import out as out_
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
+from opinionwatch.pipeline.registry import nearest
 from opinionwatch.pipeline.scoring import score_texts
 from opinionwatch.pipeline.submission import load
 
@@ -76,10 +78,34 @@ def evaluate(
     if json_:
         sys.stdout.write(evaluation.to_json(report) + "\n")
     else:
-        out.print(evaluation.to_table(report))
+        out_.print(evaluation.to_table(report))
+
+
+def train(
+    recipe: Annotated[str, typer.Option(help="A recipe file, or the name of one that ships: default.")] = "default",
+    data: Annotated[Path, typer.Option(help="Folder with train/ and dev/.")] = Path("../shared/data"),
+    backbone: Annotated[str, typer.Option(help="Folder or hub id of a Hugging Face encoder.")] = "../shared/backbone",
+    out: Annotated[Path, typer.Option(help="Run folder: checkpoints, figures, the artefact.")] = Path("runs/default"),
+    resume: Annotated[bool, typer.Option(help="Go on from the run folder's last checkpoint.")] = False,
+    strict: Annotated[bool, typer.Option(help="Stop at the first bad row instead of counting it.")] = False,
+) -> None:
+    """Train a model by a recipe: the artefact, its card and its figures are left in the run folder.
+
+    Survives kill -9: start it again with --resume.   Example: opinionwatch train --recipe default --out runs/mine
+    """
+    from opinionwatch.models.train import RECIPES
+    from opinionwatch.models.train import train as trained
+
+    path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
+    if not path.is_file():
+        raise SettingsError(f"no recipe {path}; {nearest(recipe, (found.stem for found in RECIPES.glob('*.yaml')))}")
+    done = trained(path, out, data=data, backbone=backbone, resume=resume, strict=strict)
+    out_.print(f"{done.version} in {done.artefact} after {done.minutes:.0f} minutes; use it with", markup=False)
+    out_.print(f"  scorer: {{kind: neural, artefact: {done.artefact}}}", markup=False)
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(score)
     app.command()(evaluate)
+    app.command()(train)

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from pydantic import BaseModel, JsonValue
 
-from opinionwatch.alerts.chart import chart
 from opinionwatch.alerts.detect_settings import TrendSettings
 from opinionwatch.alerts.message import render, sample
 from opinionwatch.alerts.registry import CHANNELS
@@ -118,6 +117,8 @@ def hops(settings: Settings, reader: Scorer, told: Sequence[str]) -> Hops:
 
 def renderer(settings: Settings, public_url: str, archive: Archive) -> Callable[[Alert, bool], Message]:
     """How alerts are worded and drawn for people."""
+    from opinionwatch.alerts.chart import chart  # drawing takes long to load, and most commands never draw
+
     names = {watchlist.id: watchlist.name for watchlist in watchlists(settings)}
 
     def rendered(alert: Alert, repeat: bool) -> Message:
