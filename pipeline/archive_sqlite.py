@@ -38,6 +38,7 @@ class SqliteArchive:
         db: sqlite3.Connection | None = getattr(self._threads, "db", None)
         if db is None:
             db = self._threads.db = connect(self._path, read_only=True)
+            db.create_function("lowered", 1, str.lower, deterministic=True)  # SQLite's own knows ASCII only
         return db
 
     @reading()
@@ -66,7 +67,7 @@ class SqliteArchive:
             conditions.append(("d.published_at < ?", stamp(query.until)))
         if query.text:
             conditions.append(
-                ("instr(lower(json_extract(CAST(d.body AS TEXT), '$.document.text')), ?)", query.text.lower())
+                ("instr(lowered(json_extract(CAST(d.body AS TEXT), '$.document.text')), ?)", query.text.lower())
             )
         where = " AND ".join(text for text, _ in conditions) or "1"
         rows = self._rows(

@@ -1,0 +1,42 @@
+"""Every store against the one suite."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from opinionwatch.pipeline.archive import Archive
+from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.contracts import DeadLetter, Document
+from opinionwatch.pipeline.store_sqlite import SqliteStore
+from tests.contract.archive_suite import ArchiveSuite
+
+
+class Sqlite:
+    """A `SqliteStore` and its archive, which is on connections of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.writer = SqliteStore(path)
+        self.archive: Archive = SqliteArchive(path)
+
+    def take(self, admitted: Sequence[Document | DeadLetter], written: Sequence[object]) -> None:
+        """One transaction."""
+        with self.writer.transaction():
+            self.writer.admit(admitted)
+            self.writer.write(written)  # type: ignore[arg-type]  # the suite hands in what a hop may return
+
+    def progress(self, up_to: datetime) -> None:
+        """One transaction."""
+        with self.writer.transaction():
+            self.writer.save_progress(up_to)
+
+
+class TestSqlite(ArchiveSuite):
+    """SQLite."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Sqlite]:
+        made = Sqlite(tmp_path / "opinionwatch.db")
+        yield made
+        made.writer.close()
