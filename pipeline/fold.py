@@ -64,7 +64,7 @@ class _Plain(dict[int, str]):
         # İ is the only character whose lower case is two; as I it keeps lower-casing one to one.
         plain = plain.replace("İ", "I")
         # Spacing accents and the like decompose into a blank and a mark; they stay what they are.
-        self[code] = plain if plain.strip() or plain == " " or not plain else " " if char.isspace() else char
+        self[code] = plain if plain.strip() or plain in ("", " ", "\n") else " " if char.isspace() else char
         return self[code]
 
 
