@@ -1,0 +1,161 @@
+"""How the pipeline is doing: sources, the audit, what was left out and what could not be taken."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from opinionwatch.pipeline.archive import Archive, LedgerRow
+from opinionwatch.pipeline.contracts import Record, Utc
+from opinionwatch.pipeline.web_memo import Memo
+
+SILENT_AFTER = timedelta(hours=1)
+LETTERS = 1000
+
+
+class SourceStatus(Protocol):
+    """What a runtime knows about a source while it runs."""
+
+    @property
+    def state(self) -> str:
+        """One word: `polling`, `waiting`, `failing`, `ended`, …"""
+        ...
+
+    @property
+    def last_error(self) -> str | None:
+        """What went wrong last, in words without secrets; None when nothing did."""
+        ...
+
+
+Status = Callable[[], Mapping[str, SourceStatus]]
+
+
+class SourceLine(Record):
+    """One source. `lag_s` is how long before pipeline time its last document was accepted."""
+
+    source: str
+    accepted: int
+    last_accepted_at: Utc | None
+    last_published_at: Utc | None
+    lag_s: float | None
+    silent: bool
+    state: str | None = None
+    detail: str | None = None
+
+
+class LedgerLine(Record):
+    """`accepted = indexed + dead + dropped + pending + gap`; `hour` is None in a sum over hours."""
+
+    source: str
+    hour: str | None
+    accepted: int
+    indexed: int
+    dead: int
+    dropped: int
+    pending: int
+    duplicates: int
+    gap: int
+
+
+class Health(Record):
+    """Everything at a glance. `now` is pipeline time."""
+
+    now: Utc | None
+    sources: tuple[SourceLine, ...]
+    ledger: tuple[LedgerLine, ...]
+    """One line a source, over all hours."""
+    gap: int
+    dead: dict[str, int]
+    """By reason, among the newest `dead_counted` dead letters."""
+    dead_counted: int
+    dropped: dict[str, int]
+    """By rule."""
+
+
+class HealthReader:
+    """Reads an archive's health, remembered for a moment: sums over the whole ledger are not free."""
+
+    def __init__(self, archive: Archive, status: Status | None) -> None:
+        self._archive = archive
+        self._status = status
+        self._ledger: Memo[str, list[LedgerLine]] = Memo()
+        self._health: Memo[str, Health] = Memo()
+
+    def ledger(self) -> list[LedgerLine]:
+        """The audit by source and hour."""
+        return self._ledger("", lambda: [_line(row) for row in self._archive.ledger()])
+
+    def health(self) -> Health:
+        """All of it."""
+        return self._health("", self._read)
+
+    def _read(self) -> Health:
+        now = self._archive.now()
+        lines = self.ledger()
+        letters = self._archive.deadletters(limit=LETTERS)
+        return Health(
+            now=now,
+            sources=tuple(self._sources(now)),
+            ledger=tuple(_sum(source, lines) for source in sorted({line.source for line in lines})),
+            gap=sum(line.gap for line in lines),
+            dead=dict(Counter(letter.reason for letter in letters).most_common()),
+            dead_counted=len(letters),
+            dropped=self._archive.dropped(),
+        )
+
+    def _sources(self, now: datetime | None) -> Iterable[SourceLine]:
+        status = dict(self._status()) if self._status is not None else {}
+        for row in self._archive.health():
+            last = row.last_accepted_at
+            lag = None if now is None or last is None else max(now - last, timedelta(0))
+            known = status.pop(row.source, None)
+            yield SourceLine(
+                source=row.source,
+                accepted=row.accepted,
+                last_accepted_at=last,
+                last_published_at=row.last_published_at,
+                lag_s=None if lag is None else lag.total_seconds(),
+                silent=lag is None or lag > SILENT_AFTER,
+                state=known.state if known else None,
+                detail=known.last_error if known else None,
+            )
+        for source, known in sorted(status.items()):
+            yield SourceLine(
+                source=source,
+                accepted=0,
+                last_accepted_at=None,
+                last_published_at=None,
+                lag_s=None,
+                silent=False,
+                state=known.state,
+                detail=known.last_error,
+            )
+
+
+def _line(row: LedgerRow) -> LedgerLine:
+    return LedgerLine(
+        source=row.source,
+        hour=row.hour,
+        accepted=row.accepted,
+        indexed=row.indexed,
+        dead=row.dead,
+        dropped=row.dropped,
+        pending=row.pending,
+        duplicates=row.duplicates,
+        gap=row.gap,
+    )
+
+
+def _sum(source: str, lines: Iterable[LedgerLine]) -> LedgerLine:
+    own = [line for line in lines if line.source == source]
+    return LedgerLine(
+        source=source,
+        hour=None,
+        accepted=sum(line.accepted for line in own),
+        indexed=sum(line.indexed for line in own),
+        dead=sum(line.dead for line in own),
+        dropped=sum(line.dropped for line in own),
+        pending=sum(line.pending for line in own),
+        duplicates=sum(line.duplicates for line in own),
+        gap=sum(line.gap for line in own),
+    )
