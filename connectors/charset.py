@@ -21,3 +21,40 @@ def known_encoding(name: str) -> str | None:
     except (LookupError, ValueError):
         return None
     return found if _TEXT.fullmatch(found) else None
+
+
+_DECLARED = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
+_IN_HEADER = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_SEVEN_BIT = re.compile(r"hz|iso2022_\w+|utf-(16|32)(-[bl]e)?")
+"""Encodings whose bytes may look like harmless UTF-8."""
+
+
+def decode(body: bytes, content_type: str) -> str:
+    """Text of a document from the web, whatever it claims to be encoded in; undecodable bytes become U+FFFD.
+
+    A byte order mark decides; then what the bytes are, since valid UTF-8 with anything but ASCII in it is hardly ever
+    something else; then the document's own word, and the server's last: a wrong header is the commonest mistake.
+
+    >>> decode("<a>é</a>".encode(), "text/xml; charset=iso-8859-1")
+    '<a>é</a>'
+    >>> decode("<a>中</a>".encode("gbk"), "text/xml; charset=gb2312")
+    '<a>中</a>'
+    """
+    for mark, name in _BOMS:
+        if body.startswith(mark):
+            return body.decode(name, "replace")
+    if body.startswith((b"<\x00", b"\x00<")):  # XML 1.0, appendix F
+        return body.decode("utf-16-le" if body.startswith(b"<") else "utf-16-be", "replace")
+    inside, outside = _DECLARED.search(body[:400]), _IN_HEADER.search(content_type[:200])
+    named = [found[1].decode() for found in [inside] if found] + [found[1] for found in [outside] if found]
+    declared = [known for name in named if (known := known_encoding(name))]
+    # A browser reads these two as their supersets, and so do the people who write them.
+    declared = [{"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252"}.get(name, name) for name in declared]
+    eight_bit = [name for name in declared if not _SEVEN_BIT.fullmatch(name)]
+    for name in ["utf-8", *eight_bit] if declared == eight_bit else [*declared, "utf-8"]:
+        try:
+            return body.decode(name)
+        except UnicodeError:
+            continue
+    return body.decode((eight_bit or ["utf-8"])[0], "replace")

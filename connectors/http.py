@@ -23,6 +23,7 @@ from opinionwatch.connectors.redact import redact
 from opinionwatch.connectors.wire import Wire
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 
+AGENT = "opinionwatch"
 BODY_BYTES = 8_000_000
 RATIO = 100
 REDIRECTS = 5
@@ -43,6 +44,14 @@ class Answer:
     body: bytes
     url: str
     """Where it came from in the end."""
+
+
+class RefusedError(RetryableError):
+    """The server answered, and it was no."""
+
+    def __init__(self, message: str, status: int, after_s: float | None) -> None:
+        super().__init__(message, after_s)
+        self.status = status
 
 
 class _Body(httpx2.SyncByteStream):
@@ -89,13 +98,13 @@ class Client:
         guard: Guard,
         contact: str = "",
         total_s: float = 60.0,
-        hosts: Hosts = SHARED,
+        hosts: Hosts | None = None,
         body_bytes: int = BODY_BYTES,
     ) -> None:
         self._guard = guard
-        self._agent = f"opinionwatch/{version('opinionwatch')}" + (f" ({contact})" if contact else "")
+        self._agent = f"{AGENT}/{version(AGENT)}" + (f" ({contact})" if contact else "")
         self._total_s = total_s
-        self._hosts = hosts
+        self._hosts = hosts or SHARED
         self._body_bytes = body_bytes
         self._closing = Event()
         self._wire = Wire(guard, self._closing)
@@ -153,7 +162,7 @@ class Client:
         if after_s and response.status_code in (429, 503):
             self._hosts.pause(host, min(after_s, 3600))
         words = f"{redact(str(url))}: answered {response.status_code} {response.reason_phrase}".rstrip()
-        return FatalError(words) if response.status_code == 410 else RetryableError(words, after_s)
+        return FatalError(words) if response.status_code == 410 else RefusedError(words, response.status_code, after_s)
 
     def _next(self, url: httpx2.URL, location: str) -> httpx2.URL:
         try:

@@ -13,15 +13,15 @@ import pytest
 
 from opinionwatch.connectors.guard import Guard
 from opinionwatch.connectors.hosts import Hosts
-from opinionwatch.connectors.http import Client, retry_after_s
+from opinionwatch.connectors.http import BODY_BYTES, Client, retry_after_s
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 
 Serve = Callable[[Callable[[BaseHTTPRequestHandler], None]], str]
 HERE = ["127.0.0.1"]
 
 
-def client(total_s: float = 20, guard: Guard | None = None, **more: int) -> Client:
-    return Client(guard or Guard(HERE), total_s=total_s, hosts=Hosts(per_s=1000, burst=1000), **more)
+def client(total_s: float = 20, guard: Guard | None = None, body_bytes: int = BODY_BYTES) -> Client:
+    return Client(guard or Guard(HERE), total_s=total_s, hosts=Hosts(per_s=1000, burst=1000), body_bytes=body_bytes)
 
 
 def send(to: BaseHTTPRequestHandler, body: bytes = b"", status: int = 200, **headers: str) -> None:
@@ -132,7 +132,11 @@ def test_an_answer_that_drips_ends_in_time_in_its_headers_and_in_its_body(serve:
 
 def test_closing_ends_a_silent_answer_within_a_second_or_two(serve: Serve) -> None:
     silent = Event()
-    base = serve(lambda _: silent.wait(10) and None)
+
+    def wait(_: BaseHTTPRequestHandler) -> None:
+        silent.wait(10)
+
+    base = serve(wait)
     asking = client(total_s=60)
     timer = Timer(0.2, asking.close)
     timer.start()

@@ -1,0 +1,179 @@
+"""Feeds of any format as entries: RSS and Atom by feedparser, JSON Feed by a small reader of our own."""
+
+import html
+import io
+import json
+import re
+import time
+from calendar import timegm
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import feedparser
+import orjson
+from selectolax.lexbor import LexborHTMLParser
+
+from opinionwatch.connectors.charset import decode
+from opinionwatch.connectors.feed_xml import checked
+from opinionwatch.pipeline.contracts import content_id
+
+_PAGE = re.compile(r"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
+_LANG = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}")
+_ID_CHARS = 512
+_FEEDPARSERS_OWN = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError, AssertionError)
+"""What a library that has read the web's feeds for twenty years may still trip over."""
+
+
+class Entry(NamedTuple):
+    """One entry of a feed, in the fields of a `Submission`."""
+
+    native_id: str
+    text: str
+    title: str | None = None
+    author: str | None = None
+    url: str | None = None
+    published_at: str | None = None
+    lang: str | None = None
+    html: bool = False
+
+    def body(self) -> bytes:
+        """JSON of a submission; what is not there is left out."""
+        return orjson.dumps({name: value for name, value in self._asdict().items() if value is not None})
+
+
+def read_feed(body: bytes, content_type: str) -> list[Entry]:
+    """The entries of a feed, oldest first. Raises ValueError with the reason when it is none."""
+    text = decode(body, content_type).lstrip("\ufeff \t\r\n")
+    if not text:
+        raise ValueError("an empty answer")
+    if text.startswith("{"):
+        return _distinct(_json_feed(text))
+    if _PAGE.search(text[:2000]):
+        raise ValueError("a web page, not a feed" + _hint(text))
+    return _distinct(_xml_feed(checked(re.sub(r"^<\?xml[^>]{0,300}\?>", "", text))))
+
+
+def _xml_feed(data: bytes) -> list[Entry]:
+    told = {"content-type": "application/xml; charset=utf-8"}
+    try:
+        # A stream, because feedparser would open what looks like a path or an address.
+        found = feedparser.parse(
+            io.BytesIO(data), response_headers=told, sanitize_html=False, resolve_relative_uris=False
+        )
+        lang = _language(found.feed.get("language"))
+        return [_xml_entry(entry, lang) for entry in reversed(found.entries)]
+    except _FEEDPARSERS_OWN as error:
+        raise ValueError(f"feedparser cannot read it: {type(error).__name__}: {error}") from error
+
+
+def _xml_entry(entry: feedparser.FeedParserDict, lang: str | None) -> Entry:
+    details = [*entry.get("content", []), entry.get("summary_detail", {})]
+    detail: Mapping[str, str] = next((detail for detail in details if detail.get("value")), {})
+    text, title = detail.get("value", ""), entry.get("title") or None
+    is_html = detail.get("type", "text/html") != "text/plain"
+    if title and (entry.get("title_detail", {}).get("type") == "text/plain") == is_html:
+        title = html.escape(title, quote=False) if is_html else plain(title)
+    return _entry(
+        key=entry.get("id") or entry.get("link"),
+        text=text,
+        title=title,
+        author=entry.get("author") or None,
+        url=entry.get("link") or None,
+        published_at=_moment(entry.get("published_parsed") or entry.get("updated_parsed")),
+        lang=_language(detail.get("language")) or lang,
+        is_html=is_html,
+    )
+
+
+def _json_feed(text: str) -> list[Entry]:
+    """JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/, read 2025-11)."""
+    try:
+        feed = json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from error
+    items = feed.get("items") if isinstance(feed, dict) else None
+    if not isinstance(items, list) or "jsonfeed.org" not in str(feed.get("version"))[:100]:
+        raise ValueError("JSON, but not a JSON Feed")
+    lang = _language(feed.get("language"))
+    # What is no object has no text, and becomes a dead letter of its own.
+    return [
+        _json_entry(item, lang) if isinstance(item, dict) else Entry(content_id(repr(item)), "")
+        for item in reversed(items)
+    ]
+
+
+def _json_entry(item: Mapping[str, object], lang: str | None) -> Entry:
+    def text(name: str) -> str | None:
+        value = item.get(name)
+        return value.encode("utf-8", "replace").decode() if isinstance(value, str) and value else None
+
+    authors = item.get("authors")
+    author = authors[0] if isinstance(authors, list) and authors else item.get("author")
+    name = author.get("name") if isinstance(author, dict) else None
+    is_html = text("content_text") is None and text("content_html") is not None
+    title = text("title")
+    return _entry(
+        key=text("id") or text("url"),
+        text=text("content_text") or text("content_html") or text("summary") or "",
+        title=html.escape(title, quote=False) if title and is_html else title,
+        author=name if isinstance(name, str) and name else None,
+        url=text("url") or text("external_url"),
+        published_at=text("date_published") or text("date_modified"),
+        lang=_language(item.get("language")) or lang,
+        is_html=is_html,
+    )
+
+
+def _entry(
+    *,
+    key: str | None,
+    text: str,
+    title: str | None,
+    author: str | None,
+    url: str | None,
+    published_at: str | None,
+    lang: str | None,
+    is_html: bool,
+) -> Entry:
+    key = key or content_id(title or "", text)
+    key = key if len(key) <= _ID_CHARS else content_id(key)
+    return Entry(key, text, title, author, url, published_at, lang, is_html)
+
+
+def _distinct(entries: Sequence[Entry]) -> list[Entry]:
+    """Some feeds give all entries one id; then the link tells them apart."""
+    named: dict[str, set[str]] = {}
+    for entry in entries:
+        named.setdefault(entry.native_id, set()).add(entry.url or entry.text)
+    return [
+        entry._replace(native_id=content_id(entry.native_id, entry.url or entry.text))
+        if len(named[entry.native_id]) > 1
+        else entry
+        for entry in entries
+    ]
+
+
+def plain(text: str) -> str:
+    """The text of some HTML."""
+    root = LexborHTMLParser(text).body
+    return root.text(separator=" ", strip=True) if root else text
+
+
+def _moment(parsed: time.struct_time | None) -> str | None:
+    try:
+        return datetime.fromtimestamp(timegm(parsed), UTC).isoformat() if parsed else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _language(tag: object) -> str | None:
+    return tag if isinstance(tag, str) and len(tag) <= 35 and _LANG.fullmatch(tag) else None
+
+
+def _hint(page: str) -> str:
+    for link in LexborHTMLParser(page[:200_000]).css('link[rel="alternate"]'):
+        kind, address = link.attributes.get("type") or "", link.attributes.get("href")
+        if address and kind in ("application/rss+xml", "application/atom+xml", "application/feed+json"):
+            return f"; it names {address[:200]} as its feed"
+    return ""

@@ -1,0 +1,66 @@
+"""The article behind a feed entry: fetched with manners, read by trafilatura."""
+
+from time import monotonic
+from urllib.robotparser import RobotFileParser
+
+import httpx2
+import structlog
+import trafilatura
+
+from opinionwatch.connectors.charset import decode
+from opinionwatch.connectors.http import AGENT, Client, RefusedError
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+
+PAGE_BYTES = 2_000_000
+_ROBOTS_S = 24 * 3600.0
+_ROBOTS_HOSTS = 500
+_ROBOTS_BYTES = 512_000
+_log = structlog.get_logger(__name__)
+
+
+class FullText:
+    """Fetches articles that robots.txt (RFC 9309) allows. A page that cannot be had leaves the feed's own summary."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._robots: dict[str, tuple[float, RobotFileParser]] = {}
+
+    def of(self, address: str) -> str | None:
+        """The main text of a page, None when there is none to be had."""
+        try:
+            if not self._allowed(address):
+                return None
+            answer = self._client.get(address, {"accept": "text/html"})
+        except (RetryableError, FatalError) as error:
+            _log.info("fulltext.missing", reason=str(error))
+            return None
+        if "html" not in answer.headers.get("content-type", "html") or len(answer.body) > PAGE_BYTES:
+            return None
+        text = decode(answer.body, answer.headers.get("content-type", ""))
+        found = trafilatura.extract(text, include_comments=False, include_tables=False)
+        return found or None
+
+    def _allowed(self, address: str) -> bool:
+        url = httpx2.URL(address)
+        origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
+        known = self._robots.get(origin)
+        if known is None or known[0] < monotonic():
+            if len(self._robots) >= _ROBOTS_HOSTS:
+                self._robots.clear()
+            known = self._robots[origin] = (monotonic() + _ROBOTS_S, self._ask(f"{origin}/robots.txt"))
+        return known[1].can_fetch(AGENT, address)
+
+    def _ask(self, address: str) -> RobotFileParser:
+        """Rules of a site; none when it has none. Raises RetryableError when it does not say."""
+        rules = RobotFileParser()
+        lines: list[str] = []
+        try:
+            body = self._client.get(address, {"accept": "text/plain"}).body
+            lines = body[:_ROBOTS_BYTES].decode("utf-8", "replace").splitlines()
+        except RefusedError as error:
+            if error.status >= 500 or error.status == 429:
+                raise
+        except FatalError:
+            lines = []  # 410 Gone
+        rules.parse(lines)
+        return rules
