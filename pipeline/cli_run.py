@@ -125,9 +125,8 @@ def _to_the_end(chosen: Settings, stop: Event) -> None:
 
 
 def _with_page(chosen: Settings, stop: Event, opened: Callable[[str], object] | None) -> None:
-    with served(chosen) as url:
+    with served(chosen, demo_run.terminal(chosen)) as (engine, url):
         out.print(f"[bold]opinionwatch[/] is at {url}  (Ctrl-C stops it)")
-        engine = Engine(chosen, chosen.web.public_url or url, demo_run.terminal(chosen))
         if opened is not None:
             opened(url)
         engine.run(stop)

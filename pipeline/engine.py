@@ -1,13 +1,13 @@
-"""The embedded engine: store, runtime, sources, notifier and page, started and stopped together."""
+"""The embedded engine: store, runtime, sources and notifier, started and stopped together."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from threading import Event, Thread
 
 import structlog
 
 from opinionwatch.alerts.outbox import Deliverer
+from opinionwatch.connectors.pulling import Health
 from opinionwatch.connectors.schedule import Schedule
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
@@ -29,19 +29,39 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass
 class Engine:
-    """One process that does everything. `run` returns when `stop` is set, or when all sources are exhausted and
-    `until_exhausted` was asked for; by then everything read is decided, written and told.
+    """One process that does everything.
+
+    Push sources put their routes into a page with `intake`; everything else starts and stops with `run`.
     """
 
-    settings: Settings
-    public_url: str
-    more_channels: dict[str, Channel]
-    scorer: Callable[[Settings], Scorer] = wiring.scorer
+    def __init__(
+        self,
+        settings: Settings,
+        public_url: str,
+        more_channels: Mapping[str, Channel] | None = None,
+        scorer: Callable[[Settings], Scorer] = wiring.scorer,
+    ) -> None:
+        """Build sources and channels. Raises SettingsError when one of them cannot work.
+
+        `public_url` is where the links in alerts lead; `more_channels` are told besides those of the settings.
+        """
+        self.settings = settings
+        self.public_url = public_url
+        self.intake = QueueIntake(settings.limits.queue_pages)
+        self.sources = wiring.sources(settings)
+        self._channels = {**wiring.channels(settings), **(more_channels or {})}
+        self._scorer = scorer
+        self._schedule: Schedule | None = None
+
+    def health(self) -> dict[str, Health]:
+        """How each source is doing, by name."""
+        return {} if self._schedule is None else {health.name: health for health in self._schedule.health()}
 
     def run(self, stop: Event, *, until_exhausted: bool = False) -> None:
-        """Run. Raises FatalError when the store is damaged or in use, or a source can never work."""
+        """Run until `stop` is set, or until all sources are exhausted if that was asked for; by then everything read
+        is decided, written and told. Raises FatalError when the store is damaged or in use, or a source never works.
+        """
         with held(self.settings.data_dir):
             store = SqliteStore(self.settings.store_path)
             outbox = SqliteOutbox(self.settings.store_path)
@@ -51,55 +71,48 @@ class Engine:
                 outbox.close()
                 store.close()
 
-    def _run(
-        self,
-        store: SqliteStore,
-        outbox: SqliteOutbox,
-        stop: Event,
-        until_exhausted: bool,
-    ) -> None:
+    def _run(self, store: SqliteStore, outbox: SqliteOutbox, stop: Event, until_exhausted: bool) -> None:
         archive = SqliteArchive(self.settings.store_path)
-        channels = {**wiring.channels(self.settings), **self.more_channels}
-        sources = wiring.sources(self.settings)
-        intake = QueueIntake(self.settings.limits.queue_pages)
-        schedule = Schedule(sources, intake, lambda source: archive.cursor(source.name))
+        schedule = self._schedule = Schedule(self.sources, self.intake, lambda source: archive.cursor(source.name))
         runtime = Embedded(
             store,
-            wiring.hops(self.settings, self.scorer(self.settings), tuple(channels)),
-            intake,
+            wiring.hops(self.settings, self._scorer(self.settings), tuple(self._channels)),
+            self.intake,
             wall_clock,
             self.settings.limits,
             replaying=schedule.replaying,
-            live=any(not source.replays for source in sources) or not sources,
+            live=not self.sources or not all(source.replays for source in self.sources),
         )
-        deliverer = Deliverer(outbox, channels, wiring.renderer(self.settings, self.public_url, archive), wall_clock)
-        told = Event()
-        notifier = Thread(target=deliverer.run, args=(told,), name="notifier", daemon=True)
-        failure: list[BaseException] = []
-        ended = Event()
+        render = wiring.renderer(self.settings, self.public_url, archive)
+        deliverer = Deliverer(outbox, self._channels, render, wall_clock)
+        ended, told, failure = Event(), Event(), list[BaseException]()
         worker = Thread(target=_guarded, args=(runtime, ended, failure), name="runtime", daemon=True)
+        notifier = Thread(target=deliverer.run, args=(told,), name="notifier", daemon=True)
         worker.start()
         notifier.start()
         schedule.start()
         try:
             while not stop.wait(0.1) and not failure:
-                if schedule.done() and until_exhausted:
+                if until_exhausted and schedule.done():
                     break
         finally:
             schedule.stop(STOP_S / 2)
             ended.set()
             worker.join(STOP_S)
-            if not failure and until_exhausted and schedule.done():
+            finished = until_exhausted and schedule.done() and not failure
+            if finished:
                 runtime.drain()
             told.set()
             notifier.join(STOP_S)
-            if not failure and until_exhausted:
+            if finished:
                 deliverer.deliver_due()
         if failure:
             raise failure[0]
-        broken = [health for health in schedule.health() if health.state == "failed"]
+        broken = [
+            f"source {health.name}: {health.last_error}" for health in schedule.health() if health.state == "failed"
+        ]
         if until_exhausted and broken:
-            raise FatalError("; ".join(f"source {health.name}: {health.last_error}" for health in broken))
+            raise FatalError("; ".join(broken))
 
 
 def _guarded(runtime: Embedded, ended: Event, failure: list[BaseException]) -> None:

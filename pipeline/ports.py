@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.contracts_trend import Delivery, Message
@@ -88,6 +88,17 @@ class Intake(Protocol):
 
     def submit(self, source: Source, page: Page) -> "Future[None]":
         """Hand in a page; blocks while the queue is full (back-pressure), raises RetryableError after a time-out."""
+        ...
+
+
+@runtime_checkable
+class PushSource(Protocol):
+    """A source that is not asked but told: it brings ASGI routes, which the page mounts."""
+
+    def routes(self, intake: Intake) -> Sequence[Any]:
+        """Starlette routes (`Any`, since no framework type belongs here) that submit to `intake` and answer 2xx only
+        after the promise was kept.
+        """
         ...
 
 

@@ -6,20 +6,32 @@ from queue import Queue
 
 from opinionwatch.pipeline import web, wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.engine import Engine
+from opinionwatch.pipeline.ports import Channel
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.store_schema import connect
+from opinionwatch.pipeline.web_access import check_exposure
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[str]:
-    """Serve the page while the block runs; yields its address. Raises SettingsError if strangers could reach it."""
-    web.check_exposure(settings.web)
+def served(settings: Settings, channels: dict[str, Channel]) -> Iterator[tuple[Engine, str]]:
+    """Serve the page while the block runs; yields the engine to run and the page's address.
+
+    Push sources have their routes on the page. Raises SettingsError when strangers could reach it without a token.
+    """
+    check_exposure(settings.web)
     connect(settings.store_path).close()
-    lists = [(watchlist.id, watchlist.name) for watchlist in wiring.watchlists(settings)]
-    app = web.build(SqliteArchive(settings.store_path), watchlists=lists, settings=settings.web, lang=settings.language)
+    engine = Engine(settings, settings.web.public_url or "", channels)
+    app = web.build(
+        SqliteArchive(settings.store_path),
+        watchlists=[(watchlist.id, watchlist.name) for watchlist in wiring.watchlists(settings)],
+        settings=settings.web,
+        lang=settings.language,
+        extra_routes=wiring.routes(engine.sources, engine.intake),
+        status=engine.health,
+    )
     address: Queue[str] = Queue()
-    server = web.serve(app, settings.web, address.put)
-    try:
-        yield address.get(timeout=30)
-    finally:
-        server.stop()
+    with web.serve(app, settings.web, address.put):
+        url = address.get(timeout=30)
+        engine.public_url = settings.web.public_url or url
+        yield engine, url

@@ -7,6 +7,7 @@ from secrets import token_bytes
 from typing import Any, cast
 
 from pydantic import BaseModel, JsonValue
+from starlette.routing import BaseRoute
 
 from opinionwatch.alerts.detect_settings import TrendSettings
 from opinionwatch.alerts.message import render, sample
@@ -23,7 +24,7 @@ from opinionwatch.pipeline.hops import Hops
 from opinionwatch.pipeline.isolate import isolated
 from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.plan import HopName, hop
-from opinionwatch.pipeline.ports import Channel, Scorer, Source, Stage
+from opinionwatch.pipeline.ports import Channel, Intake, PushSource, Scorer, Source, Stage
 from opinionwatch.pipeline.read import Read
 from opinionwatch.pipeline.registry import options, resolve
 from opinionwatch.pipeline.score import Mentions, Score
@@ -54,6 +55,11 @@ def _component(registry: Mapping[str, str], component: Component, what: str) -> 
 def sources(settings: Settings) -> list[Source]:
     """The sources, built but not started."""
     return [cast(Source, _component(CONNECTORS, component, "sources")) for component in settings.sources]
+
+
+def routes(built: Sequence[Source], intake: Intake) -> list[BaseRoute]:
+    """What push sources listen on."""
+    return [route for source in built if isinstance(source, PushSource) for route in source.routes(intake)]
 
 
 def channels(settings: Settings) -> dict[str, Channel]:
