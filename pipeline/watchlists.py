@@ -3,16 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.fold import fold
 from opinionwatch.pipeline.registry import options
 from opinionwatch.pipeline.terms import Term
 
 CASE = "case:"
 """Prefix of a term whose case matters, e.g. `case:Seat`."""
 
-TermText = Annotated[str, Field(min_length=1, max_length=200)]
+
+def _says_something(text: str) -> str:
+    if not fold(text.removeprefix(CASE)).text.strip():
+        raise ValueError("a term is empty")
+    return text
+
+
+TermText = Annotated[str, Field(max_length=200), AfterValidator(_says_something)]
 
 
 class Name(BaseModel):
@@ -60,15 +68,6 @@ class Watchlist(BaseModel):
     @classmethod
     def _one_is_a_list_of_one(cls, value: object) -> object:
         return [value] if isinstance(value, str | dict) else value
-
-    @field_validator("names", "must", "any", "exclude")
-    @classmethod
-    def _terms_say_something(cls, value: tuple[str | Name, ...]) -> tuple[str | Name, ...]:
-        for term in value:
-            text = term.term if isinstance(term, Name) else term
-            if not text.removeprefix(CASE).strip():
-                raise ValueError("a term is empty")
-        return value
 
     @model_validator(mode="before")
     @classmethod
