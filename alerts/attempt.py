@@ -23,7 +23,11 @@ def wait_s(delivery: Delivery, after_s: float | None) -> float:
     step = min(LONGEST_S, FIRST_S * 2.0 ** min(delivery.attempts - 1, 30))
     digest = blake2b(f"{delivery.id}:{delivery.attempts}".encode(), digest_size=4).digest()
     jittered = step * (0.5 + int.from_bytes(digest, "big") / 2**33)
-    return max(jittered, min(after_s or 0.0, LONGEST_WISH_S))
+    return max(jittered, _asked_s(after_s) or 0.0)
+
+
+def _asked_s(after_s: float | None) -> float | None:
+    return min(after_s, LONGEST_WISH_S) if after_s is not None and after_s > 0 else None
 
 
 class Attempt:
@@ -50,7 +54,7 @@ class Attempt:
         if error is not None and not isinstance(error, Exception):
             return False
         if isinstance(error, RetryableError):
-            self.hold_s = error.after_s
+            self.hold_s = _asked_s(error.after_s)
         self.outcome = after(self.begun, error, self._clock())
         return True
 

@@ -1,7 +1,9 @@
 """What channels share: how they are told apart, where secrets come from, and the error of an uncertain attempt."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
@@ -37,3 +39,48 @@ def reveal(secret: SecretStr | None, file: Path | None, what: str) -> SecretStr 
     if not lines or not lines[0].strip():
         raise SettingsError(f"{what}_file: {file} is empty; its first line must be the secret")
     return SecretStr(lines[0].strip())
+
+
+def webhook_url(secret: SecretStr | None, what: str, *, allow_loopback: bool) -> SecretStr:
+    """The address of a web hook if messages may go there: https, or plain http to this very machine when allowed.
+
+    Raises SettingsError that says what to write instead. It never shows the address, which is itself the secret.
+    """
+    if secret is None:
+        raise SettingsError(f"{what}: missing; write the web hook's address, or its file as {what}_file")
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise SettingsError(f"{what}: not an address; it looks like https://host/path") from None
+    if parts.scheme not in ("http", "https") or not host or port == 0 or "@" in parts.netloc:
+        raise SettingsError(f"{what}: not a web address; it looks like https://host/path, without user or password")
+    if is_loopback(host):
+        if not allow_loopback:
+            raise SettingsError(f"{what}: points to this machine; write `allow_loopback: true` if that is meant")
+    elif parts.scheme != "https":
+        raise SettingsError(f"{what}: must begin with https://, for whoever reads the address can post")
+    elif not _is_public(host):
+        raise SettingsError(f"{what}: points into a private network; use a public host name")
+    return secret
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host of the settings is this machine.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("smtp.example.org")
+    (True, True, False)
+    """
+    if host.rstrip(".").lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return ip_address(host).is_global
+    except ValueError:  # a name
+        return True

@@ -78,10 +78,10 @@ def crisis(
     terms: Sequence[str] = ("drain", "overheats", "掉电"),
     aspects: Sequence[str] = ("battery", "software", "price"),
     sources: Sequence[str] = ("microblog", "forum", "news"),
+    weights: Sequence[float] = (0.72, 0.12, 0.05),
     once_in_weeks: float = 120.0,
 ) -> Alert:
     """An alert about Lumora's battery."""
-    weights = (0.72, 0.12, 0.05)
     signal = Signal(
         watchlist=watchlist,
         at=at,
@@ -102,7 +102,7 @@ def crisis(
         ),
         sources=tuple(
             _contribution(name, weight, 160, 50.0, _interval(3.0, 4.4, 12.04))
-            for name, weight in zip(sources, (0.5, 0.4, 0.1), strict=False)
+            for name, weight in zip(sources, (weights[0], weights[0] - 0.1, weights[2]), strict=False)
         ),
     )
     resolved = event == "resolved"
