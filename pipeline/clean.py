@@ -115,7 +115,8 @@ def _cap_html(source: str, limit: int) -> str:
 
 def _repair(text: str) -> tuple[str, bool, bool]:
     """The readable text, whether more than blanks was changed, and whether letters were hidden on purpose."""
-    given = text = text.replace("\r\n", "\n").replace("\r", "\n")
+    # Weibo signs its posts with a zero-width space; nothing is broken about that.
+    given = text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\u200b\ufeff \n")
     if _SUSPECT.search(text):
         text = fix_text(text, _FTFY)
     # Only now: before the repair, U+0085 may be half of a broken letter.

@@ -3,7 +3,8 @@
     [email]   addresses, also with full-width characters
     [phone]   Chinese mobiles, landlines and hotlines, North American numbers, any valid number with a country code,
               and whatever stands after "call", "tel", 电话 and the like
-    [id]      Chinese identity cards (GB 11643, ISO 7064 MOD 11-2), US social security numbers, passports named so
+    [id]      Chinese identity cards (GB 11643, ISO 7064 MOD 11-2), US social security numbers, passports and QQ
+              accounts named so
     [card]    payment cards (ISO/IEC 7812: issuer range and Luhn digit)
     [iban]    bank accounts (ISO 13616: country length and MOD 97-10)
 
@@ -107,7 +108,13 @@ _NUMBERS = (
     Rule("[id]", _all(_B, r"([0-9]{6}[ -]?(?:18|19|20)[0-9]{6}[ -]?[0-9]{3}[0-9Xx])", _E), numbers.resident),
     Rule(
         "[card]",
-        _all(_B, r"([0-9]{4}([ -])[0-9]{4}\2[0-9]{4}\2[0-9]{1,7}|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5}|[0-9]{14,19})", _E),
+        # Post ids in addresses look like cards, and one in ten has the right check digit.
+        _all(
+            r"(?<![/=])",
+            _B,
+            r"([0-9]{4}([ -])[0-9]{4}\2[0-9]{4}\2[0-9]{1,7}|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5}|[0-9]{14,19})",
+            _E,
+        ),
         numbers.card,
     ),
     Rule("[id]", _all(_B, r"([0-9]{3}-[0-9]{2}-[0-9]{4})", _E), numbers.social_security),
@@ -118,6 +125,7 @@ _NUMBERS = (
             r"([A-Za-z]{1,2}[0-9]{7,8})(?![0-9A-Za-z])",
         ),
     ),
+    Rule("[id]", _all(r"(?:QQ|[Qq]q)[群号交流:： ]{0,6}([1-9][0-9]{4,10})(?![0-9])")),
     Rule(
         "[phone]",
         _all(r"(?<![0-9A-Za-z_.+])((?:\+|00) ?\(?[0-9](?:", _SEP, r"[0-9]){7,14})(?![0-9])"),

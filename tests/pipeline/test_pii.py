@@ -63,6 +63,7 @@ def card(dice: Random, start: str, length: int) -> str:
         ("DE89 3704 0044 0532 0130 00 BIC COBADEFF", "[iban] BIC COBADEFF"),
         ("DE89370400440532013000", "[iban]"),
         ("护照号码：E12345678", "护照号码：[id]"),
+        ("加QQ群：305855590，qq 12345678", "加QQ群：[id]，qq [id]"),
         ("passport no. G12345678", "passport no. [id]"),
     ],
 )
@@ -98,6 +99,7 @@ def test_a_wrong_check_digit_is_only_a_number() -> None:
         "10000000 users, +12345678元, 手机20240304发布, call 10000000 people",
         "1 2 3 4 5 6 7 8 9, 100-200-300, 2020 2021 2022 2023",
         "快递单号 SF1234567890123",
+        "https://m.weibo.example/1234567890/4111111111111111 ?id=4111111111111111",
         "tweet 1762345678901234567",
         "ISBN 978-7-111-12345-6, season 2015-2016 10-12",
         "@united and @delta: see you @ 5pm. a@b",
