@@ -1,6 +1,8 @@
 """Commands that run the plan: demo, run, replay."""
 
+import os
 import signal
+import sys
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,7 +63,12 @@ def demo(
             f"The demo replays eight days in about a minute. Its store stays in {data_dir}: "
             f"try `opinionwatch audit -c {data_dir / 'opinionwatch.yaml'}` afterwards."
         )
-        _with_page(chosen, stop, webbrowser.open if browser else None)
+        _with_page(chosen, stop, webbrowser.open if browser and _has_screen() else None)
+
+
+def _has_screen() -> bool:
+    """Whether a graphical browser can open; a text browser would take the terminal from us."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def run(config: ConfigOption = None) -> None:

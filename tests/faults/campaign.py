@@ -64,7 +64,7 @@ def line(number: int, started: datetime) -> bytes:
     label = dice.choice(list(WORDS))
     brand = "Nothing" if outcome == "dropped" else dice.choice(["Brava", "Corvo"])
     text = f"{dice.choice(WORDS[label]).format(brand)} {' '.join(dice.sample(FILLER, 4))} {number}"
-    when = started - timedelta(seconds=dice.uniform(0, 7200))
+    when = started + timedelta(seconds=number / 2 - dice.uniform(0, 7200))
     record = {
         "native_id": f"d{number}",
         "text": text,
@@ -80,7 +80,7 @@ class Campaign:
 
     def __init__(self, folder: Path, documents: int, seed: int) -> None:
         self.folder, self.documents, self.dice = folder, documents, random.Random(seed)
-        self.started = datetime.now(UTC)
+        self.started = datetime(2026, 3, 1, tzinfo=UTC)
         self.log = folder / "delivered.log"
         with (folder / "feed.jsonl").open("wb") as file:
             for number in range(documents):
@@ -103,6 +103,7 @@ class Campaign:
                             "kind": "counting_feed:CountingFeed",
                             "path": str(folder / "feed.jsonl"),
                             "log": str(self.log),
+                            "started": self.started.isoformat(),
                         }
                     ],
                 }
@@ -214,17 +215,20 @@ class Campaign:
         return abs(int(str(rows)) - self.documents) + int(str(pending or 0))
 
     def recount(self) -> int:
-        """Windows whose posts or moods differ from the oracle's own count over the documents index."""
+        """Windows whose posts or moods differ from the oracle's own count over the documents index.
+
+        Mentions of a tick that has not ended are in no window yet.
+        """
+        [(reached,)] = self.query("SELECT up_to FROM progress")
         counted: Counter[tuple[object, ...]] = Counter()
         rows = self.query(
             "SELECT m.watchlist, d.source, m.aspect, m.published_at, m.label, "
             "json_extract(CAST(d.body AS TEXT), '$.reading.sentiment.unsure') "
-            "FROM mentions m JOIN documents d ON d.id = m.document_id"
+            "FROM mentions m JOIN documents d ON d.id = m.document_id "
+            f"WHERE d.accepted_at < '{_bucket(str(reached))}'"
         )
         for watchlist, source, aspect, published, label, unsure in rows:
-            moment = datetime.fromisoformat(str(published))
-            start = moment.replace(minute=moment.minute // 5 * 5, second=0, microsecond=0)
-            key = (watchlist, source, aspect, start.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+            key = (watchlist, source, aspect, _bucket(str(published)))
             counted[*key, "posts"] += 1
             counted[*key, "unsure" if unsure else label] += 1
         stored: Counter[tuple[object, ...]] = Counter()
@@ -237,6 +241,12 @@ class Campaign:
             stored[*key, "unsure"] = int(str(unsure))
         keys = {key for key in {*counted, *stored} if key[-1] != "neutral"}
         return sum(counted[key] != stored[key] for key in keys)
+
+
+def _bucket(moment: str) -> str:
+    """Start of the five minutes that a moment falls into."""
+    when = datetime.fromisoformat(moment)
+    return when.replace(minute=when.minute // 5 * 5, second=0, microsecond=0).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def main() -> int:

@@ -5,12 +5,15 @@ Named in a settings file as `counting_feed:CountingFeed`, with this folder on PY
 
 import os
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from opinionwatch.pipeline.ports import Item, Page
+
+GAP = timedelta(seconds=0.5)
 
 
 class CountingFeed:
@@ -21,7 +24,7 @@ class CountingFeed:
 
     kind = "counting_feed"
     interval_s: float | None = None
-    replays = False
+    replays = True
 
     class Settings(BaseModel):
         """Settings of the counting feed."""
@@ -30,6 +33,9 @@ class CountingFeed:
 
         path: Path = Field(description="The lines to hand over.")
         log: Path = Field(description="Where deliveries are written down.")
+        started: AwareDatetime = Field(
+            description="Simulated arrival of the first line; the next come half a second apart."
+        )
         page_items: int = Field(default=64, gt=0, description="Lines in a page.")
 
     def __init__(self, name: str, settings: Settings) -> None:
@@ -49,9 +55,13 @@ class CountingFeed:
                 if not bodies:
                     break
                 os.write(log, f"{line} {line + len(bodies)}\n".encode())
+                page = [Item(body, self._arrival(line + index)) for index, body in enumerate(bodies)]
                 line += len(bodies)
-                yield Page([Item(body) for body in bodies], f"{line}:{file.tell()}")
+                yield Page(page, f"{line}:{file.tell()}")
         self._closed.wait()
+
+    def _arrival(self, line: int) -> datetime:
+        return self._settings.started + line * GAP
 
     def close(self) -> None:
         """End after the current page."""
