@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
-from opinionwatch.pipeline.web_words import WORDS
+from opinionwatch.pipeline.web_words import ASPECTS, WORDS
 
 Lang = Literal["en", "zh"]
 LANGS: tuple[Lang, ...] = get_args(Lang)
@@ -21,8 +21,12 @@ class Tongue:
         """The words for a key, gaps filled. Raises KeyError for an unknown key."""
         return WORDS[key][self._column].format(**gaps)
 
+    def aspect(self, name: str) -> str:
+        """What an aspect is called; custom ones are called what their watchlist calls them."""
+        return ASPECTS.get(name, name) if self.lang == "zh" else name
+
     def known(self, word: str) -> str:
-        """Words for something that may have a name of its own, such as an aspect; itself if there are none."""
+        """Words for something that may not have any here; itself if it has none."""
         return WORDS[word][self._column] if word in WORDS else word
 
     def percent(self, value: float, digits: int = 0) -> str:

@@ -23,6 +23,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "log_out": ("Log out", "退出"),
     "back": ("Back to the overview", "返回总览"),
     "all": ("all", "全部"),
+    "comma": (", ", "，"),
+    "list_comma": (", ", "、"),
     "more": ("More", "更多"),
     # banner and states
     "alert_now": ("Alert", "告警"),
@@ -125,7 +127,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "share": ("Share", "占比"),
     "by_aspect": ("By aspect, last 24 hours", "按方面，最近24小时"),
     "by_source": ("By source, last 24 hours", "按来源，最近24小时"),
-    "general": ("general", "整体"),
     "no_figures": ("Nothing was counted in this time.", "这段时间没有数据。"),
     "its_episodes": ("Episodes", "相关事件"),
     "silence_this": ("Silence alerts about {name}", "静默关于{name}的告警"),
@@ -271,3 +272,13 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
 }  # fmt: skip
 """Key to English and Chinese; `{gaps}` are filled by name."""
+
+ASPECTS = {
+    "general": "整体", "battery": "电池", "camera": "相机", "screen": "屏幕", "performance": "性能", "software": "软件",
+    "app": "应用", "price": "价格", "design": "设计", "delivery": "物流", "service": "服务", "support": "客服",
+    "staff": "员工", "quality": "质量", "taste": "味道", "seat": "座椅", "punctuality": "准点", "baggage": "行李",
+    "safety": "安全", "refund": "退款", "network": "网络", "payment": "支付", "privacy": "隐私", "management": "管理",
+    "earnings": "业绩", "hygiene": "卫生", "comfort": "舒适", "noise": "噪音", "sound": "音质", "power": "动力",
+    "availability": "供货", "location": "位置",
+}  # fmt: skip
+"""What the built-in aspects are called in Chinese; in English they are called what they are."""
