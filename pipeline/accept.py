@@ -139,8 +139,9 @@ class Accept:
     def _raw(self, arrival: Arrival) -> str:
         """The record's bytes as people may see them: decoded, authors and personal data masked, controls escaped."""
         window = 2 * RAW_CHARS
-        text = arrival.item.body[: 4 * window].decode("utf-8", "backslashreplace")[:window]
-        whole = len(arrival.item.body) <= len(text)
+        text = arrival.item.body[: 4 * window].decode("utf-8", "backslashreplace")
+        whole = len(arrival.item.body) <= 4 * window and len(text) <= window
+        text = text[:window]
         # JSON may spell any character as an escape; personal data must not hide behind it.
         text = _ESCAPE.sub(_unescape, text)
         path = next((path for name, path in arrival.item.fields if name == "author"), "author")

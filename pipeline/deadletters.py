@@ -1,18 +1,28 @@
 """Dead letters that go round again: from the letter back to what the plan can take."""
 
-import orjson
+from collections.abc import Mapping
+from datetime import datetime
 
 from opinionwatch.pipeline.accept import Arrival
 from opinionwatch.pipeline.contracts import DeadLetter, Document
 from opinionwatch.pipeline.ports import Item
 
 
-def again(letter: DeadLetter) -> Arrival | Document:
+def again(letter: DeadLetter, now: datetime) -> Arrival | Document:
     """What to feed a redriven letter as: a document if it got that far, else the record it came as.
 
-    A letter from the accept stage goes through it again with its (masked) bytes.
+    It is accepted `now`, for the ticks of its first acceptance are closed. A letter from the accept stage goes through
+    it again with its (masked) bytes.
     """
     if letter.stage == "accept":
-        item = Item(body=letter.raw.encode(), arrived_at=letter.accepted_at, fields=letter.fields)
+        item = Item(body=letter.raw.encode(), arrived_at=now, fields=letter.fields)
         return Arrival(letter.source, letter.source_kind, letter.instance, item)
-    return Document.model_validate(orjson.loads(letter.raw))
+    return Document.model_validate_json(letter.raw).model_copy(update={"accepted_at": now})
+
+
+def tried(letter: DeadLetter, before: Mapping[str, DeadLetter]) -> DeadLetter:
+    """A new dead letter, or one that has been there before: as old as it was then, and one attempt more."""
+    first = before.get(letter.id)
+    if first is None:
+        return letter
+    return letter.model_copy(update={"accepted_at": first.accepted_at, "attempts": first.attempts + 1})

@@ -17,7 +17,7 @@ import structlog
 from opinionwatch.pipeline.accept import Arrival
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Window
-from opinionwatch.pipeline.deadletters import again
+from opinionwatch.pipeline.deadletters import again, tried
 from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.hops import Hops
@@ -126,22 +126,23 @@ class Embedded:
             return
         failpoint("batch.begin")
         with self._store.transaction():
-            letters = self._store.claim_redrives()
-            retried = [again(letter) for letter in letters]
+            letters = {letter.id: letter for letter in self._store.claim_redrives()}
+            retried = [again(letter, up_to) for letter in letters.values()]
             arrivals += [record for record in retried if isinstance(record, Arrival)]
             admitted = self._store.admit(
                 [*self._hops.ingest(arrivals, now), *(record for record in retried if isinstance(record, Document))]
             )
             failpoint("batch.admitted")
-            dead = [record for record in admitted if isinstance(record, DeadLetter)]
             scored = self._hops.score([record for record in admitted if isinstance(record, Document)], now)
             failpoint("batch.scored")
-            self._store.write([*dead, *scored])
+            dead = [record for record in (*admitted, *scored) if isinstance(record, DeadLetter)]
+            self._store.write([record for record in scored if not isinstance(record, DeadLetter)])
+            self._store.write(tried(letter, letters) for letter in dead)
             self._decide([record for record in scored if isinstance(record, Mention)], up_to, now)
             failpoint("batch.decided")
             for submitted in taken:
                 self._store.save_cursor(submitted.source.name, submitted.page.cursor)
-            if dead or any(isinstance(record, DeadLetter) for record in scored):
+            if dead:
                 self._refuse_a_flood(up_to)
             failpoint("batch.before_commit")
         failpoint("batch.committed")
@@ -153,7 +154,8 @@ class Embedded:
         self._since_snapshot += len(mentions)
         found = self._trend([*mentions, Progress(up_to)], now)
         alerts = [record for record in found if isinstance(record, Alert)]
-        told = self._hops.notify([*self._store.silences(), *alerts], now) if alerts else []
+        # Due by the wall clock, which is the notifier's; a replay's `now` may lie in the future.
+        told = self._hops.notify([*self._store.silences(), *alerts], self._clock()) if alerts else []
         self._store.write([record for record in [*found, *told] if isinstance(record, Window | Episode | Delivery)])
         self._store.save_progress(up_to)
 

@@ -1,6 +1,8 @@
 """Documents for other programs: JSON lines, or CSV that no spreadsheet will run."""
 
 import csv
+import re
+import unicodedata
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -12,6 +14,9 @@ COLUMNS = (
     "id", "source", "native_id", "published_at", "accepted_at", "lang", "watchlists", "label", "unsure",
     "negative", "neutral", "positive", "opinions", "author", "url", "text",
 )  # fmt: skip
+
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
 def row(scored: ScoredDocument) -> dict[str, object]:
@@ -67,15 +72,12 @@ def _cell(value: object) -> str:
 
 
 def harmless(cell: str) -> str:
-    """Quote what a spreadsheet would run.
+    """Quote what a spreadsheet would run: what begins, behind blanks and invisible signs, like a formula.
 
     >>> harmless("=1+1"), harmless(" +cmd"), harmless("fine"), harmless("-0.5")
     ("'=1+1", "' +cmd", 'fine', '-0.5')
     """
-    first = cell.lstrip()[:1]
-    if cell[:1] in ("\t", "\r", "\n") or (first and first in "=+-@＝＋－＠"):
-        try:
-            float(cell)
-        except ValueError:
-            return "'" + cell
+    first = next((sign for sign in cell if not sign.isspace() and unicodedata.category(sign) not in ("Cf", "Cc")), "-")
+    if (cell[:1] in ("\t", "\r", "\n") or first in "=+-@＝＋－＠") and cell and not _NUMBER.fullmatch(cell):
+        return "'" + cell
     return cell

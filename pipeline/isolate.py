@@ -19,23 +19,38 @@ def isolated(
 ) -> Callable[[Sequence[In], datetime], Sequence[Out | DeadLetter]]:
     """The same stateless hop, which finds a record that it cannot take by halving, and buries only that one.
 
-    Costs log2(n) + 1 extra calls a poison record. RetryableError and FatalError pass through: they are about the
-    world, not about a record.
+    Finding it costs log2(n) + 1 extra calls. RetryableError and FatalError pass through: they are about the world, not
+    about a record.
     """
 
     def run(batch: Sequence[In], now: datetime) -> Sequence[Out | DeadLetter]:
-        try:
-            return hop(batch, now)
-        except RejectedError as error:
-            failure = error
-        except OpinionwatchError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other records must go on
-            failure = RejectedError("stage_failed", f"{type(error).__name__}: {error}"[:500])
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            return [*run(batch[:middle], now), *run(batch[middle:], now)]
-        log.warning("record refused", reason=failure.reason)
-        return [bury(batch[0], failure, now)]
+        outcome: list[Out | DeadLetter] = []
+
+        def attempt(part: Sequence[In]) -> RejectedError | None:
+            try:
+                outcome.extend(hop(part, now))
+            except RejectedError as error:
+                return error
+            except OpinionwatchError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other records must go on
+                return RejectedError("stage_failed", f"{type(error).__name__}: {error}"[:500])
+            return None
+
+        rest = batch
+        while rest and (failure := attempt(rest)):
+            low, high = 0, len(rest)
+            while high - low > 1:
+                middle = (low + high) // 2
+                if attempt(rest[low:middle]):
+                    high = middle
+                else:
+                    low = middle
+            # Alone it may do: what was too much together need not be a fault of any one.
+            if len(rest) == 1 or (failure := attempt(rest[low:high])):
+                log.warning("record refused", reason=failure.reason)
+                outcome.append(bury(rest[low], failure, now))
+            rest = rest[high:]
+        return outcome
 
     return run
