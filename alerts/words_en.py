@@ -139,6 +139,6 @@ EN = Words(
     quoted="“{text}”",
     test=(
         "Test: opinionwatch can reach you here",
-        "This is a test message that somebody asked for. Nothing has happened; real alerts will look like this.",
+        "This is a test message that somebody asked for. Nothing has happened.",
     ),
 )
