@@ -94,13 +94,14 @@ class FileSource:
         path = settings.path
         self.instance = settings.instance or (path if path == "-" else str(Path(path).absolute()))
         self._given = settings
-        self._columns: tuple[str, ...] = ()
+        self._layout: tuple[str, ...] = ()
+        """What a format has to remember from the start of the file; part of the cursor."""
         self._closing = Event()
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """Pages of at most 500 records and about 4 MiB; only a single record may be larger."""
         place = None if self._given.path == "-" else Place.read(cursor)
-        self._columns = place.columns if place else ()
+        self._layout = place.layout if place else ()
         held: list[Record] = []
         size = 0
         for record in self._timed(self._records(self._lines(place)), place):
@@ -133,7 +134,7 @@ class FileSource:
         renames = tuple(self._renames().items())
         last = held[-1].last
         place = Place.of(last.file, last.end, last.cut)
-        cursor = place.model_copy(update={"clock": held[-1].arrived, "columns": self._columns}).model_dump_json()
+        cursor = place.model_copy(update={"clock": held[-1].arrived, "layout": self._layout}).model_dump_json()
         return Page([Item(r.body, r.arrived or first, renames) for r in held], cursor)
 
     def _timed(self, records: Iterator[Record | None], place: Place | None) -> Iterator[Record | None]:

@@ -23,8 +23,8 @@ class Place(BaseModel):
     offset: int = Field(default=0, ge=0)
     cut: bool = False
     clock: AwareDatetime | None = None
-    columns: tuple[str, ...] = ()
-    """Names of the columns, where the file said them in its first line."""
+    layout: tuple[str, ...] = ()
+    """What a format has to remember from the start of the file."""
 
     @classmethod
     def read(cls, cursor: str | None) -> "Place | None":

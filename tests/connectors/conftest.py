@@ -1,5 +1,6 @@
 """Real servers on this machine for what is fetched over HTTP."""
 
+import sys
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -9,10 +10,21 @@ import pytest
 Respond = Callable[[BaseHTTPRequestHandler], None]
 
 
+class Server(ThreadingHTTPServer):
+    """Does not mind clients that hang up."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # its types are not public
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[[Respond], str]]:
     """Start a server that answers every GET with `respond`; its base URL is returned."""
-    servers: list[tuple[ThreadingHTTPServer, Thread]] = []
+    servers: list[tuple[Server, Thread]] = []
 
     def start(respond: Respond) -> str:
         class Answering(BaseHTTPRequestHandler):
@@ -27,9 +39,7 @@ def serve() -> Iterator[Callable[[Respond], str]]:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name the base class gives it
                 del format, args
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-        server.daemon_threads = True
-        server.block_on_close = False
+        server = Server(("127.0.0.1", 0), Answering)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         servers.append((server, thread))
