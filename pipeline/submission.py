@@ -21,6 +21,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+import numpy as np
 from pydantic import ValidationError
 
 from opinionwatch.pipeline.contracts import Submission
@@ -36,7 +37,11 @@ MAX_DIGITS = 64
 MAX_ID_CHARS = 1024
 """Longer native ids are refused."""
 
-_NESTING = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]++|[\]}]++', re.DOTALL)
+# An unclosed string runs to the end, so that no quote is looked at twice.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STEPS = np.zeros(256, dtype=np.int8)
+_STEPS[[ord("["), ord("{")]] = 1
+_STEPS[[ord("]"), ord("}")]] = -1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -55,8 +60,8 @@ def load(body: bytes, limit: int) -> dict[str, object]:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RejectedError("bad_encoding", f"not UTF-8 at byte {error.start}") from error
-    if text.count("[") + text.count("{") > MAX_DEPTH:
-        _check_depth(text)
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise RejectedError("too_deep", f"nested deeper than {MAX_DEPTH}")
     try:
         record = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -101,16 +106,10 @@ def read(record: Mapping[str, object], fields: tuple[tuple[str, str], ...] = ())
         raise RejectedError("invalid_field", f"{place}: {mistake['msg']}") from error
 
 
-def _check_depth(text: str) -> None:
-    depth = 0
-    for token in _NESTING.finditer(text):
-        mark = text[token.start()]
-        if mark in "[{":
-            depth += token.end() - token.start()
-            if depth > MAX_DEPTH:
-                raise RejectedError("too_deep", f"nested deeper than {MAX_DEPTH}")
-        elif mark in "]}":
-            depth -= token.end() - token.start()
+def _depth(text: str) -> int:
+    """How deep brackets outside strings are nested, without recursion."""
+    marks = np.frombuffer(_STRING.sub("", text).encode("latin-1", "replace"), dtype=np.uint8)
+    return int(np.cumsum(_STEPS[marks], dtype=np.int64).max(initial=0))
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
