@@ -145,8 +145,8 @@ class Accept:
         # JSON may spell any character as an escape; personal data must not hide behind it.
         text = _ESCAPE.sub(_unescape, text)
         path = next((path for name, path in arrival.item.fields if name == "author"), "author")
-        author = re.compile(rf'("{re.escape(path.rpartition(".")[2])}"\s*:\s*")((?:[^"\\]|\\.)*+)')
-        text = author.sub(lambda found: found[1] + (self.pseudonym(arrival.kind, found[2]) or ""), text)
+        author = re.compile(rf'("{re.escape(path.rpartition(".")[2])}"\s*:\s*)(?:"((?:[^"\\]|\\.)*+)"?|([0-9]++))')
+        text = author.sub(lambda found: f'{found[1]}"{self.pseudonym(arrival.kind, found[2] or found[3]) or ""}"', text)
         return _UNPRINTABLE.sub(_escape, _cut(mask(text), RAW_CHARS, whole=whole))[:RAW_CHARS]
 
 
@@ -203,4 +203,6 @@ def _unescape(found: re.Match[str]) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
+    if found[0] in "\t\n\r":  # between the parts of pretty JSON; an escape there would spoil it
+        return " "
     return found[0].encode("unicode_escape").decode("ascii")

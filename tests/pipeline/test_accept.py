@@ -158,12 +158,14 @@ def test_a_dead_letter_keeps_its_bytes_as_one_line_of_masked_text() -> None:
     assert raw.count("[phone]") == 2
     assert "[email]" in raw
     assert '"native_id":"7"' in raw
-    assert letter(b"a\nb\xff\0\xe2\x80\xae").raw == "a\\nb\\xff\\x00\\u202e"
+    assert letter(b"a\nb\xff\0\xe2\x80\xae").raw == "a b\\xff\\x00\\u202e"
 
 
 def test_a_dead_letter_keeps_its_json_whole() -> None:
     body = json.dumps({"native_id": "7", "a": 'quote " slash \\ \\u0041 \n tab\t', "emoji": "😡", "lone": "\ud800"})
     assert json.loads(letter(body.encode()).raw) == json.loads(body)
+    pretty = json.dumps({"native_id": "7", "a": [1, 2]}, indent="\t").replace("\n", "\r\n")
+    assert json.loads(letter(pretty.encode()).raw) == json.loads(pretty)
 
 
 def test_a_dead_letters_author_stays_the_same_voice_within_its_letters() -> None:
@@ -173,6 +175,9 @@ def test_a_dead_letters_author_stays_the_same_voice_within_its_letters() -> None
     assert isinstance(found, DeadLetter)
     assert found.raw == f'{{"id":"1","user":{{"handle": "{accept.pseudonym("jsonl", "Ann")}"}}}}'
     assert found.fields == fields
+    (found,) = accept([arrival(b'{"id":"1","user":{"handle":42}}', fields=fields)], NOW)
+    assert isinstance(found, DeadLetter)
+    assert f'"handle":"{accept.pseudonym("jsonl", "42")}"' in found.raw
 
 
 def test_a_long_dead_letter_is_cut_without_half_of_a_number() -> None:
