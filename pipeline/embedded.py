@@ -9,6 +9,7 @@ Delivery: a page is acknowledged only after its commit; a source that repeats a 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
@@ -22,7 +23,7 @@ from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, Retryabl
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.hops import Hops
 from opinionwatch.pipeline.intake import QueueIntake, Submitted
-from opinionwatch.pipeline.ports import Clock, StatefulStage
+from opinionwatch.pipeline.ports import Clock, Item, StatefulStage
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.ticks import TICK, Progress, tick_of
@@ -116,8 +117,9 @@ class Embedded:
 
     def _step(self, taken: Sequence[Submitted]) -> None:
         now = self._now()
+        floor = self._store.progress() or BEGINNING
         arrivals = [
-            Arrival(submitted.source.name, submitted.source.kind, submitted.source.instance, item)
+            Arrival(submitted.source.name, submitted.source.kind, submitted.source.instance, _not_before(floor, item))
             for submitted in taken
             for item in submitted.page.items
         ]
@@ -206,3 +208,8 @@ class Embedded:
                 "broken. Nothing of this batch was taken. Look at `opinionwatch deadletters list`, mend the source, "
                 "start again."
             )
+
+
+def _not_before(floor: datetime, item: Item) -> Item:
+    """A replay that starts behind what is decided arrives now: what is decided stays as the log tells it."""
+    return item if item.arrived_at is None or item.arrived_at >= floor else replace(item, arrived_at=floor)
