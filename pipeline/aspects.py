@@ -115,7 +115,8 @@ def cell(reading: Reading, text: str, aspects: Aspects) -> Cell:
 
 
 def _named(opinion: OpinionTerm, aspects: Aspects) -> str | None:
-    return aspects.canonical(opinion.aspect) if opinion.aspect else None
+    """What an opinion is about by its aspect term, else by its opinion term: `rude` is about staff."""
+    return aspects.canonical(opinion.aspect or "") or aspects.canonical(opinion.opinion)
 
 
 def _length(span: Span) -> int:

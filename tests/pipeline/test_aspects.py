@@ -10,12 +10,12 @@ from opinionwatch.pipeline.contracts import Label, OpinionTerm, Reading, Sentime
 BUILT_IN = Aspects()
 
 
-def reading(label: Label, *opinions: tuple[str | None, Label, float], at: int = 0) -> Reading:
+def reading(label: Label, *opinions: tuple[str | None, Label, float], at: int = 0, word: str = "o") -> Reading:
     chances = {"negative": 0.1, "neutral": 0.1, "positive": 0.1, label: 0.8}
     terms = tuple(
         OpinionTerm(
             aspect=aspect,
-            opinion="o",
+            opinion=word,
             polarity=polarity,
             aspect_span=(0, 1) if aspect else None,
             opinion_span=(at, at + 1),
@@ -97,6 +97,12 @@ def test_unknown_aspects_give_way_to_known_ones_and_to_the_text() -> None:
     read = reading("negative", ("vibes", "negative", 0.9))
     assert cell(read, "bad vibes, 物流太慢", BUILT_IN).aspect == "delivery"
     assert cell(read, "bad vibes", BUILT_IN) == Cell(GENERAL, ())
+
+
+def test_an_opinion_term_may_say_what_it_is_about() -> None:
+    assert cell(reading("negative", (None, "negative", 0.9), word="overpriced"), "…", BUILT_IN).aspect == "price"
+    assert cell(reading("negative", ("vibes", "negative", 0.9), word="太卡"), "…", BUILT_IN).aspect == "performance"
+    assert cell(reading("negative", ("battery", "negative", 0.9), word="slow"), "…", BUILT_IN).aspect == "battery"
 
 
 def test_of_several_terms_in_the_text_the_one_nearest_to_the_opinion_counts() -> None:
