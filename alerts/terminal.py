@@ -5,7 +5,7 @@ import sys
 from typing import Annotated, Literal
 
 from pydantic import Field
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -72,7 +72,7 @@ def panel(message: Message) -> Panel:
     table.add_column(overflow="fold")
     for label, value in (*message.facts, *message.reasons):
         table.add_row(Text(one_line(label)), Text(one_line(value)))
-    lines = [Text(one_line(message.summary)), Text(""), table]
+    lines: list[RenderableType] = [Text(one_line(message.summary)), Text(""), table]
     if message.examples:
         lines += [Text(""), Text(labels["examples"], style="bold")]
     for example in message.examples:

@@ -49,10 +49,11 @@ class Hanging:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.let_go = Event()
+        self.begun, self.let_go = Event(), Event()
 
     def notify(self, message: Message) -> None:
         del message
+        self.begun.set()
         self.let_go.wait()
 
 
@@ -221,6 +222,7 @@ def test_a_pass_waits_for_a_hanging_channel_only_so_long(world: World) -> None:
     world.decide(crisis(), channels=("a",))
     hanging = Hanging("a")
     world.deliverer(hanging, patience_s=0.01).deliver_due()
+    assert hanging.begun.wait(20)
     assert [d.state for d in world.deliveries()] == ["sending"]
     hanging.let_go.set()
     for thread in threading.enumerate():
