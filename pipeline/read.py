@@ -53,7 +53,7 @@ _ADDRESSES = re.compile(r"https?://\S+|[@#]\w+")
 _FREQUENT = (
     "the and you your this that with has had were are isn't they their them not but from just what when why how who"
     " would could should can't don't doesn't didn't won't my its it's i'm i've we our being really than then there much"
-    " more never ever again after before about out got because worst great terrible awful love hate battery screen phone"
+    " more never ever again after before about out got because worst great terrible awful love hate battery phone"
 )
 _ENGLISH = frozenset(_FREQUENT.split())
 _SURE = 0.55

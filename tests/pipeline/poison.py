@@ -52,8 +52,13 @@ def _says(template: str, **fields: object) -> Make:
 
 
 def _repeats(piece: str, least: int, most: int, before: str = "", **fields: object) -> Make:
-    """A well-formed record with a text that repeats one piece a random number of times."""
-    return lambda native_id, dice, _: record(native_id, before + piece * dice.randint(least, most), **fields)
+    """A well-formed record with a text that repeats one piece a random number of times, within the limit of bytes."""
+
+    def make(native_id: str, dice: Random, limits: Limits) -> bytes:
+        room = (limits.record_bytes - 1000) // (len(json.dumps(piece)) - 2)
+        return record(native_id, before + piece * min(dice.randint(least, most), room), **fields)
+
+    return make
 
 
 def _given_id(make: Callable[[str, Random], object]) -> Make:
