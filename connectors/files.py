@@ -14,11 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from opinionwatch.connectors.charset import known_encoding
 from opinionwatch.connectors.places import Place, resume
 from opinionwatch.connectors.reading import Line, Reader
+from opinionwatch.connectors.renames import Renames
 from opinionwatch.connectors.replay import Replay, ReplayClock
-from opinionwatch.pipeline.contracts import Submission
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.ports import Item, Page
-from opinionwatch.pipeline.registry import nearest
 
 PAGE_ITEMS = 500
 PAGE_BYTES = 4 * 2**20
@@ -45,23 +44,12 @@ class FileSettings(BaseModel):
     instance: str | None = Field(
         default=None, description="Identity of the file in document ids; its path if not given."
     )
-    fields: dict[str, str] = Field(
-        default_factory=dict,
-        description="Where a field of the input format is found: {text: body.message, native_id: id}.",
-    )
+    fields: Renames = {}
     encoding: str | None = Field(default=None, description="Text encoding, e.g. gb18030; UTF-8, or what a BOM says.")
     follow: bool = Field(default=False, description="Wait for more at the end, through rotation and truncation.")
     poll_s: float = Field(default=1.0, gt=0, le=3600, description="Following: seconds between looks at the file.")
     linger_s: float = Field(default=5.0, ge=0, description="Following: seconds a rotated file must rest.")
     replay: Replay | None = Field(default=None, description="Replay by event time, e.g. {speed: 60}.")
-
-    @field_validator("fields")
-    @classmethod
-    def _known_fields(cls, fields: dict[str, str]) -> dict[str, str]:
-        for name in fields:
-            if name not in Submission.model_fields:
-                raise ValueError(f"no field '{name}' in the input format; {nearest(name, Submission.model_fields)}")
-        return fields
 
     @field_validator("encoding")
     @classmethod

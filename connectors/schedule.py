@@ -87,8 +87,8 @@ class Schedule:
             Event().wait(0.02)
 
     def done(self) -> bool:
-        """Whether every source has ended: exhausted, failed or stopped. Polling sources go on for ever."""
-        return all(pull.health.state in ENDED for pull in self._pulls)
+        """Whether every source is exhausted or failed. Polling and push sources go on for ever."""
+        return all(pull.health.state in ("exhausted", "failed") for pull in self._pulls)
 
     def health(self) -> list[Health]:
         """How each source is doing, in the order of the settings."""

@@ -1,0 +1,395 @@
+"""Push, over a real HTTP server."""
+
+import asyncio
+import base64
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+import pytest
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+
+from opinionwatch.connectors.pushed import split
+from opinionwatch.connectors.signature import Seen, Verifier, secret_bytes, sign
+from opinionwatch.connectors.webhook import Webhook
+from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
+from opinionwatch.pipeline.ports import Item, Page, Source
+from opinionwatch.pipeline.registry import options
+
+SECRET, OTHER = "s" * 32, "whsec_" + base64.b64encode(b"o" * 24).decode()
+
+
+class Desk:
+    """An intake that answers as told; it takes at once by default."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.durable: Callable[[], Future[None]] = self.at_once
+        self._lock = Lock()
+
+    @staticmethod
+    def at_once() -> "Future[None]":
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def submit(self, source: Source, page: Page) -> "Future[None]":
+        assert source.name == "push"
+        future = self.durable()
+        with self._lock:
+            self.items += page.items
+        return future
+
+
+class Sender:
+    """Signs and sends."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.last = 0
+
+    def headers(self, body: bytes, secret: str = SECRET, /, **changes: str | None) -> dict[str, str]:
+        self.last += 1
+        message_id = changes.pop("webhook_id", None) or f"msg_{self.last}"
+        timestamp = changes.pop("webhook_timestamp", None) or str(int(time.time()))
+        number = int(timestamp) if timestamp.isdecimal() else 0
+        values: dict[str, str | None] = {
+            "webhook-id": message_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": sign(secret_bytes(secret, "x"), message_id, number, body),
+        }
+        values |= {name.replace("_", "-"): value for name, value in changes.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def post(
+        self, body: bytes, headers: dict[str, str] | None = None, /, **changes: str | None
+    ) -> tuple[int, dict[str, object], str | None]:
+        return self.raw(body, headers if headers is not None else self.headers(body, **changes))
+
+    def raw(
+        self, body: bytes | Iterable[bytes], headers: dict[str, str], method: str = "POST"
+    ) -> tuple[int, dict[str, object], str | None]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, "/hooks/push", body, headers, encode_chunked=not isinstance(body, bytes))
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text.startswith(b"{") else {}, answer.getheader("Retry-After")
+        finally:
+            connection.close()
+
+
+@contextmanager
+def listening(desk: Desk, **settings: object) -> Iterator[Sender]:
+    source = Webhook("push", options(Webhook.Settings, {"secrets": [SECRET, OTHER], **settings}, "sources.push"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Starlette(routes=source.routes(desk)), log_level="error", lifespan="off", timeout_graceful_shutdown=1
+        )
+    )
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        thread = Thread(target=lambda: asyncio.run(server.serve([bound])))
+        thread.start()
+        try:
+            yield Sender(bound.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            source.close()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def sender(desk: Desk) -> Iterator[Sender]:
+    with listening(desk, body_bytes=1000) as sender:
+        yield sender
+
+
+ONE = b'{"native_id": "1", "text": "hi"}'
+
+
+def test_an_object_an_array_and_lines_are_taken_as_the_bytes_they_are(sender: Sender, desk: Desk) -> None:
+    odd = b'[ {"native_id": "2", "n": 1e999, "n": NaN} ,\n\t"str", 12345678901234567890123, {"t":"\xff"} ]'
+    assert sender.post(ONE)[:2] == (200, {"accepted": 1})
+    assert sender.post(odd)[:2] == (200, {"accepted": 4})
+    assert sender.post(ONE + b"\n\n{broken\r\n")[:2] == (200, {"accepted": 2})
+    assert [item.body for item in desk.items] == [
+        ONE, b'{"native_id": "2", "n": 1e999, "n": NaN}', b'"str"', b"12345678901234567890123", b'{"t":"\xff"}',
+        ONE, b"{broken",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", [SECRET, OTHER])
+def test_both_active_secrets_are_believed(sender: Sender, secret: str) -> None:
+    assert sender.post(ONE, sender.headers(ONE, secret))[0] == 200
+
+
+def test_one_of_several_signatures_is_enough(sender: Sender) -> None:
+    headers = sender.headers(ONE)
+    headers["webhook-signature"] = "v1,AAAA v2,zzz " + headers["webhook-signature"]
+    assert sender.post(ONE, headers)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"webhook_signature": None},
+        {"webhook_signature": ""},
+        {"webhook_signature": "v1,"},
+        {"webhook_signature": "v1,é".encode().decode("latin-1")},
+        {"webhook_signature": "v1," + "A" * 44},
+        {"webhook_id": "a.b"},
+        {"webhook_id": "a" * 200},
+        {"webhook_timestamp": "1"},
+        {"webhook_timestamp": str(int(time.time()) - 400)},
+        {"webhook_timestamp": str(int(time.time()) + 400)},
+        {"webhook_timestamp": "-5"},
+        {"webhook_timestamp": "1e9"},
+        {"webhook_timestamp": "9" * 4000},
+    ],
+)
+def test_what_is_not_signed_rightly_is_not_taken(sender: Sender, desk: Desk, changes: dict[str, str | None]) -> None:
+    assert sender.post(ONE, **changes)[0] == 401
+    assert desk.items == []
+
+
+def test_another_secret_or_another_body_is_not_believed(sender: Sender, desk: Desk) -> None:
+    assert sender.post(ONE, sender.headers(ONE, "x" * 32))[0] == 401
+    assert sender.post(ONE.replace(b"hi", b"ho"), sender.headers(ONE))[0] == 401
+    assert sender.post(json.dumps(json.loads(ONE), indent=1).encode(), sender.headers(ONE))[0] == 401
+    assert desk.items == []
+
+
+def test_a_header_that_stands_twice_is_not_believed(sender: Sender) -> None:
+    headers = sender.headers(ONE)
+    connection = http.client.HTTPConnection("127.0.0.1", sender.port, timeout=20)
+    connection.putrequest("POST", "/hooks/push")
+    for name, value in [*headers.items(), ("webhook-id", headers["webhook-id"]), ("Content-Length", str(len(ONE)))]:
+        connection.putheader(name, value)
+    connection.endheaders(ONE)
+    assert connection.getresponse().status == 401
+    connection.close()
+
+
+def test_a_repetition_is_answered_and_not_taken_again(sender: Sender, desk: Desk) -> None:
+    headers = sender.headers(ONE)
+    assert sender.post(ONE, headers)[1] == {"accepted": 1}
+    assert sender.post(ONE, headers)[:2] == (200, {"accepted": 0, "duplicate": True})
+    other = ONE.replace(b"hi", b"ho")
+    assert sender.post(other, sender.headers(other, webhook_id=headers["webhook-id"]))[0] == 409
+    assert len(desk.items) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b" \n ", b"hello", b'{"a": ', b"[", b"[1,", b"[1,]", b"[1 2]", b"[] x", b"[" * 5000, b'{"a":1} x', b"1\n2"],
+)
+def test_what_is_no_json_at_all_is_said_so(sender: Sender, desk: Desk, body: bytes) -> None:
+    with listening(desk) as sender:
+        assert sender.post(body)[0] == 400
+    assert desk.items == []
+
+
+def test_lines_that_say_they_are_lines_are_taken_one_by_one(sender: Sender, desk: Desk) -> None:
+    assert sender.post(b"nonsense\n" + ONE, content_type="application/x-ndjson; charset=utf-8")[1] == {"accepted": 2}
+
+
+def test_a_body_that_is_too_long_is_refused_announced_or_chunked(sender: Sender, desk: Desk) -> None:
+    long = b'{"text": "' + b"x" * 5000 + b'"}'
+    assert sender.post(long)[0] == 413
+    chunked = sender.headers(long) | {"Transfer-Encoding": "chunked"}
+    assert sender.raw((long[n : n + 100] for n in range(0, len(long), 100)), chunked)[0] == 413
+    short = sender.headers(ONE) | {"Transfer-Encoding": "chunked"}
+    assert sender.raw(iter([ONE[:5], ONE[5:]]), short)[0] == 200
+    assert sender.post(ONE, content_encoding="gzip")[0] == 415
+    assert [item.body for item in desk.items] == [ONE]
+
+
+def test_only_post_is_known(sender: Sender) -> None:
+    assert sender.raw(b"", {}, "GET")[0] == 405
+
+
+def test_a_body_that_drips_is_given_up(desk: Desk) -> None:
+    with listening(desk, timeout_s=0.3) as sender, socket.create_connection(("127.0.0.1", sender.port)) as slow:
+        lines = [f"{name}: {value}" for name, value in {**sender.headers(ONE), "Content-Length": "100"}.items()]
+        slow.sendall("\r\n".join(["POST /hooks/push HTTP/1.1", "Host: x", *lines, "", "{"]).encode())
+        slow.settimeout(10)
+        assert b" 408 " in slow.recv(200)
+    assert desk.items == []
+
+
+def test_taken_is_said_only_after_it_is_durable(desk: Desk) -> None:
+    promise: Future[None] = Future()
+    desk.durable = lambda: promise
+    answers: list[int] = []
+    with listening(desk) as sender:
+        thread = Thread(target=lambda: answers.append(sender.post(ONE)[0]))
+        thread.start()
+        while not desk.items:
+            Event().wait(0.01)
+        assert answers == []
+        promise.set_result(None)
+        thread.join(10)
+    assert answers == [200]
+
+
+@pytest.mark.parametrize(
+    ("error", "after"),
+    [
+        (RetryableError("disk full", 17.2), "18"),
+        (RetryableError("locked"), "5"),
+        (FatalError("stopped"), "5"),
+        (KeyError("bug"), "5"),
+    ],
+)
+def test_what_is_not_stored_is_to_be_sent_again_and_then_taken(desk: Desk, error: Exception, after: str) -> None:
+    broken: Future[None] = Future()
+    broken.set_exception(error)
+    desk.durable = lambda: broken
+    with listening(desk) as sender:
+        headers = sender.headers(ONE)
+        status, answer, retry_after = sender.post(ONE, headers)
+        assert (status, retry_after) == (503, after)
+        assert str(error) not in json.dumps(answer)
+        desk.durable = Desk.at_once
+        assert sender.post(ONE, headers)[:2] == (200, {"accepted": 1})
+
+
+def test_a_full_intake_is_said_at_once(desk: Desk) -> None:
+    def full() -> "Future[None]":
+        raise RetryableError("no room", after_s=3)
+
+    desk.durable = full
+    with listening(desk) as sender:
+        assert sender.post(ONE)[::2] == (503, "3")
+
+
+def test_a_promise_that_is_not_kept_in_time_is_no_promise_and_may_still_be_kept(desk: Desk) -> None:
+    promise: Future[None] = Future()
+    desk.durable = lambda: promise
+    with listening(desk, timeout_s=0.2) as sender:
+        assert sender.post(ONE)[0] == 503
+        assert not promise.cancelled()
+        promise.set_result(None)
+
+
+def test_more_requests_than_it_works_on_at_once_are_sent_away(desk: Desk) -> None:
+    promise: Future[None] = Future()
+    desk.durable = lambda: promise
+    first: list[int] = []
+    with listening(desk, at_once=2) as sender:
+        threads = [Thread(target=lambda: first.append(sender.post(ONE)[0])) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        while len(desk.items) < 2:
+            Event().wait(0.01)
+        assert sender.post(ONE)[::2] == (503, "5")
+        promise.set_result(None)
+        for thread in threads:
+            thread.join(10)
+    assert first == [200, 200]
+
+
+def test_renames_travel_with_the_items(desk: Desk) -> None:
+    with listening(desk, fields={"text": "body"}) as sender:
+        sender.post(b'{"body": 1}')
+    assert desk.items[0].fields == (("text", "body"),)
+
+
+@pytest.mark.parametrize(
+    ("settings", "cure"),
+    [
+        ({}, "one or two secrets"),
+        ({"secrets": []}, "one or two secrets"),
+        ({"secrets": [""]}, "16 bytes"),
+        ({"secrets": ["   " * 10]}, "16 bytes"),
+        ({"secrets": ["short"]}, "16 bytes"),
+        ({"secrets": ["whsec_" + "QUJD"]}, "16 bytes"),
+        ({"secrets": ["whsec_###"]}, "not base64"),
+        ({"secrets": [SECRET] * 3}, "at most 2"),
+        ({"secret_files": ["/nonexistent"]}, "cannot read"),
+    ],
+)
+def test_it_does_not_start_without_a_secret_worth_the_name(settings: dict[str, object], cure: str) -> None:
+    with pytest.raises(SettingsError, match=cure) as caught:
+        Webhook("push", options(Webhook.Settings, settings, "sources.push"))
+    assert SECRET not in str(caught.value)
+
+
+def test_secrets_come_from_files_and_show_in_nothing(tmp_path: Path, desk: Desk) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRET + "\n")
+    with listening(desk, secrets=[], secret_files=[str(file)]) as sender:
+        assert sender.post(ONE)[0] == 200
+    settings = Webhook.Settings.model_validate({"secrets": [SECRET]})
+    assert SECRET not in repr(settings) + str(settings.model_dump()) + settings.model_dump_json()
+    with pytest.raises(SettingsError, match="without a secret"):
+        Verifier([], time.time)
+
+
+def test_fetching_only_waits_for_the_end() -> None:
+    source = Webhook("push", Webhook.Settings.model_validate({"secrets": [SECRET]}))
+    found: list[list[Page]] = []
+    thread = Thread(target=lambda: found.append(list(source.fetch(None))))
+    thread.start()
+    assert found == []
+    source.close()
+    thread.join(10)
+    assert found == [[]]
+
+
+@given(body=st.binary(max_size=200), at=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_one_flipped_bit_is_noticed(body: bytes, at: int, bit: int) -> None:
+    verifier = Verifier([SECRET.encode(), b"o" * 24], lambda: 1_750_000_000)
+    signature = sign(SECRET.encode(), "id", 1_750_000_000, body)
+    verifier.check("id", "1750000000", signature, body)
+    if body:
+        changed = bytearray(body)
+        changed[at % len(body)] ^= 1 << bit
+        with pytest.raises(PermissionError):
+            verifier.check("id", "1750000000", signature, bytes(changed))
+    raw = bytearray(base64.b64decode(signature[3:]))
+    raw[at % len(raw)] ^= 1 << bit
+    with pytest.raises(PermissionError):
+        verifier.check("id", "1750000000", "v1," + base64.b64encode(raw).decode(), body)
+    for other in (("ie", "1750000000"), ("id", "1750000001")):
+        with pytest.raises(PermissionError):
+            verifier.check(*other, signature, body)
+
+
+def test_what_was_taken_is_remembered_for_a_while_and_in_bounds() -> None:
+    now = [1000.0]
+    seen = Seen(lambda: now[0])
+    for n in range(10_050):
+        seen.take(str(n), b"x")
+    assert not seen.taken("0", b"x"), "the oldest went first"
+    assert seen.taken("10049", b"x")
+    now[0] += 601
+    assert not seen.taken("10049", b"x")
+
+
+@given(
+    st.lists(
+        st.recursive(
+            st.none() | st.booleans() | st.floats() | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            max_leaves=8,
+        )
+    )
+)
+def test_an_array_is_cut_exactly_at_its_elements(values: list[object]) -> None:
+    parts = [json.dumps(value) for value in values]
+    assert split(("[" + " ,\n".join(parts) + "]").encode()) == [part.encode() for part in parts]
