@@ -72,7 +72,7 @@ class ShareDetector:
         self.baseline.advance(tick, self._suspect_since)
         place = np.searchsorted(rows, cells.row)
         ratio, back = self._elapse(tick, rows)
-        judged = self.baseline.total[rows] >= self._min_voices
+        judged = self.judged(rows)
         edges = self._edges(cells)
         gain = self._evidence(cells, place, edges, ratio.shape)
         gain = np.where(judged[:, None, None, None], np.minimum(gain, SCOPE_CLIP), 0.0)
@@ -90,6 +90,11 @@ class ShareDetector:
         since = self._suspect_since[rows]
         self._suspect_since[rows] = np.where(score > SUSPECT, np.where(since < 0, tick, since), -1)
         return score
+
+    def judged(self, rows: I64) -> Bool:
+        """Whether enough has been learned of these watchlists to judge them."""
+        known: Bool = self.baseline.total[rows] >= self._min_voices
+        return known
 
     def posterior(self, row: int, counts: tuple[I64, I64]) -> F64:
         """Which scope and which odds ratio explain the score: [1 + source, 1 + aspect, theta], sums to 1."""

@@ -163,7 +163,9 @@ class Episodes:
         severity = self._severity(verdict, found)
         episode = story.episode.model_copy(
             update={
-                "kind": "crisis" if crisis and verdict.family == "negative" else story.episode.kind,
+                "kind": _graver(
+                    story.episode.kind, "crisis" if verdict.family == "negative" and crisis else verdict.kind
+                ),
                 "state": state,
                 "severity": "critical" if "critical" in (severity, story.episode.severity) else severity,
                 "updated_at": start_of(tick + 1),
@@ -247,3 +249,8 @@ class Episodes:
             rest["carriers"] = tuple(rest["carriers"])
             story = Story(**rest)
             self._stories[story.episode.watchlist, fields["family"]] = story
+
+
+def _graver(old: EpisodeKind, new: EpisodeKind) -> EpisodeKind:
+    """A story keeps the label that says most: a crisis is more than a shift of tone, a mix explains a surge."""
+    return new if new in ("crisis", "source mix") else old

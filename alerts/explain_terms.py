@@ -12,8 +12,8 @@ from opinionwatch.pipeline.ticks import TICKS_PER_DAY, TICKS_PER_HOUR
 FAST_TICKS = 24
 HALF_LIFE = 10 * TICKS_PER_DAY
 MAX_TERMS = 4_000
-PRIOR = 500.0
-"""Weight of the prior, in terms."""
+PRIOR = 0.1
+"""Weight of the prior, as a part of all that was counted."""
 MIN_Z = 1.0
 
 
@@ -58,13 +58,14 @@ class Terms:
 
     def _log_odds(self, fast: Mapping[str, float]) -> dict[str, float]:
         now, before = math.fsum(fast.values()), math.fsum(self._slow.values())
+        weight = PRIOR * (now + before)
         found = {}
         for term, count in fast.items():
             usual = self._slow.get(term, 0.0)
-            prior = PRIOR * (count + usual) / (now + before)
+            prior = PRIOR * (count + usual)
             here, there = count + prior, usual + prior
-            odds = here / max(now + PRIOR - here, 1.0)
-            usual_odds = there / max(before + PRIOR - there, 1.0)
+            odds = here / max(now + weight - here, 1.0)
+            usual_odds = there / max(before + weight - there, 1.0)
             found[term] = math.log(odds / usual_odds) / math.sqrt(1 / here + 1 / there)
         return found
 

@@ -15,6 +15,7 @@ from datetime import datetime
 import numpy as np
 
 from opinionwatch.alerts.detect_grid import I64
+from opinionwatch.alerts.detect_mix import mixed
 from opinionwatch.alerts.detect_settings import TrendSettings
 from opinionwatch.alerts.explain_evidence import Evidence
 from opinionwatch.alerts.explain_terms import Terms, count_terms
@@ -88,11 +89,20 @@ class Trend:
         surprise, ratio = state.volume.step(tick, rows, timely)
         flagged = surprise >= self._settings.volume.flag_at
         found: list[Window | Episode | Alert] = list(state.windows.take())
-        busy = flagged | (score >= self._settings.detector.threshold) | np.isin(rows, list(watched))
+        mix = mixed(state.detector.baseline, rows, state.detector.judged(rows))
+        busy = flagged | mix | (score >= self._settings.detector.threshold) | np.isin(rows, list(watched))
         names = list(state.grid.watchlists)
         for place in np.flatnonzero(busy).tolist():
             row = int(rows[place])
-            reading = Reading(tick, row, names[row], float(score[place]), bool(flagged[place]), float(ratio[place]))
+            reading = Reading(
+                tick,
+                row,
+                names[row],
+                float(score[place]),
+                flagged=bool(flagged[place]),
+                mixed=bool(mix[place]),
+                volume_ratio=float(ratio[place]),
+            )
             found += judge(state, self._settings, reading)
         return found
 

@@ -29,11 +29,13 @@ class Reading:
     """ln M."""
     flagged: bool
     """Volume is unusual now."""
+    mixed: bool
+    """The share is up because of which cells are loud, not because any is more negative."""
     volume_ratio: float
 
 
 def judge(state: TrendState, settings: TrendSettings, reading: Reading) -> list[Episode | Alert]:
-    """Go on with the stories of one watchlist. Volume alone opens information, never a negative episode."""
+    """Go on with the stories of one watchlist. Volume and mix open information, never a negative episode."""
     name, threshold = reading.watchlist, settings.detector.threshold
     if reading.flagged:
         state.loud[reading.row] = reading.tick
@@ -54,9 +56,10 @@ def judge(state: TrendState, settings: TrendSettings, reading: Reading) -> list[
         if accept:
             state.detector.baseline.accept(reading.row)
             state.detector.reset(reading.row)
-    if reading.flagged or state.episodes.is_open(name, "info"):
-        surge = reading.flagged and not state.episodes.is_open(name, "negative")
-        verdict = _verdict(state, settings, reading, "volume surge", alarm=surge, calm=not surge, loud=False)
+    if reading.flagged or reading.mixed or state.episodes.is_open(name, "info"):
+        unusual = (reading.flagged or reading.mixed) and not state.episodes.is_open(name, "negative")
+        kind: EpisodeKind = "source mix" if reading.mixed else "volume surge"
+        verdict = _verdict(state, settings, reading, kind, alarm=unusual, calm=not unusual, loud=False)
         found += state.episodes.step(reading.tick, verdict)[0]
     return found
 

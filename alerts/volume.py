@@ -49,18 +49,16 @@ class VolumeChannel:
         self._advance(tick)
         self._hours[rows] = np.maximum(self._hours[rows], 1)
         self._recent[rows, tick % TICKS_PER_HOUR] += posts
-        factor = self._factor(rows, tick // TICKS_PER_HOUR % WEEK)
-        mean = (self._posts[rows] + 1) / (self._exposure[rows] + 1) * factor / TICKS_PER_HOUR
         size = self._size(rows)
         surprise = np.zeros(len(rows))
         for span in SPANS:
             places = (tick - np.arange(span)) % TICKS_PER_HOUR
-            seen, expected = in_order(self._recent[rows][:, places], 1), mean * span
+            seen, expected = in_order(self._recent[rows][:, places], 1), self._expected(tick, rows, span)
             ratio_ok = (seen >= self._settings.min_ratio * expected) & (seen >= self._settings.min_posts)
             surprise = np.where(ratio_ok, np.maximum(surprise, _tail(seen, expected, size)), surprise)
         ready = self._hours[rows] > self._settings.learn_h
-        hour = in_order(self._recent[rows], 1)
-        ratio = np.where(ready, hour / np.maximum(mean * TICKS_PER_HOUR, 0.5), 1.0)
+        hour, expected = in_order(self._recent[rows], 1), self._expected(tick, rows, TICKS_PER_HOUR)
+        ratio = np.where(ready, hour / np.maximum(expected, 0.5), 1.0)
         return np.where(ready, surprise, 0.0), ratio
 
     def _advance(self, tick: int) -> None:
@@ -99,6 +97,16 @@ class VolumeChannel:
         moments = np.stack([(clipped - mean) ** 2 - mean, mean**2], axis=1)
         self._excess = self._excess * KEEP_LEVEL + np.where((known & ~young)[:, None], moments, 0.0)
         self._hours = self._hours + known
+
+    def _expected(self, tick: int, rows: I64, span: int) -> F64:
+        """Posts expected in the last `span` ticks, which may reach into the hour before."""
+        hour = tick // TICKS_PER_HOUR
+        within = min(span, tick % TICKS_PER_HOUR + 1)
+        level = (self._posts[rows] + 1) / (self._exposure[rows] + 1) / TICKS_PER_HOUR
+        factor = within * self._factor(rows, hour % WEEK)
+        if span > within:
+            factor = factor + (span - within) * self._factor(rows, (hour - 1) % WEEK)
+        return level * factor
 
     def _factor(self, rows: I64, hour_of_week: int) -> F64:
         same_hour = np.arange(hour_of_week % 24, WEEK, 24)
