@@ -103,6 +103,10 @@ class Archive(Protocol):
         """By source and hour."""
         ...
 
+    def dead(self) -> dict[str, int]:
+        """Dead letters by reason."""
+        ...
+
     def dropped(self) -> dict[str, int]:
         """Documents left out, by rule."""
         ...

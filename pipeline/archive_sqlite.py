@@ -178,6 +178,11 @@ class SqliteArchive:
         return int(str(count))
 
     @reading()
+    def dead(self) -> dict[str, int]:
+        """Dead letters by reason."""
+        rows = self._rows("SELECT reason, count(*) FROM deadletters GROUP BY reason ORDER BY reason")
+        return {str(reason): int(str(count)) for reason, count in rows}
+
     def dropped(self) -> dict[str, int]:
         """Documents left out, by rule."""
         rows = self._rows("SELECT rule, count(*) FROM ledger WHERE state = 'dropped' GROUP BY rule ORDER BY rule")

@@ -76,7 +76,7 @@ class Engine:
         schedule = self._schedule = Schedule(self.sources, self.intake, lambda source: archive.cursor(source.name))
         runtime = Embedded(
             store,
-            wiring.hops(self.settings, self._scorer(self.settings), tuple(self._channels)),
+            wiring.hops(self.settings, self._scorer(self.settings), self._channels),
             self.intake,
             wall_clock,
             self.settings.limits,

@@ -31,19 +31,12 @@ from opinionwatch.pipeline.score import Mentions, Score
 from opinionwatch.pipeline.settings import Component, Settings
 from opinionwatch.pipeline.stages import bury_document, chain
 from opinionwatch.pipeline.watchlists import Watchlist
+from opinionwatch.pipeline.watchlists import watchlists as validated
 
 
 def watchlists(settings: Settings) -> tuple[Watchlist, ...]:
     """The watchlists. Raises SettingsError for a mistake in one, and for ids used twice."""
-    built = tuple(
-        options(Watchlist, entry, f"watchlists.{entry.get('id', number)}")
-        for number, entry in enumerate(settings.watchlists)
-    )
-    ids = [watchlist.id for watchlist in built]
-    for name in ids:
-        if ids.count(name) > 1:
-            raise SettingsError(f"watchlists: the id '{name}' is used twice; ids must differ")
-    return built
+    return validated(settings.watchlists)
 
 
 def _component(registry: Mapping[str, str], component: Component, what: str) -> object:
@@ -94,12 +87,12 @@ def pseudonym_key(settings: Settings) -> bytes:
     return key
 
 
-def hops(settings: Settings, reader: Scorer, told: Sequence[str]) -> Hops:
+def hops(settings: Settings, reader: Scorer, told: Mapping[str, Channel]) -> Hops:
     """The plan's hops from its stage names; `told` are the channels that alerts go to."""
     lists = watchlists(settings)
     trend = trend_settings(settings)
     accept = Accept(settings.limits, settings.tenant, pseudonym_key(settings))
-    informed = tuple(component.name for component in settings.channels if component.options.get("info"))
+    informed = [name for name, channel in told.items() if getattr(getattr(channel, "settings", None), "info", False)]
     stages: dict[str, Callable[[], Stage[Any, Any]]] = {
         "accept": lambda: accept,
         "read": Read,
@@ -107,7 +100,7 @@ def hops(settings: Settings, reader: Scorer, told: Sequence[str]) -> Hops:
         "score": lambda: Score(reader),
         "mention": lambda: Mentions(lists),
         "trend": lambda: Trend(trend, settings.tenant),
-        "route": lambda: Route(told, informed=informed),
+        "route": lambda: Route(tuple(told), informed=informed),
     }
 
     def build(name: HopName) -> Stage[Any, Any]:
