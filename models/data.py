@@ -83,7 +83,7 @@ def read_rows(recipe: Recipe, data: Path, *, strict: bool = False) -> Rows:
         train = _cap(train, source.cap)
         rows.counts[source.name] = len(train)
         rows.train += train * (source.repeat if isinstance(source, OpinionSource) else 1)
-        rows.dev += dev
+        rows.dev += _cap(dev, recipe.dev_cap)
     return rows
 
 

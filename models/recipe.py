@@ -85,6 +85,7 @@ class Recipe(Section):
     sentiment: tuple[SentimentSource, ...]
     opinions: tuple[OpinionSource, ...] = ()
     held_out: float = Field(0.1, ge=0, lt=1, description="share of each written set kept for dev")
+    dev_cap: int | None = Field(1000, gt=0, description="measure on at most this many dev rows a source")
     sure: float = Field(0.9, gt=0, lt=1, description="share of confident labels that must be right on dev")
 
     @property
