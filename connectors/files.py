@@ -144,7 +144,7 @@ class FileSource:
     def _lines(self, place: Place | None) -> Iterator[Line | None]:
         path, encoding = self._given.path, self._given.encoding
         if path == "-":
-            yield from self._piped(Reader(path, encoding, self._closing))
+            yield from self._piped()
             return
         parts: list[Reader | str] = resume(place, path, encoding) if place else [path]
         if place and parts[0] == path:
@@ -170,13 +170,19 @@ class FileSource:
                 raise
             raise FatalError(str(error)) from error
 
-    def _piped(self, reader: Reader) -> Iterator[Line | None]:
-        while not self._closing.is_set():
-            ended = reader.ended
-            line = reader.line(final=ended)
-            if line is None and ended:
-                return
-            yield line
+    def _piped(self) -> Iterator[Line | None]:
+        try:
+            reader = Reader("-", self._given.encoding, self._closing)
+            while not self._closing.is_set():
+                ended = reader.ended
+                line = reader.line(final=ended)
+                if line is None and ended:
+                    return
+                yield line
+        except FatalError:
+            if not self._closing.is_set():  # what we cut off ourselves is no damage
+                yield None
+                raise
 
     def _whole(self, reader: Reader) -> Iterator[Line | None]:
         while not self._closing.is_set():

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,3 +192,57 @@ def test_files_that_only_look_like_siblings_are_left_alone(path: Path) -> None:
     append(path, line(1))
     assert tail.next(1) == [1]
     tail.stop()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_to_the_file_every_line_comes_exactly_once(path: Path, seed: int) -> None:
+    """A writer that appends, rotates and truncates, and a reader that is stopped at random and resumes (C11)."""
+    chance = random.Random(seed)
+    written = 0
+    turned = 0
+    held = b""
+    append(path)
+    tail: Tail | None = Tail(path)
+    cursor: str | None = None
+    found: list[int | bytes] = []
+
+    def catch_up() -> None:
+        nonlocal cursor
+        assert tail is not None
+        found.extend(tail.next(written - len(found)))
+        cursor = tail.cursor
+
+    for _ in range(25):
+        step = chance.choice(("append", "append", "append", "partial", "rename", "copy", "stop", "catch up"))
+        if step == "append":
+            count = chance.randint(1, 40)
+            append(path, held[len(held) // 2 :], *(line(written + bool(held) + n) for n in range(count)))
+            written += count + bool(held)
+            held = b""
+        elif step == "partial" and not held:
+            held = line(written)
+            append(path, held[: len(held) // 2])
+        elif step == "rename" and not held:
+            turned += 1
+            path.rename(path.with_name(f"{path.name}.2025030{turned // 10}{turned % 10}"))
+            append(path)
+        elif step == "copy" and not held and tail is None:
+            # Copied and truncated while nobody looks: what stands in the copy has to be read from there.
+            turned += 1
+            shutil.copy(path, path.with_name(f"{path.name}.2025030{turned // 10}{turned % 10}"))
+            os.truncate(path, 0)
+        elif step == "catch up" and tail:
+            catch_up()
+        elif step == "stop":
+            if tail:
+                catch_up()
+                tail.stop()
+                tail = None
+            else:
+                tail = Tail(path, cursor)
+    tail = tail or Tail(path, cursor)
+    append(path, held[len(held) // 2 :], line(written + bool(held)))
+    written += 1 + bool(held)
+    catch_up()
+    tail.stop()
+    assert found == list(range(written))
