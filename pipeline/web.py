@@ -56,7 +56,7 @@ def build(
     """
     access = Access(settings)
     site = Site(archive, watchlists, settings, lang, status)
-    pages = Pages.of(site)
+    pages = Pages(site)
     live = Live(archive)
 
     @asynccontextmanager

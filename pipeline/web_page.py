@@ -1,7 +1,6 @@
 """Templates made into pages: which language, what every page shows, and where its styles and scripts lie."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -9,10 +8,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from opinionwatch.pipeline.contracts import Match, OpinionTerm
 from opinionwatch.pipeline.web_forms import FORM_COOKIE, form_token, set_cookie
 from opinionwatch.pipeline.web_site import Site
-from opinionwatch.pipeline.web_text import EXCERPT_CHARS, Shown, shown, web_link
+from opinionwatch.pipeline.web_text import shown, web_link
 from opinionwatch.pipeline.web_tongue import LANGS, Lang, Tongue
 from opinionwatch.pipeline.web_words import WORDS
 
@@ -25,71 +23,49 @@ DELIVERY_SYMBOLS = {"pending": "○", "sending": "◐", "sent": "✓", "failed":
 """Shapes beside the colours, for whoever does not see them."""
 
 
-@dataclass(frozen=True, slots=True)
 class Pages:
-    """The templates of one site."""
+    """The templates, filled with what one site shows."""
 
-    site: Site
-    environment: Environment
-
-    @classmethod
-    def of(cls, site: Site) -> "Pages":
-        """Load the templates. Everything in them is escaped, and an unknown name is an error."""
-        environment = Environment(
-            loader=FileSystemLoader(FOLDER),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.globals.update(
-            name=site.name,
-            guarded=site.web.token_file is not None,
-            version=_version(),
-            symbols=SYMBOLS,
-            delivery_symbols=DELIVERY_SYMBOLS,
-            known_words=WORDS,
-            web_link=web_link,
-            shown=_shown,
-        )
-        return cls(site, environment)
+    def __init__(self, site: Site) -> None:
+        self.site = site
 
     def page(self, request: Request, template: str, /, **context: object) -> HTMLResponse:
         """A whole page in the reader's language."""
-        tongue = self.tongue(request)
-        token, is_new = form_token(request)
-        now = self.site.now()
-        html = self.environment.get_template(template).render(
-            t=tongue,
+        tongue, now = self.tongue(request), self.site.now()
+        response = self._response(
+            request,
+            template,
+            200,
             now=now,
             alarms=self.site.alarms(),
-            path=request.url.path,
-            languages=_languages(request, tongue.lang),
-            form_token=token,
             ago=lambda moment: tongue.ago(moment, now),
             **context,
         )
-        response = HTMLResponse(html)
-        if is_new:
-            set_cookie(response, FORM_COOKIE, token, self.site.web)
         if request.query_params.get("lang") in LANGS:
             set_cookie(response, LANG_COOKIE, tongue.lang, self.site.web, max_age_s=A_YEAR_S)
         return response
 
-    def bare(self, request: Request, template: str, code: int = 200, /, **context: object) -> HTMLResponse:
+    def bare(self, request: Request, template: str, status: int = 200, /, **context: object) -> HTMLResponse:
         """A page that needs nothing from the archive: for errors and for the door."""
+        return self._response(request, template, status, now=None, alarms=(), **context)
+
+    def _response(self, request: Request, template: str, status: int, /, **context: object) -> HTMLResponse:
         tongue = self.tongue(request)
         token, is_new = form_token(request)
-        html = self.environment.get_template(template).render(
-            t=tongue,
-            now=None,
-            alarms=(),
-            path=request.url.path,
-            languages=_languages(request, tongue.lang),
-            form_token=token,
-            **context,
+        html = (
+            _environment()
+            .get_template(template)
+            .render(
+                context,
+                t=tongue,
+                name=self.site.name,
+                guarded=self.site.web.token_file is not None,
+                path=request.url.path,
+                languages=_languages(request, tongue.lang),
+                form_token=token,
+            )
         )
-        response = HTMLResponse(html, code)
+        response = HTMLResponse(html, status)
         if is_new:
             set_cookie(response, FORM_COOKIE, token, self.site.web)
         return response
@@ -97,6 +73,28 @@ class Pages:
     def tongue(self, request: Request) -> Tongue:
         """The reader's language: asked for in the address, remembered, preferred by the browser, or the settings'."""
         return Tongue(_language(request, self.site.lang))
+
+
+@lru_cache
+def _environment() -> Environment:
+    """The templates. Everything in them is escaped, and an unknown name is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        version=_version(),
+        known_words=WORDS,
+        symbols=SYMBOLS,
+        delivery_symbols=DELIVERY_SYMBOLS,
+        web_link=web_link,
+        shown=shown,
+    )
+    return environment
 
 
 def _language(request: Request, default: Lang) -> Lang:
@@ -118,12 +116,6 @@ def _language(request: Request, default: Lang) -> Lang:
 def _languages(request: Request, current: Lang) -> list[tuple[Lang, str, bool]]:
     """Each language, the address of this page in it, and whether it is the one."""
     return [(lang, "?" + request.url.include_query_params(lang=lang).query, lang == current) for lang in LANGS]
-
-
-def _shown(
-    text: str, opinions: Sequence[OpinionTerm], matches: Sequence[Match] = (), limit: int | None = EXCERPT_CHARS
-) -> Shown:
-    return shown(text, opinions, matches, limit)
 
 
 def _version() -> str:

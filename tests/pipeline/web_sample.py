@@ -66,8 +66,8 @@ POSTS = (
          (("Boarding", "quick", "positive"), ("crew", "lovely", "positive"))),
     Post("kumobean", "zh", "positive", "云豆新出的燕麦拿铁很香，排队也不长，推荐。",
          (("燕麦拿铁", "很香", "positive"), ("排队", "不长", "positive"))),
-    Post("lumora", "en", "negative", "Is it just me or does the Lumora X2 overheat while charging? The screen is "
-         "gorgeous though.", ((None, "overheat while charging", "negative"), ("screen", "gorgeous", "positive")), unsure=True),
+    Post("lumora", "en", "negative", "Is it just me or does Lumora overheat while charging? The screen is gorgeous.",
+         ((None, "overheat while charging", "negative"), ("screen", "gorgeous", "positive")), unsure=True),
     Post("skyfare", "zh", "neutral", "天帆航空下月新开上海到曼谷航线，每天一班。"),
     Post("lumora", "zh", "negative", "充一晚上电，中午就剩两成，这电池是来搞笑的吗？\n退货！",
          (("电池", "搞笑", "negative"),)),
