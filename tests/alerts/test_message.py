@@ -4,7 +4,9 @@ from typing import get_args
 import pytest
 
 from opinionwatch.alerts.message import diverse, render, sample
-from opinionwatch.alerts.words import WORDS, Lang
+from opinionwatch.alerts.words import WORDS, Lang, aspect_name
+from opinionwatch.pipeline import web_words
+from opinionwatch.pipeline.aspects import GENERAL, built_in
 from opinionwatch.pipeline.contracts_trend import Alert, AlertEvent, EpisodeKind, Message
 from opinionwatch.pipeline.errors import SettingsError
 from tests.alerts.sample import EXEMPLARS, OPENED, crisis, exemplar
@@ -126,6 +128,11 @@ def test_names_terms_and_sources_from_strangers_are_one_clean_line() -> None:
     message = said(crisis(terms=[evil], aspects=[evil], sources=[evil]), name=evil)
     for text in (message.title, message.summary, *(part for pair in message.facts + message.reasons for part in pair)):
         assert text.isprintable()
+
+
+def test_every_built_in_aspect_has_a_chinese_name_and_the_page_uses_the_same() -> None:
+    for aspect in (*built_in(), GENERAL):
+        assert aspect_name(aspect, "zh") == web_words.ASPECTS[aspect] != aspect
 
 
 def test_the_sample_is_labelled_as_a_test() -> None:
