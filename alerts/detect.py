@@ -81,7 +81,7 @@ class ShareDetector:
         back = np.where(awake, np.maximum(back - gain, 0.0), 0.0)
         with np.errstate(divide="ignore"):
             ratio = np.minimum(ratio * np.exp(gain), math.exp(RATIO_CLIP) / weights[..., None])
-        over = ((back >= RETURNED) & (ratio > AWAKE)).any(axis=-1, keepdims=True)
+        over = self._returned(back, ratio)
         self._ratio[rows], self._return[rows] = np.where(over, 1.0, ratio), np.where(over, 0.0, back)
         self._track(cells, place, rows, judged)
         self.baseline.add(cells, late=False)
@@ -145,6 +145,12 @@ class ShareDetector:
         places = scopes[..., None] * J + np.arange(J)
         gain = scatter(math.prod(shape), places.ravel(), np.minimum(nats, CELL_CLIP).ravel())
         return gain.reshape(shape)
+
+    @staticmethod
+    def _returned(back: F64, ratio: F64) -> Bool:
+        """Step 7: scopes that were raised and have come back, so that the next rise starts from nothing."""
+        over: Bool = ((back >= RETURNED) & (ratio > AWAKE)).any(axis=-1, keepdims=True)
+        return over
 
     def _track(self, cells: Cells, place: I64, rows: I64, judged: Bool) -> None:
         """Step 8: each source's and aspect's drift, tracked from the cells outside it."""

@@ -17,6 +17,8 @@ from opinionwatch.pipeline.contracts_trend import Contribution, Interval
 from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, TICKS_PER_WEEK
 
 Z95 = 1.959964
+LEADING = 8
+"""Scopes that are looked at for the lead."""
 MAX_WEEKS = 520.0
 """Ten years: beyond that "how sure" is a statement about the model, not about the world."""
 
@@ -48,10 +50,7 @@ def find(detector: ShareDetector, grid: Grid, row: int, tick: int) -> Finding:
     posterior = detector.posterior(row, grid.counts(np.array([row])))[: len(sources) + 1, : len(aspects) + 1]
     base = detector.baseline
     p = expit(base.logit[row, : len(sources), : len(aspects)])
-    s, a, j = (int(place) for place in np.unravel_index(int(posterior.argmax()), posterior.shape))
-    inside = np.zeros(p.shape, bool)
-    inside[s - 1 if s else slice(None), a - 1 if a else slice(None)] = True
-    onset, counts = _since(detector, row, tick, np.where(inside, p, 0.0), float(THETA[j]))
+    onset, theta, counts = _lead(detector, row, tick, p, posterior.sum(axis=-1))
     n, k = counts[: len(sources), : len(aspects), 0], counts[: len(sources), : len(aspects), 1]
     expected = n * p
     voices, negative = float(n.sum()), float(k.sum())
@@ -62,7 +61,7 @@ def find(detector: ShareDetector, grid: Grid, row: int, tick: int) -> Finding:
     cells = posterior[1:, 1:].sum(axis=-1) + posterior[0, 1:].sum(axis=-1) + posterior[1:, 0].sum(axis=-1)[:, None]
     return Finding(
         onset=onset,
-        theta=float(THETA[j]),
+        theta=theta,
         impact=theta_mean * max(negative - float(expected.sum()), 0.0),
         voices=round(voices),
         negative=round(negative),
@@ -105,22 +104,42 @@ def once_in_weeks(score: float) -> float:
     return min(math.exp(min(score, 30.0)) / TICKS_PER_WEEK, MAX_WEEKS)
 
 
-def _since(detector: ShareDetector, row: int, tick: int, p: F64, theta: float) -> tuple[int, F64]:
-    """The most likely onset within the scope where p > 0, and all cells' counts since then.
+def _lead(detector: ShareDetector, row: int, tick: int, p: F64, scopes: F64) -> tuple[int, float, F64]:
+    """Onset, odds ratio and counts [source, aspect, (n, k)] since the onset, of the scope that leads.
 
-    The onset maximises the likelihood ratio of "raised by theta from then to now": to the hour over the last day, to
-    the tick over the last two hours.
+    Statistics are capped, so in a strong event several scopes and odds ratios stand equal: of those within half of the
+    first, the one leads that the counts since its onset speak for most.
+    """
+    order = np.argsort(-scopes, axis=None, kind="stable")[:LEADING]
+    best: tuple[float, int, float, F64] = (-np.inf, tick, 1.0, np.zeros((*p.shape, 2)))
+    for place in order.tolist():
+        s, a = divmod(place, scopes.shape[1])
+        if scopes[s, a] < 0.5 * scopes.max():
+            break
+        inside = np.zeros(p.shape, bool)
+        inside[s - 1 if s else slice(None), a - 1 if a else slice(None)] = True
+        for theta in THETA.tolist():
+            found = _since(detector, row, tick, np.where(inside, p, 0.0), theta)
+            if found[0] > best[0]:
+                best = (found[0], found[1], theta, found[2])
+    return best[1:]
+
+
+def _since(detector: ShareDetector, row: int, tick: int, p: F64, theta: float) -> tuple[float, int, F64]:
+    """How much the counts since the most likely onset speak for "raised by theta from then to now", within the scope
+    where p > 0; that onset, and all cells' counts since: to the hour over the last day, to the tick over two hours.
     """
     s, a = p.shape
     base, hour = detector.baseline, tick // TICKS_PER_HOUR
     hours = base.hours[row, (hour - np.arange(HOURS - 1)) % HOURS].astype(np.float64)[..., :2]
     ticks = base.ticks[row, (tick - np.arange(TICKS)) % TICKS].astype(np.float64)
-    ago_hours = int(np.cumsum(_nats(hours[:, :s, :a], p, theta)).argmax())
+    since_hours = np.cumsum(_nats(hours[:, :s, :a], p, theta))
     since_ticks = np.cumsum(_nats(ticks[:, :s, :a], p, theta))
-    if (hour - ago_hours) * TICKS_PER_HOUR > tick - TICKS:
+    ago = int(since_hours.argmax())
+    if (hour - ago) * TICKS_PER_HOUR > tick - TICKS:
         ago = int(since_ticks.argmax())
-        return tick - ago, ticks[: ago + 1].sum(axis=0)
-    return (hour - ago_hours) * TICKS_PER_HOUR, hours[: ago_hours + 1].sum(axis=0)
+        return float(since_ticks[ago]), tick - ago, ticks[: ago + 1].sum(axis=0)
+    return float(since_hours[ago]), (hour - ago) * TICKS_PER_HOUR, hours[: ago + 1].sum(axis=0)
 
 
 def _nats(counts: F64, p: F64, theta: float) -> F64:
@@ -140,7 +159,7 @@ def _contributions(
     # What the scopes across all of them explain is shared out by who brought the surplus.
     mass = mass + common * surplus / max(float(surplus.sum()), 1e-9)
     mass = mass / max(float(mass.sum()), 1e-9)
-    order = sorted(range(len(names)), key=lambda place: (-mass[place], names[place]))
+    order = sorted(range(len(names)), key=lambda place: (-round(float(mass[place]), 3), -surplus[place], names[place]))
     return tuple(
         Contribution(
             name=names[place],

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opinionwatch.alerts.detect_grid import grown
-from opinionwatch.pipeline.contracts import Mention
+from opinionwatch.pipeline.contracts import Mention, OpinionTerm
 from opinionwatch.pipeline.contracts_trend import Exemplar
 from opinionwatch.pipeline.snapshots import Arrays, Facts
 from opinionwatch.pipeline.ticks import TICKS_PER_DAY
@@ -88,6 +88,10 @@ class Evidence:
     def authors(self, after: int) -> int:
         """How many distinct authors stand behind the negative voices after that tick."""
         return sum(at > after for at in self._authors.values())
+
+    def texts(self, after: int) -> list[tuple[str, tuple[OpinionTerm, ...]]]:
+        """Texts after that tick, with what the scorer has marked in them."""
+        return [(voice.exemplar.text, voice.exemplar.opinions) for voice in self._voices if voice.tick > after]
 
     def choose(
         self, after: int, weights: Mapping[tuple[str, str], float], terms: Mapping[str, float], limit: int

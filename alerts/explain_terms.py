@@ -1,5 +1,5 @@
-"""Which terms are over-represented in the negative voices of the last two hours: log-odds with an informative Dirichlet
-prior (Monroe, Colaresi, Quinn 2008, "Fightin' Words", eq. 16 and 22) against the watchlist's own slow counts.
+"""Which terms are over-represented in the negative voices of a finding: log-odds with an informative Dirichlet prior
+(Monroe, Colaresi, Quinn 2008, "Fightin' Words", eq. 16 and 22) against the watchlist's own negative voices before it.
 """
 
 import math
@@ -7,18 +7,21 @@ from collections.abc import Collection, Mapping
 
 from opinionwatch.pipeline.contracts_trend import Term
 from opinionwatch.pipeline.snapshots import Facts
-from opinionwatch.pipeline.ticks import TICKS_PER_DAY, TICKS_PER_HOUR
+from opinionwatch.pipeline.ticks import TICKS_PER_DAY
 
-FAST_TICKS = 24
+SLOT = 3
+"""Ticks that share a table: 15 minutes."""
+FAST_TICKS = TICKS_PER_DAY
 HALF_LIFE = 10 * TICKS_PER_DAY
+FADE_TICKS = 12
 MAX_TERMS = 4_000
 PRIOR = 0.1
 """Weight of the prior, as a part of all that was counted."""
-MIN_Z = 1.0
+MIN_Z, MIN_COUNT = 1.0, 2
 
 
 class Terms:
-    """Term counts of one watchlist's negative voices: tick by tick for 2 hours, then discounted and bounded."""
+    """Term counts of one watchlist's negative voices: by quarter of an hour for a day, then discounted and bounded."""
 
     def __init__(self) -> None:
         self._fast: list[tuple[int, dict[str, float]]] = []
@@ -27,61 +30,43 @@ class Terms:
 
     def add(self, tick: int, counts: Mapping[str, float]) -> None:
         """Count the terms of one tick. Ticks must not go back."""
-        if not self._fast or self._fast[-1][0] != tick:
-            self._expire(tick)
-            self._fast.append((tick, {}))
+        slot = tick // SLOT
+        if not self._fast or self._fast[-1][0] != slot:
+            self._expire(slot)
+            self._fast.append((slot, {}))
         fast = self._fast[-1][1]
         for term, count in counts.items():
             fast[term] = fast.get(term, 0.0) + count
 
-    def top(self, tick: int, limit: int) -> list[Term]:
-        """The terms that stand out most at this tick, strongest first; overlapping ones are named once."""
-        self._expire(tick)
-        fast: dict[str, float] = {}
-        for _, counts in self._fast:
+    def since(self, tick: int) -> list[Term]:
+        """The terms that stand out since that tick (at most a day back), strongest first."""
+        now: dict[str, float] = {}
+        before = dict(self._slow)
+        for slot, counts in self._fast:
+            table = now if slot >= tick // SLOT else before
             for term, count in counts.items():
-                fast[term] = fast.get(term, 0.0) + count
-        least = 2 if sum(fast.values()) > 0 else 1
-        scored = [
-            Term(term=term, z=z, count=round(fast[term]))
-            for term, z in self._log_odds(fast).items()
-            if z >= MIN_Z and fast[term] >= least
+                table[term] = table.get(term, 0.0) + count
+        found = [
+            Term(term=term, z=z, count=round(now[term]))
+            for term, z in _log_odds(now, before).items()
+            if z >= MIN_Z and now[term] >= MIN_COUNT
         ]
-        scored.sort(key=lambda found: (-found.z, -len(found.term), found.term))
-        chosen: list[Term] = []
-        for found in scored:
-            if len(chosen) == limit:
-                break
-            if not any(_overlap(found.term, other.term) for other in chosen):
-                chosen.append(found)
-        return chosen
+        return sorted(found, key=lambda term: (-term.z, len(term.term), term.term))
 
-    def _log_odds(self, fast: Mapping[str, float]) -> dict[str, float]:
-        now, before = math.fsum(fast.values()), math.fsum(self._slow.values())
-        weight = PRIOR * (now + before)
-        found = {}
-        for term, count in fast.items():
-            usual = self._slow.get(term, 0.0)
-            prior = PRIOR * (count + usual)
-            here, there = count + prior, usual + prior
-            odds = here / max(now + weight - here, 1.0)
-            usual_odds = there / max(before + weight - there, 1.0)
-            found[term] = math.log(odds / usual_odds) / math.sqrt(1 / here + 1 / there)
-        return found
-
-    def _expire(self, tick: int) -> None:
-        """What is older than two hours becomes part of the slow counts."""
-        for at, counts in [entry for entry in self._fast if entry[0] <= tick - FAST_TICKS]:
-            if at - self._slow_at >= TICKS_PER_HOUR:
-                fade = 0.5 ** ((at - self._slow_at) / HALF_LIFE)
+    def _expire(self, slot: int) -> None:
+        """What is older than a day becomes part of the slow counts."""
+        oldest = slot - FAST_TICKS // SLOT
+        for at, counts in [entry for entry in self._fast if entry[0] <= oldest]:
+            if at * SLOT - self._slow_at >= FADE_TICKS:
+                fade = 0.5 ** ((at * SLOT - self._slow_at) / HALF_LIFE)
                 self._slow = {term: count * fade for term, count in self._slow.items()}
-                self._slow_at = at
+                self._slow_at = at * SLOT
             for term, count in counts.items():
                 self._slow[term] = self._slow.get(term, 0.0) + count
             if len(self._slow) > MAX_TERMS:
                 kept = sorted(self._slow.items(), key=lambda item: (-item[1], item[0]))[: MAX_TERMS * 3 // 4]
                 self._slow = dict(kept)
-        self._fast = [entry for entry in self._fast if entry[0] > tick - FAST_TICKS]
+        self._fast = [entry for entry in self._fast if entry[0] > oldest]
 
     def save(self) -> Facts:
         """All counts."""
@@ -100,15 +85,6 @@ class Terms:
         return terms
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Whether two terms are pieces of each other: contained, or (n-grams) the end of one is the start of the other."""
-    if one in other or other in one:
-        return True
-    if one.isascii() or other.isascii():
-        return False
-    return any(one[-size:] == other[:size] or other[-size:] == one[:size] for size in (1, 2))
-
-
 def count_terms(texts: Collection[Collection[str]]) -> dict[str, float]:
     """In how many texts each term stands."""
     counts: dict[str, float] = {}
@@ -116,3 +92,18 @@ def count_terms(texts: Collection[Collection[str]]) -> dict[str, float]:
         for term in sorted(terms):
             counts[term] = counts.get(term, 0.0) + 1
     return counts
+
+
+def _log_odds(now: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
+    """z of every term of `now`: positive when it is said more often than before."""
+    total, total_before = math.fsum(now.values()), math.fsum(before.values())
+    weight = PRIOR * (total + total_before)
+    found = {}
+    for term, count in now.items():
+        usual = before.get(term, 0.0)
+        prior = PRIOR * (count + usual)
+        here, there = count + prior, usual + prior
+        odds = here / max(total + weight - here, 1.0)
+        usual_odds = there / max(total_before + weight - there, 1.0)
+        found[term] = math.log(odds / usual_odds) / math.sqrt(1 / here + 1 / there)
+    return found

@@ -6,13 +6,16 @@ is taken whole, and the characters it stands on give no n-grams.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
-from opinionwatch.pipeline.contracts import Mention
+from opinionwatch.pipeline.contracts import Mention, OpinionTerm
+from opinionwatch.pipeline.contracts_trend import Term
 
 MAX_CHARS = 2_000
 """Of a text that is looked at."""
 MAX_TERM = 24
+MARKED = 1.25
+"""How much stronger a term counts that the scorer has marked as an aspect or opinion."""
 
 _WORD = re.compile(r"[a-z][a-z'’-]+")
 _CJK = re.compile(r"[㐀-䶿一-鿿]{2,}")
@@ -65,3 +68,57 @@ def _words(text: str) -> Iterator[str]:
                 gram = run[start : start + size]
                 if _FUNCTION_CHARS.isdisjoint(gram):
                     yield gram
+
+
+def choose(ranked: Sequence[Term], voices: Sequence[tuple[str, Collection[OpinionTerm]]], limit: int) -> list[Term]:
+    """The terms worth naming, of those that stand out: strongest first, no two that are pieces of each other.
+
+    `voices` are texts of the finding with what the scorer marked in them. Marked terms go first when about as strong;
+    an n-gram that stands between the same neighbours wherever it is said is a piece of a longer word and left out.
+    """
+    marked = {
+        term.strip().lower()
+        for _, opinions in voices
+        for opinion in opinions
+        for term in (opinion.aspect, opinion.opinion)
+        if term
+    }
+    texts = [text.lower() for text, _ in voices]
+    by_worth = sorted(ranked, key=lambda found: -found.z * (MARKED if found.term in marked else 1.0))
+    chosen: list[Term] = []
+    for found in by_worth:
+        if len(chosen) == limit:
+            break
+        if any(_overlap(found.term, other.term) for other in chosen):
+            continue
+        if found.term in marked or not (_CJK.fullmatch(found.term) and _is_piece(found.term, texts)):
+            chosen.append(found)
+    return chosen
+
+
+def _is_piece(gram: str, texts: Sequence[str]) -> bool:
+    """Whether the gram always has the same Chinese character before it, or always the same after it."""
+    before: list[str] = []
+    after: list[str] = []
+    for text in texts:
+        place = text.find(gram)
+        while place >= 0:
+            end = place + len(gram)
+            before.append(text[place - 1 : place])
+            after.append(text[end : end + 1])
+            place = text.find(gram, place + 1)
+    return any(len(side) > 1 and len(set(side)) == 1 and _joins(side[0]) for side in (before, after))
+
+
+def _joins(char: str) -> bool:
+    """Whether a neighbour may belong to the same word: a Chinese character with a meaning of its own."""
+    return len(char) == 1 and "㐀" <= char <= "鿿" and char not in _FUNCTION_CHARS
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two terms are pieces of each other: contained, or (n-grams) the end of one is the start of the other."""
+    if one in other or other in one:
+        return True
+    if one.isascii() or other.isascii():
+        return False
+    return any(one[-size:] == other[:size] or other[-size:] == one[:size] for size in (1, 2))

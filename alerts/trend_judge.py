@@ -9,6 +9,7 @@ from opinionwatch.alerts.episodes import Verdict
 from opinionwatch.alerts.explain import find, once_in_weeks
 from opinionwatch.alerts.explain_evidence import Evidence
 from opinionwatch.alerts.explain_terms import Terms
+from opinionwatch.alerts.explain_words import choose
 from opinionwatch.alerts.trend_state import TrendState
 from opinionwatch.pipeline.contracts_trend import Alert, Episode, EpisodeKind, Explanation, Signal
 from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, start_of
@@ -99,9 +100,12 @@ def _explain(state: TrendState, settings: TrendSettings, reading: Reading, kind:
     tick, row = reading.tick, reading.row
     finding = find(state.detector, state.grid, row, tick)
     posts, voices, negative, reposts = state.tallies.since(row, finding.onset)
-    terms = state.terms.get(row, Terms()).top(tick, TERMS)
-    exemplars = state.evidence.get(row, Evidence()).choose(
-        max(finding.onset - 1, tick - EXEMPLAR_TICKS),
+    evidence = state.evidence.get(row, Evidence())
+    after = max(finding.onset - 1, tick - EXEMPLAR_TICKS)
+    table = state.terms.get(row, Terms())
+    terms = choose(table.since(finding.onset) or table.since(0), evidence.texts(after), TERMS)
+    exemplars = evidence.choose(
+        after,
         finding.weights,
         {term.term: term.z for term in terms},
         EXEMPLARS,

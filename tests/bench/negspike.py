@@ -1,4 +1,4 @@
-"""The production detector in the negspike benchmark (`shared/bench/negspike_bench.py --module tests/bench/negspike.py:Production`).
+"""The production detector in the negspike benchmark: `negspike_bench.py --module tests/bench/negspike.py:Production`.
 
 The benchmark's records are counts, so what runs here is what the trend hop runs after clustering: the share detector,
 its ranking of aspects and sources, and the terms. A record is a delta of one bucket that arrives a few seconds after
@@ -13,8 +13,9 @@ import numpy as np
 from opinionwatch.alerts.detect import ShareDetector
 from opinionwatch.alerts.detect_grid import Grid
 from opinionwatch.alerts.detect_settings import DetectorSettings
-from opinionwatch.alerts.explain import ranked
+from opinionwatch.alerts.explain import find, ranked
 from opinionwatch.alerts.explain_terms import Terms
+from opinionwatch.alerts.explain_words import choose
 from opinionwatch.alerts.trend_fold import Counts, cells_of
 from opinionwatch.pipeline.ticks import TICK_S, TICKS_PER_HOUR
 
@@ -92,6 +93,7 @@ class Production:
         if score < FLOOR:
             return []
         aspects, sources = ranked(self._detector, self._grid, row)
+        onset = find(self._detector, self._grid, row, tick).onset
         return [
             AlertRecord(
                 topic=topic,
@@ -99,6 +101,6 @@ class Production:
                 kind="negative",
                 top_aspects=aspects[:3],
                 top_sources=sources[:3],
-                top_terms=[term.term for term in terms.top(tick, 3)],
+                top_terms=[term.term for term in choose(terms.since(onset), (), 3)],
             )
         ]
