@@ -11,7 +11,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from opinionwatch.connectors.pulling import ENDED, Backoff, Health, Pull
+from opinionwatch.connectors.pulling import Backoff, Health, Pull
 from opinionwatch.pipeline.ports import Intake, Source
 
 POLLERS = 24
@@ -95,8 +95,11 @@ class Schedule:
         return [pull.health for pull in self._pulls]
 
     def replaying(self) -> list[str]:
-        """Names of the sources that still bring their own, simulated time."""
-        return [pull.source.name for pull in self._pulls if pull.source.replays and pull.health.state not in ENDED]
+        """Names of the sources that still bring their own, simulated time. One that is only stopped will go on later:
+        until then its time stands still.
+        """
+        done = ("exhausted", "failed")
+        return [pull.source.name for pull in self._pulls if pull.source.replays and pull.health.state not in done]
 
     def _poll(self, pull: Pull) -> None:
         if self._stopping.is_set():

@@ -8,7 +8,7 @@ bit.
 Delivery: a page is acknowledged only after its commit; a source that repeats a page after a crash meets the ledger.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -123,7 +123,8 @@ class Embedded:
             for submitted in taken
             for item in submitted.page.items
         ]
-        up_to = self._advance(taken, now)
+        reached = self._arrived(taken)
+        up_to = self._advance(reached, now)
         if not taken and not self._tick_ended(up_to) and not self._store.redrives():
             return
         failpoint("batch.begin")
@@ -147,6 +148,7 @@ class Embedded:
             if dead:
                 self._refuse_a_flood(up_to)
             failpoint("batch.before_commit")
+        self._reached = reached
         failpoint("batch.committed")
         if self._since_snapshot >= SNAPSHOT_EVERY:
             self.save()
@@ -167,8 +169,12 @@ class Embedded:
         saved = self._store.snapshot("trend")
         after = 0
         if saved is not None:
-            after, state = saved
-            trend.restore(state)
+            try:
+                trend.restore(saved[1])
+                after = saved[0]
+            except FatalError as error:
+                log.warning("the trend state is rebuilt from the whole log", reason=str(error))
+                trend = self._hops.trend()
         progress = self._store.progress()
         if progress is not None:
             for mentions in self._store.mentions(after):
@@ -181,21 +187,28 @@ class Embedded:
         """The wall clock, never behind what was stamped before."""
         return max(self._clock().astimezone(UTC), self._store.progress() or BEGINNING)
 
-    def _advance(self, taken: Sequence[Submitted], now: datetime) -> datetime:
-        """How far time has come: the slowest replay's last arrival, or now when nothing is replayed."""
+    def _arrived(self, taken: Sequence[Submitted]) -> dict[str, datetime]:
+        """How far each replay will have come with these pages."""
+        reached = dict(self._reached)
         for submitted in taken:
             for item in submitted.page.items:
                 if item.arrived_at is not None:
                     name = submitted.source.name
-                    self._reached[name] = max(self._reached.get(name, item.arrived_at), item.arrived_at)
+                    reached[name] = max(reached.get(name, item.arrived_at), item.arrived_at)
+        return reached
+
+    def _advance(self, reached: Mapping[str, datetime], now: datetime) -> datetime:
+        """How far time has come: the slowest replay's last arrival, or now when nothing is replayed."""
         floor = self._store.progress() or BEGINNING
         waiting = set(self._replaying())
         if waiting:
-            return max(floor, min(self._reached.get(name, floor) for name in waiting))
+            return max(floor, min(reached.get(name, floor) for name in waiting))
         if self._live:
             return max(floor, now)
+        if not reached:  # an earlier life has read everything, but perhaps not closed its last tick
+            return max(floor, (self._store.last_accepted() or BEGINNING) + TICK)
         # All replays have ended: their last tick may be closed.
-        return max(floor, *(last + TICK for last in self._reached.values()))
+        return max(floor, *(last + TICK for last in reached.values()))
 
     def _tick_ended(self, up_to: datetime) -> bool:
         return tick_of(up_to) > tick_of(self._store.progress() or BEGINNING)

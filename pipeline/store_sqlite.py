@@ -135,6 +135,12 @@ class SqliteStore:
         self._db.execute("INSERT OR REPLACE INTO progress VALUES (1, ?)", (stamp(up_to),))
 
     @reading()
+    def last_accepted(self) -> datetime | None:
+        """When the last document was accepted."""
+        [(last,)] = self._db.execute("SELECT max(accepted_at) FROM documents").fetchall()
+        return None if last is None else datetime.fromisoformat(last)
+
+    @reading()
     def snapshot(self, name: str) -> tuple[int, bytes] | None:
         """A stage's last saved state and the log position it stands at."""
         row = self._db.execute("SELECT seq, state FROM snapshots WHERE name = ?", (name,)).fetchone()
