@@ -1,6 +1,5 @@
 """How the pipeline is doing: sources, the audit, what was left out and what could not be taken."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,7 +9,8 @@ from opinionwatch.pipeline.contracts import Record, Utc
 from opinionwatch.pipeline.web_memo import Memo
 
 SILENT_AFTER = timedelta(hours=1)
-LETTERS = 1000
+TROUBLED = ("backing off", "failed")
+ENDED = ("exhausted", "stopped")
 
 
 class SourceStatus(Protocol):
@@ -18,7 +18,7 @@ class SourceStatus(Protocol):
 
     @property
     def state(self) -> str:
-        """One word: `polling`, `waiting`, `failing`, `ended`, …"""
+        """`starting`, `running`, `waiting`, `backing off`, `exhausted`, `failed` or `stopped`."""
         ...
 
     @property
@@ -41,6 +41,11 @@ class SourceLine(Record):
     silent: bool
     state: str | None = None
     detail: str | None = None
+
+    @property
+    def failing(self) -> bool:
+        """Whether the runtime has trouble with it."""
+        return self.state in TROUBLED
 
 
 class LedgerLine(Record):
@@ -66,10 +71,25 @@ class Health(Record):
     """One line a source, over all hours."""
     gap: int
     dead: dict[str, int]
-    """By reason, among the newest `dead_counted` dead letters."""
-    dead_counted: int
+    """By reason."""
     dropped: dict[str, int]
     """By rule."""
+
+    @property
+    def silent(self) -> list[str]:
+        """Sources that something came from once, but not of late."""
+        return [line.source for line in self.sources if line.silent]
+
+    @property
+    def failing(self) -> list[str]:
+        """Sources that a runtime has trouble with."""
+        return [line.source for line in self.sources if line.failing]
+
+    @property
+    def refused(self) -> float:
+        """Dead letters as a share of what was accepted."""
+        accepted = sum(line.accepted for line in self.ledger)
+        return sum(line.dead for line in self.ledger) / accepted if accepted else 0.0
 
 
 class HealthReader:
@@ -92,14 +112,12 @@ class HealthReader:
     def _read(self) -> Health:
         now = self._archive.now()
         lines = self.ledger()
-        letters = self._archive.deadletters(limit=LETTERS)
         return Health(
             now=now,
             sources=tuple(self._sources(now)),
             ledger=tuple(_sum(source, lines) for source in sorted({line.source for line in lines})),
             gap=sum(line.gap for line in lines),
-            dead=dict(Counter(letter.reason for letter in letters).most_common()),
-            dead_counted=len(letters),
+            dead=self._archive.dead(),
             dropped=self._archive.dropped(),
         )
 
@@ -115,7 +133,7 @@ class HealthReader:
                 last_accepted_at=last,
                 last_published_at=row.last_published_at,
                 lag_s=None if lag is None else lag.total_seconds(),
-                silent=lag is None or lag > SILENT_AFTER,
+                silent=(lag is None or lag > SILENT_AFTER) and (known is None or known.state not in ENDED),
                 state=known.state if known else None,
                 detail=known.last_error if known else None,
             )

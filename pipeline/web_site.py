@@ -16,7 +16,7 @@ from opinionwatch.pipeline.web_spark import Spark, spark
 from opinionwatch.pipeline.web_tongue import Lang
 from opinionwatch.pipeline.web_trend import BUCKET, Mood, Trends, tally
 
-State = Literal["calm", "alarm", "info"]
+State = Literal["calm", "alarm", "info", "blind"]
 RECENT = 200
 """How many of the newest episodes are looked at for what is open."""
 
@@ -108,7 +108,7 @@ class Site:
         mood, points = (nothing, ()) if now is None else self.trends.mood(watched.id, now)
         return Card(
             watchlist=watched,
-            state=_state(episode),
+            state=_state(episode, mood),
             mood=mood,
             spark=spark(points, open_ones),
             episode=episode,
@@ -125,7 +125,8 @@ def is_alarm(episode: Episode) -> bool:
     return episode.resolved_at is None and episode.severity != "info"
 
 
-def _state(episode: Episode | None) -> State:
+def _state(episode: Episode | None, mood: Mood) -> State:
     if episode is None:
-        return "calm"
+        # Nothing bad is known where nothing is known.
+        return "calm" if mood.day.posts else "blind"
     return "alarm" if is_alarm(episode) else "info"
