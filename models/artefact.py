@@ -17,6 +17,7 @@ from safetensors.torch import save as save_tensors
 from tokenizers import Tokenizer
 
 from opinionwatch.models.calibrate import Calibration
+from opinionwatch.models.decode import Decoding
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import LABELS
 from opinionwatch.models.quantise import narrow, widen
@@ -49,6 +50,7 @@ class Config(BaseModel):
     """The Hugging Face configuration of the body, as shortened."""
     labels: tuple[str, ...] = LABELS
     calibration: dict[str, Calibration] = Field(default_factory=dict)
+    decoding: Decoding = Decoding()
 
 
 class Entry(BaseModel):

@@ -146,7 +146,10 @@ def bio(spans: Sequence[Span], size: int) -> list[int]:
 
 
 def pair_targets(
-    rows: Sequence[Row], aspects: Sequence[Sequence[Span]], opinions: Sequence[Sequence[Span]]
+    rows: Sequence[Row],
+    aspects: Sequence[Sequence[Span]],
+    opinions: Sequence[Sequence[Span]],
+    device: torch.device | None = None,
 ) -> tuple[SpanBatch, SpanBatch, Tensor, Tensor]:
     """Every pair of a candidate aspect (or the implied one, -1) and a candidate opinion of the rows that know links.
 
@@ -169,10 +172,15 @@ def pair_targets(
                 pairs.append((base + number, len(right)))
                 classes.append(truth.get((aspect, opinion), NO_PAIR))
             right.append((at, *opinion))
-    return span_batch(left), span_batch(right), torch.tensor(pairs).view(-1, 2), torch.tensor(classes)
+    return (
+        span_batch(left, device),
+        span_batch(right, device),
+        torch.tensor(pairs, dtype=torch.long, device=device).view(-1, 2),
+        torch.tensor(classes, dtype=torch.long, device=device),
+    )
 
 
-def span_batch(spans: Sequence[tuple[int, int, int]]) -> SpanBatch:
+def span_batch(spans: Sequence[tuple[int, int, int]], device: torch.device | None = None) -> SpanBatch:
     """Row, first and last token of each span as three tensors."""
-    table = torch.tensor(spans, dtype=torch.long).view(-1, 3)
+    table = torch.tensor(spans, dtype=torch.long, device=device).view(-1, 3)
     return SpanBatch(table[:, 0], table[:, 1], table[:, 2])

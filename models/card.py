@@ -28,7 +28,8 @@ Only rows whose terms do not forbid commercial use were trained on. The rows the
 
 ## Figures on dev
 Macro-F1 is over the classes that the source has; a neutral prediction on a two-class source counts as wrong. Triplets
-are exact: both spans and the polarity. Sources marked `no` were never trained on.
+are exact: both spans and the polarity; how readily they are told was set on dev rows. Sources marked `no` were never
+trained on.
 
 | source | trained on | texts | accuracy | macro-F1 | triplet F1 | opinion term + polarity F1 |
 |---|---|---|---|---|---|---|

@@ -4,11 +4,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from pydantic import BaseModel, ConfigDict
 
 from opinionwatch.models.batches import span_batch
 from opinionwatch.models.encoder import Encoded, Encoder
 from opinionwatch.models.examples import NO_PAIR, Span
 from opinionwatch.models.heads import BEGIN, OUTSIDE
+
+
+class Decoding(BaseModel):
+    """How readily terms and links are told, in logits: what is taken off `outside` and off `no link`. Set on dev."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    term_bias: float = 0.0
+    link_bias: float = 0.0
 
 
 class Triplet(NamedTuple):
@@ -37,14 +47,17 @@ def spans_of(tags: Sequence[int]) -> list[Span]:
     return spans
 
 
-def triplets(model: Encoder, encoded: Encoded, sizes: Sequence[int]) -> list[list[Triplet]]:
+def triplets(
+    model: Encoder, encoded: Encoded, sizes: Sequence[int], decoding: Decoding | None = None
+) -> list[list[Triplet]]:
     """The triplets of every row of a batch; `sizes` are the lengths of the rows in tokens.
 
     An opinion term is linked to every aspect whose class is a polarity, else to the implied aspect if that is one;
     an opinion term without any link is no opinion. Confidence is the probability of the polarity class.
     """
-    aspect_tags = encoded.aspect_tags.argmax(-1).tolist()
-    opinion_tags = encoded.opinion_tags.argmax(-1).tolist()
+    decoding = decoding or Decoding()
+    aspect_tags = _tags(encoded.aspect_tags, decoding.term_bias)
+    opinion_tags = _tags(encoded.opinion_tags, decoding.term_bias)
     left: list[tuple[int, int, int]] = []
     right: list[tuple[int, int, int]] = []
     pairs: list[tuple[int, int]] = []
@@ -60,18 +73,33 @@ def triplets(model: Encoder, encoded: Encoded, sizes: Sequence[int]) -> list[lis
     found: list[list[Triplet]] = [[] for _ in sizes]
     if not pairs:
         return found
-    logits = model.pairs(encoded, span_batch(left), span_batch(right), torch.tensor(pairs))
-    chances = logits.float().softmax(-1)
+    device = encoded.hidden.device
+    logits = model.pairs(
+        encoded, span_batch(left, device), span_batch(right, device), torch.tensor(pairs, device=device)
+    )
+    kinds = _less(logits, NO_PAIR, decoding.link_bias).argmax(-1)
+    best = logits.float().softmax(-1).gather(1, kinds.unsqueeze(1)).squeeze(1).tolist()
+    classes = kinds.tolist()
     linked: set[int] = set()
     # Explicit aspects first: the implied one counts only where none of them is linked.
     order = sorted(range(len(pairs)), key=lambda at: (pairs[at][0] < 0, at))
-    best, classes = chances.max(-1)
     for at in order:
         aspect, opinion = pairs[at]
-        if int(classes[at]) == NO_PAIR or (aspect < 0 and opinion in linked):
+        if classes[at] == NO_PAIR or (aspect < 0 and opinion in linked):
             continue
         linked.add(opinion)
         row = right[opinion][0]
         span = None if aspect < 0 else left[aspect][1:]
-        found[row].append(Triplet(span, right[opinion][1:], int(classes[at]) - 1, float(best[at])))
+        found[row].append(Triplet(span, right[opinion][1:], classes[at] - 1, best[at]))
     return [sorted(row, key=lambda triplet: (triplet.opinion, triplet.aspect or (0, 0))) for row in found]
+
+
+def _tags(logits: torch.Tensor, bias: float) -> list[list[int]]:
+    tags: list[list[int]] = _less(logits, OUTSIDE, bias).argmax(-1).tolist()
+    return tags
+
+
+def _less(logits: torch.Tensor, column: int, bias: float) -> torch.Tensor:
+    taken = torch.zeros(logits.shape[-1], device=logits.device)
+    taken[column] = bias
+    return logits.float() - taken

@@ -74,7 +74,7 @@ def _pairs_loss(model: Encoder, encoded: Encoded, batch: Batch) -> Tensor:
         return encoded.hidden.sum() * 0
     aspects = _candidates([row.aspects for row in batch.rows], encoded.aspect_tags, batch.mask)
     opinions = _candidates([row.opinions for row in batch.rows], encoded.opinion_tags, batch.mask)
-    left, right, pairs, classes = pair_targets(batch.rows, aspects, opinions)
+    left, right, pairs, classes = pair_targets(batch.rows, aspects, opinions, encoded.hidden.device)
     return cross_entropy(model.pairs(encoded, left, right, pairs).float(), classes)
 
 

@@ -8,12 +8,17 @@ import torch
 from pydantic import BaseModel
 
 from opinionwatch.models.calibrate import Calibration, calibrate, calibration_error, for_lang
+from opinionwatch.models.decode import Decoding
 from opinionwatch.models.examples import Example, Link
 from opinionwatch.models.figures import accuracy, macro_f1, opinions_f1, triplets_f1
 from opinionwatch.models.network import Network, Raw
 from opinionwatch.models.recipe import Recipe
 
 CHUNK = 2048
+TERM_BIASES = (0.0, 0.5, 1.0, 1.5)
+LINK_BIASES = (0.0, 1.0)
+TUNING_CAP = 200
+"""At most this many rows of a source take part in the choice of the decoding."""
 CALIBRATION_CAP = 800
 """At most this many rows of a source take part in the calibration, so that no source rules a language."""
 
@@ -51,16 +56,18 @@ class Figures(BaseModel):
 
 
 class Measured(NamedTuple):
-    """A calibration and the figures under it."""
+    """A calibration, a way to decode, and the figures under both."""
 
     calibration: dict[str, Calibration]
+    decoding: Decoding
     figures: Figures
 
 
 def measure(network: Network, dev: Sequence[Example], recipe: Recipe) -> Measured:
-    """Read every dev row once. The calibration never uses a source that is marked `evaluate_only`."""
-    raws = [raw for at in range(0, len(dev), CHUNK) for raw in network.read([e.text for e in dev[at : at + CHUNK]])]
+    """Tune the decoding, read every dev row, calibrate. No source marked `evaluate_only` takes part in the tuning."""
     closed = {source.name for source in recipe.sources if source.evaluate_only}
+    network.decoding = _tune(network, [example for example in dev if example.links and example.source not in closed])
+    raws = [raw for at in range(0, len(dev), CHUNK) for raw in network.read([e.text for e in dev[at : at + CHUNK]])]
     taken: Counter[str] = Counter()
     rows: list[tuple[Example, Raw]] = []
     for example, raw in zip(dev, raws, strict=True):
@@ -73,8 +80,31 @@ def measure(network: Network, dev: Sequence[Example], recipe: Recipe) -> Measure
     calibration = calibrate(logits, labels, langs, recipe.sure)
     return Measured(
         calibration,
+        network.decoding,
         Figures(sources=_sources(dev, raws, closed), langs=_langs(logits, labels, langs, calibration)),
     )
+
+
+def _tune(network: Network, dev: Sequence[Example]) -> Decoding:
+    """The decoding of the best triplet F1, averaged over the sources so that none rules."""
+    by_source: defaultdict[str, list[Example]] = defaultdict(list)
+    for example in dev:
+        if len(by_source[example.source]) < TUNING_CAP:
+            by_source[example.source].append(example)
+
+    def quality(decoding: Decoding) -> float:
+        network.decoding = decoding
+        return sum(
+            triplets_f1([e.links or () for e in rows], _given(network.read([e.text for e in rows]))).f1
+            for rows in by_source.values()
+        )
+
+    grid = [Decoding(term_bias=term, link_bias=link) for link in LINK_BIASES for term in TERM_BIASES]
+    return max(grid, key=quality) if by_source else Decoding()
+
+
+def _given(raws: Sequence[Raw]) -> list[list[Link]]:
+    return [[(term.aspect, term.opinion, term.polarity) for term in raw.terms] for raw in raws]
 
 
 def _sources(dev: Sequence[Example], raws: Sequence[Raw], closed: set[str]) -> list[SourceFigures]:
@@ -94,7 +124,7 @@ def _source(name: str, rows: Sequence[tuple[Example, Raw]], trained_on: bool) ->
     linked = [(example.links, raw) for example, raw in rows if example.links is not None]
     if linked:
         right = [links for links, _ in linked]
-        given: list[list[Link]] = [[(t.aspect, t.opinion, t.polarity) for t in raw.terms] for _, raw in linked]
+        given = _given([raw for _, raw in linked])
         figures.triplet_f1, figures.opinion_f1 = triplets_f1(right, given).f1, opinions_f1(right, given).f1
     return figures
 

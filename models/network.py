@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 from opinionwatch.models.batcher import Group, groups
-from opinionwatch.models.decode import Triplet, triplets
+from opinionwatch.models.decode import Decoding, Triplet, triplets
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import Span
 from opinionwatch.models.tokens import TextTokens, Tokens, character_span
@@ -44,12 +44,14 @@ class Network:
         device: torch.device,
         dtype: torch.dtype,
         tokens_per_batch: int = TOKENS_PER_BATCH,
+        decoding: Decoding | None = None,
     ) -> None:
         self.model = model.eval().to(device)
         torch.nn.Module.to(self.model.body, dtype)
         self.tokens = tokens
         self.device = device
         self.tokens_per_batch = tokens_per_batch
+        self.decoding = decoding or Decoding()
 
     def read(self, texts: Sequence[str]) -> list[Raw]:
         """One result a text, in order.
@@ -85,7 +87,7 @@ class Network:
         logits = out.sentiment.cpu()
         if not bool(torch.isfinite(logits).all()):
             raise RejectedError("model_output", "the sentiment logits are not finite numbers")
-        found = triplets(self.model, out, sizes)
+        found = triplets(self.model, out, sizes, self.decoding)
         raws = []
         for row, (tokens, text) in enumerate(zip(encoded, texts, strict=True)):
             terms = [term for triplet in found[row] if (term := _term(triplet, tokens.offsets, text)) is not None]

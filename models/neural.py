@@ -51,7 +51,12 @@ class NeuralScorer:
         self.version = artefact.version
         self._calibrations = artefact.config.calibration
         self._network = Network(
-            artefact.model, artefact.tokens, device, pick_dtype(device, settings.precision), settings.tokens_per_batch
+            artefact.model,
+            artefact.tokens,
+            device,
+            pick_dtype(device, settings.precision),
+            settings.tokens_per_batch,
+            artefact.config.decoding,
         )
 
     @classmethod

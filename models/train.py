@@ -59,7 +59,7 @@ def release(done: Fit, out: Path, backbone: str) -> Trained:
         minutes=done.minutes,
         cap=CALIBRATION_CAP,
     )
-    config = config.model_copy(update={"calibration": measured.calibration})
+    config = config.model_copy(update={"calibration": measured.calibration, "decoding": measured.decoding})
     version = save(folder, config, done.tokenizer, done.model, card)
     (out / "metrics.json").write_text(measured.figures.model_dump_json(indent=1))
     log.info("train.done", version=version, minutes=round(done.minutes, 1))

@@ -1,7 +1,7 @@
 import torch
 
 from opinionwatch.models.batches import bio, span_batch
-from opinionwatch.models.decode import spans_of, triplets
+from opinionwatch.models.decode import Decoding, spans_of, triplets
 from opinionwatch.models.encoder import Encoded, Encoder
 from opinionwatch.models.heads import NEAR_TOKENS, OpinionsHead, SentimentHead
 
@@ -81,3 +81,12 @@ def test_a_term_that_links_to_nothing_is_no_opinion() -> None:
 
 def test_the_start_and_end_tokens_are_never_terms() -> None:
     assert triplets(Fixed([]), encoded([(0, 0)], [(7, 7)], 8), [8]) == [[]]
+
+
+def test_a_bias_tells_terms_and_links_more_readily_and_leaves_the_confidence_honest() -> None:
+    doubtful = encoded([], [], 6)._replace(opinion_tags=torch.tensor([[[1.0, 0.5, 0.0]] * 6]))
+    model = Fixed([[1.0, 0.0, 0.0, 0.5]] * 4)
+    assert triplets(model, doubtful, [6]) == [[]]
+    found = triplets(model, doubtful, [6], Decoding(term_bias=1, link_bias=1))[0]
+    assert [(t.aspect, t.opinion, t.polarity) for t in found] == [(None, (at, at), 2) for at in range(1, 5)]
+    assert all(t.confidence < 0.5 for t in found)
