@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from opinionwatch.models.artefact import Artefact, load
+from opinionwatch.models.artefact import load
 from opinionwatch.models.calibrate import Calibration, for_lang
 from opinionwatch.models.device import Precision, pick_device, pick_dtype
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
@@ -22,20 +21,6 @@ DECIMALS = 4
 _LABELS: tuple[Label, ...] = ("negative", "neutral", "positive")
 
 
-class Settings(BaseModel):
-    """How the neural scorer runs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    artefact: Path = Field(DEFAULT, description="artefact folder")
-    device: str = Field(
-        "auto", description="torch device, e.g. cpu or cuda:0; auto takes an accelerator if there is one"
-    )
-    precision: Precision = Field("auto", description="auto: bf16 where the hardware is faster at it, else fp32")
-    tokens_per_batch: int = Field(TOKENS_PER_BATCH, ge=16, description="padded tokens a forward pass")
-    threads: int | None = Field(None, gt=0, description="torch threads of this process; null: torch decides")
-
-
 class NeuralScorer:
     """Scores with a trained artefact. Deterministic: the same passages in the same batch give the same readings.
 
@@ -43,8 +28,23 @@ class NeuralScorer:
     two classes are as close as that. A text longer than the artefact's `max_tokens` is read up to there.
     """
 
-    def __init__(self, artefact: Artefact, settings: Settings | None = None) -> None:
-        settings = settings or Settings()
+    class Settings(BaseModel):
+        """How the neural scorer runs."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid")
+
+        artefact: Path = Field(DEFAULT, description="artefact folder")
+        device: str = Field(
+            "auto", description="torch device, e.g. cpu or cuda:0; auto takes an accelerator if there is one"
+        )
+        precision: Precision = Field("auto", description="auto: bf16 where the hardware is faster at it, else fp32")
+        tokens_per_batch: int = Field(TOKENS_PER_BATCH, ge=16, description="padded tokens a forward pass")
+        threads: int | None = Field(None, gt=0, description="torch threads of this process; null: torch decides")
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Load the artefact that the settings name; SettingsError with the reason if it is not whole."""
+        settings = settings or self.Settings()
+        artefact = load(settings.artefact)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         device = pick_device(settings.device)
@@ -58,12 +58,6 @@ class NeuralScorer:
             settings.tokens_per_batch,
             artefact.config.decoding,
         )
-
-    @classmethod
-    def open(cls, settings: Settings | None = None) -> Self:
-        """Load the artefact named in the settings; SettingsError if it is not whole."""
-        settings = settings or Settings()
-        return cls(load(settings.artefact), settings)
 
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
         """One reading a passage, in order; equal passages are read once. Raises RejectedError, see `Network.read`."""

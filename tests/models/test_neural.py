@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from opinionwatch.models.device import pick_dtype
-from opinionwatch.models.neural import PROBABILITY_BOUND, NeuralScorer, Settings
+from opinionwatch.models.neural import PROBABILITY_BOUND, NeuralScorer
 from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
 from opinionwatch.pipeline.ports import Passage, Scorer
@@ -15,7 +15,7 @@ PASSAGES = [Passage(text, "zh" if "味" in text else "en") for text in TEXTS]
 
 @pytest.fixture
 def scorer(artefact: Path) -> NeuralScorer:
-    return NeuralScorer.open(Settings(artefact=artefact, device="cpu", precision="fp32", tokens_per_batch=64))
+    return NeuralScorer(NeuralScorer.Settings(artefact=artefact, device="cpu", precision="fp32", tokens_per_batch=64))
 
 
 def close(one: Reading, other: Reading, bound: float) -> bool:
@@ -43,7 +43,7 @@ def test_a_batch_equals_its_singles_and_keeps_the_order(scorer: NeuralScorer) ->
 
 
 def test_in_16_bits_a_batch_equals_its_singles_within_the_stated_bound(artefact: Path) -> None:
-    scorer = NeuralScorer.open(Settings(artefact=artefact, device="cpu", precision="bf16"))
+    scorer = NeuralScorer(NeuralScorer.Settings(artefact=artefact, device="cpu", precision="bf16"))
     together = scorer.score(PASSAGES)
     alone = [scorer.score([passage])[0] for passage in PASSAGES]
     assert all(map(close, together, alone, [PROBABILITY_BOUND[torch.bfloat16]] * len(alone)))
@@ -62,7 +62,7 @@ def test_probabilities_are_a_distribution_whose_best_is_the_label(scorer: Neural
 
 def test_spans_point_at_the_words_they_name(artefact: Path) -> None:
     # With random weights some seed finds terms; the offsets must hold for whatever it finds.
-    scorer = NeuralScorer.open(Settings(artefact=artefact, device="cpu", precision="fp32"))
+    scorer = NeuralScorer(NeuralScorer.Settings(artefact=artefact, device="cpu", precision="fp32"))
     passages = [
         Passage(f"the {a} is {b}, 味道很好 {a}", "en") for a in ("battery", "screen") for b in ("great", "slow")
     ]
@@ -94,7 +94,7 @@ def test_numbers_that_are_not_finite_are_refused(scorer: NeuralScorer) -> None:
 
 def test_a_missing_artefact_names_the_folder(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="nowhere"):
-        NeuralScorer.open(Settings(artefact=tmp_path / "nowhere"))
+        NeuralScorer(NeuralScorer.Settings(artefact=tmp_path / "nowhere"))
 
 
 def test_sixteen_bits_are_taken_only_where_asked_or_faster() -> None:

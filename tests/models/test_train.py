@@ -7,7 +7,7 @@ import torch
 from opinionwatch.models import fit as fitting
 from opinionwatch.models.artefact import load
 from opinionwatch.models.fit import fit
-from opinionwatch.models.neural import NeuralScorer, Settings
+from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.models.optimise import progress
 from opinionwatch.models.recipe import Schedule
 from opinionwatch.models.train import train
@@ -22,7 +22,7 @@ def test_a_recipe_becomes_an_artefact_that_learnt_its_rows(
 ) -> None:
     recipe.write_text(recipe.read_text().replace("epochs: 4", "epochs: 60"))
     done = train(recipe, tmp_path / "run", data=data, backbone=str(backbone))
-    scorer = NeuralScorer.open(Settings(artefact=done.artefact, device="cpu", precision="fp32"))
+    scorer = NeuralScorer(NeuralScorer.Settings(artefact=done.artefact, device="cpu", precision="fp32"))
     assert scorer.version == done.version
     (reading,) = scorer.score([Passage("味道很好，服务差", "zh")])
     found = {(term.aspect, term.opinion, term.polarity) for term in reading.opinions}
