@@ -179,7 +179,7 @@ class ShareDetector:
     def _score(self, rows: I64, weights: F64) -> F64:
         """Step 9: ln M."""
         mean = in_order(self._ratio[rows], 3) / J
-        score: F64 = np.log(in_order((weights * mean).reshape(len(rows), -1), 1))
+        score: F64 = np.log(in_order((weights * mean).reshape(len(rows), math.prod(weights.shape[1:])), 1))
         return score
 
     def _wider(self, array: F64, sizes: Sizes) -> F64:

@@ -13,12 +13,15 @@ import numpy as np
 from opinionwatch.alerts.detect import OVERDISPERSION, THETA, ShareDetector
 from opinionwatch.alerts.detect_baseline import HOURS, TICKS, expit
 from opinionwatch.alerts.detect_grid import F64, Grid
+from opinionwatch.pipeline.aspects import GENERAL
 from opinionwatch.pipeline.contracts_trend import Contribution, Interval
 from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, TICKS_PER_WEEK
 
 Z95 = 1.959964
 LEADING = 8
 """Scopes that are looked at for the lead."""
+NAMED_WEIGHT = 0.2
+"""Posterior weight from which an aspect with a name is named before "general"."""
 MAX_WEEKS = 520.0
 """Ten years: beyond that "how sure" is a statement about the model, not about the world."""
 
@@ -152,26 +155,35 @@ def _nats(counts: F64, p: F64, theta: float) -> F64:
 def _contributions(
     names: Sequence[str], mass: F64, n: F64, k: F64, expected: F64, axis: int, variance: F64
 ) -> tuple[Contribution, ...]:
-    """The five that matter most, by posterior weight among their kind; axis is summed away."""
+    """The five that matter most, by posterior weight among their kind; axis is summed away. "General" says nothing,
+    so it stands behind an aspect with a name that has significantly risen.
+    """
     n, k, expected = n.sum(axis=axis), k.sum(axis=axis), expected.sum(axis=axis)
     surplus = np.maximum(k - expected, 0.0)
     common = max(0.0, 1.0 - float(mass.sum()))
     # What the scopes across all of them explain is shared out by who brought the surplus.
     mass = mass + common * surplus / max(float(surplus.sum()), 1e-9)
     mass = mass / max(float(mass.sum()), 1e-9)
-    order = sorted(range(len(names)), key=lambda place: (-round(float(mass[place]), 3), -surplus[place], names[place]))
-    return tuple(
+    found = [
         Contribution(
-            name=names[place],
+            name=name,
             weight=min(1.0, float(mass[place])),
             voices=round(float(n[place])),
             negative=round(float(k[place])),
             expected=float(expected[place]),
             odds_ratio=_odds_ratio(float(n[place]), float(k[place]), float(expected[place]), float(variance[place])),
         )
-        for place in order[:5]
+        for place, name in enumerate(names)
         if n[place] > 0
-    )
+    ]
+    found.sort(key=lambda part: (-round(part.weight, 3), part.expected - part.negative, part.name))
+    if any(_is_named(part) for part in found):
+        found.sort(key=lambda part: part.name == GENERAL)
+    return tuple(found[:5])
+
+
+def _is_named(part: Contribution) -> bool:
+    return part.name != GENERAL and part.odds_ratio.low > 1 and part.weight >= NAMED_WEIGHT
 
 
 def _odds_ratio(n: float, k: float, expected: float, variance: float) -> Interval:

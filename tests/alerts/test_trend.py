@@ -139,6 +139,13 @@ def test_mentions_that_come_twice_count_once(story: Stream, told: list[Found]) -
     assert run([*story.mentions, *again]) == told
 
 
+def test_a_tick_of_duplicates_alone_changes_nothing() -> None:
+    stream = Stream()
+    first = stream.say(START, label="negative")
+    again = first.model_copy(update={"accepted_at": START + timedelta(hours=3)})
+    assert run([first, again]) == run([first])
+
+
 def test_windows_are_the_recount_of_the_mentions(story: Stream, told: list[Found]) -> None:
     last = {record.id: record for record in told if isinstance(record, Window)}
     assert sum(window.posts for window in last.values()) == len(story.mentions)
