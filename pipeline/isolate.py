@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-import structlog
-
 from opinionwatch.pipeline.contracts import DeadLetter
-from opinionwatch.pipeline.errors import OpinionwatchError, RejectedError
+from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, RejectedError
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-log = structlog.get_logger(__name__)
+WORLD = 32
+"""When the first so many records of a batch all bring out a defect, it is not the records that are to blame."""
 
 
 def isolated(
@@ -20,11 +19,12 @@ def isolated(
     """The same stateless hop, which finds a record that it cannot take by halving, and buries only that one.
 
     Finding it costs log2(n) + 1 extra calls. RetryableError and FatalError pass through: they are about the world, not
-    about a record.
+    about a record. Raises FatalError when a hop fails with a defect on each of the first `WORLD` records of a batch.
     """
 
     def run(batch: Sequence[In], now: datetime) -> Sequence[Out | DeadLetter]:
         outcome: list[Out | DeadLetter] = []
+        buried = 0
 
         def attempt(part: Sequence[In]) -> RejectedError | None:
             try:
@@ -48,8 +48,12 @@ def isolated(
                     low = middle
             # Alone it may do: what was too much together need not be a fault of any one.
             if len(rest) == 1 or (failure := attempt(rest[low:high])):
-                log.warning("record refused", reason=failure.reason)
                 outcome.append(bury(rest[low], failure, now))
+                buried += 1
+                if buried == len(outcome) == WORLD and failure.reason == "stage_failed":
+                    raise FatalError(
+                        f"every record brings out a defect, nothing of the batch was taken: {failure.detail}"
+                    )
             rest = rest[high:]
         return outcome
 

@@ -55,7 +55,11 @@ def test_a_poison_record_is_found_in_log2_n_plus_one_extra_calls(drawn: tuple[in
     assert len(hop.calls) - 1 - (bad < size - 1) <= ceil(log2(size)) + 1
 
 
-@given(st.integers(0, 80).flatmap(lambda size: st.tuples(st.just(size), st.sets(st.integers(0, max(0, size - 1))))))
+@given(
+    st.integers(0, 80).flatmap(
+        lambda size: st.tuples(st.just(size), st.sets(st.integers(0, max(0, size - 1)), max_size=30))
+    )
+)
 def test_every_record_is_taken_once_or_buried_once(drawn: tuple[int, set[int]]) -> None:
     size, poison = drawn
     taken, dead = run(Hop(poison), size)
@@ -88,3 +92,8 @@ def test_the_reason_is_the_stages_own_or_stage_failed_with_the_words_of_the_defe
 def test_what_is_about_the_world_passes_through(error: type[BaseException]) -> None:
     with pytest.raises(error):
         run(Hop({3}, error), 8)  # type: ignore[arg-type]  # KeyboardInterrupt is no Exception, on purpose
+
+
+def test_a_hop_that_fails_on_every_record_stops_the_runtime_instead_of_burying_the_world() -> None:
+    with pytest.raises(FatalError, match="nothing of the batch was taken"):
+        run(Hop(set(range(200))), 200)
