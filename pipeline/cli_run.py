@@ -126,7 +126,8 @@ def replay(
 
 
 def _to_the_end(chosen: Settings, stop: Event) -> None:
-    engine = Engine(chosen, chosen.web.public_url or "", demo_run.terminal(chosen))
+    address = chosen.web.public_url or f"http://{chosen.web.host}:{chosen.web.port}"
+    engine = Engine(chosen, address, demo_run.terminal(chosen))
     with watching(chosen):
         engine.run(stop, until_exhausted=True)
 

@@ -39,22 +39,28 @@ def isolated(
 
         rest = batch
         while rest and (failure := attempt(rest)):
-            low, high = 0, len(rest)
-            while high - low > 1:
-                middle = (low + high) // 2
-                if attempt(rest[low:middle]):
-                    high = middle
-                else:
-                    low = middle
+            low = _poison(rest, attempt)
             # Alone it may do: what was too much together need not be a fault of any one.
-            if len(rest) == 1 or (failure := attempt(rest[low:high])):
+            if len(rest) == 1 or (failure := attempt(rest[low : low + 1])):
                 outcome.append(bury(rest[low], failure, now))
                 buried += 1
                 if buried == len(outcome) == WORLD and failure.reason == "stage_failed":
                     raise FatalError(
                         f"every record brings out a defect, nothing of the batch was taken: {failure.detail}"
                     )
-            rest = rest[high:]
+            rest = rest[low + 1 :]
         return outcome
 
     return run
+
+
+def _poison(rest: Sequence[In], attempt: Callable[[Sequence[In]], RejectedError | None]) -> int:
+    """Where the first record stands that a failing part cannot do without; what stands before it is taken."""
+    low, high = 0, len(rest)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if attempt(rest[low:middle]):
+            high = middle
+        else:
+            low = middle
+    return low
