@@ -77,8 +77,8 @@ class Health(Record):
 
     @property
     def silent(self) -> list[str]:
-        """Sources that something came from once, but not of late."""
-        return [line.source for line in self.sources if line.silent]
+        """Sources that something came from once, but not of late, and nobody knows why."""
+        return [line.source for line in self.sources if line.silent and not line.failing]
 
     @property
     def failing(self) -> list[str]:

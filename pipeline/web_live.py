@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.errors import OpinionwatchError
+from opinionwatch.pipeline.web_site import open_alarms
 
 EVERY_S = 1.0
 KEEP_ALIVE_S = 15.0
@@ -20,8 +21,8 @@ MOST_READERS = 64
 class Live:
     """Polls `revision` and `now` of an archive while somebody listens, and wakes the listeners when they change.
 
-    An event says only that there is something new; the page then asks for what it shows. A slow reader misses nothing:
-    it gets the newest event once, not a queue of old ones.
+    An event says only that there is something new, and which alarms are open; the page then asks for what it shows. A
+    slow reader misses nothing: it gets the newest event once, not a queue of old ones.
     """
 
     def __init__(self, archive: Archive, every_s: float = EVERY_S) -> None:
@@ -64,9 +65,10 @@ class Live:
     def _look(self) -> bytes:
         try:
             revision, now = self._archive.revision(), self._archive.now()
+            alarms = [f"{episode.id} {episode.state}" for episode in open_alarms(self._archive)]
         except OpinionwatchError:
             return b""  # not readable just now: the next look will tell
-        data = orjson.dumps({"revision": revision, "now": now})
+        data = orjson.dumps({"revision": revision, "now": now, "alarms": alarms})
         return b"event: revision\ndata: " + data + b"\n\n"
 
     def _publish(self, event: bytes) -> None:

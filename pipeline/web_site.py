@@ -88,7 +88,7 @@ class Site:
 
     def alarms(self) -> list[Episode]:
         """Open episodes that people should know of, newest first."""
-        return [episode for episode in self.archive.episodes(limit=RECENT) if is_alarm(episode)]
+        return open_alarms(self.archive)
 
     def silence(self, watchlist: str, now: datetime | None) -> Silence | None:
         """The silence on a watchlist that lasts longest."""
@@ -118,6 +118,11 @@ class Site:
     def cards(self, now: datetime | None) -> Sequence[Card]:
         """Every watchlist, in the order of the settings."""
         return [self.card(watched, now) for watched in self.watchlists]
+
+
+def open_alarms(archive: Archive) -> list[Episode]:
+    """Open episodes that people should know of, newest first."""
+    return [episode for episode in archive.episodes(limit=RECENT) if is_alarm(episode)]
 
 
 def is_alarm(episode: Episode) -> bool:

@@ -20,7 +20,12 @@ WEEK = timedelta(days=7)
 LONGEST = timedelta(days=92)
 """How far back `all` reaches: what a chart can show and a store can sum while somebody waits."""
 BUCKET = timedelta(minutes=5)
-STEPS = tuple(timedelta(minutes=minutes) for minutes in (5, 10, 15, 30, 60, 120, 180, 360, 720, 1440))
+BASE = timedelta(minutes=30)
+"""The step that all others are sums of."""
+STEPS = tuple(timedelta(minutes=minutes) for minutes in (30, 60, 120, 180, 360, 720, 1440))
+SETTLED_AFTER = timedelta(hours=6)
+SETTLED_S = 60.0
+"""A day that ended so long ago changes little: what late documents still change in it is shown within a minute."""
 Z = 1.959964
 NEGATIVE_KINDS: tuple[EpisodeKind, ...] = ("crisis", "tone shift")
 
@@ -129,7 +134,7 @@ def tally(parts: Iterable[Window | Tally]) -> Tally:
 
 def point(at: datetime, parts: Iterable[Window | Tally]) -> Point:
     """The sum of what lies in the step that begins at `at`."""
-    return Point(at=at, **tally(parts).model_dump())
+    return Point(at=at, **dict(tally(parts)))
 
 
 def floor(moment: datetime, step: timedelta) -> datetime:
@@ -153,67 +158,78 @@ def band(episode: Episode) -> Band:
     return Band.model_validate(episode.model_dump(include=set(Band.model_fields)))
 
 
+class Split(Record):
+    """The last 24 hours by aspect and by source, most negative voices first."""
+
+    aspects: dict[str, Tally]
+    sources: dict[str, Tally]
+
+
 class Trends:
     """Sums over an archive's windows, remembered for a moment so that many readers cost as much as one."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._points: Memo[tuple[str, datetime, datetime, timedelta], tuple[Point, ...]] = Memo()
-        self._groups: Memo[tuple[str, datetime, str], dict[str, Tally]] = Memo()
+        self._open: Memo[tuple[str, datetime], tuple[Point, ...]] = Memo()
+        self._settled: Memo[tuple[str, datetime], tuple[Point, ...]] = Memo(SETTLED_S, SETTLED_S, entries=1000)
+        self._splits: Memo[tuple[str, datetime], Split] = Memo()
 
-    def points(self, watchlist: str, since: datetime, until: datetime, step: timedelta) -> tuple[Point, ...]:
-        """One point a step from the step that holds `since` to the one before `until`."""
-        first = floor(since, step)
-        return self._points((watchlist, first, until, step), lambda: self._read(watchlist, first, until, step))
+    def points(self, watchlist: str, since: datetime, now: datetime, step: timedelta) -> tuple[Point, ...]:
+        """One point a step, a multiple of 30 minutes that divides a day: from the one that holds `since` to `now`'s."""
+        first, until = floor(since, step), ceiling(now, BASE)
+        points = [
+            part
+            for day in _steps(floor(first, DAY), until, DAY)
+            for part in self._day(watchlist, day, now)
+            if first <= part.at < until
+        ]
+        return regroup(points, step // BASE)
 
-    def _read(self, watchlist: str, since: datetime, until: datetime, step: timedelta) -> tuple[Point, ...]:
-        points = []
-        for begin in _steps(since, until, DAY):
-            cells: defaultdict[datetime, list[Window]] = defaultdict(list)
-            end = min(begin + DAY, until)
-            for window in self._archive.windows(watchlist, begin, end):
-                cells[floor(window.start, step)].append(window)
-            # `since` is a multiple of the step and the step divides a day, so no step straddles two reads.
-            points += [point(at, cells[at]) for at in _steps(begin, end, step)]
-        return tuple(points)
+    def _day(self, watchlist: str, day: datetime, now: datetime) -> tuple[Point, ...]:
+        memo = self._settled if now - day >= DAY + SETTLED_AFTER else self._open
+        return memo((watchlist, day), lambda: self._read(watchlist, day))
+
+    def _read(self, watchlist: str, day: datetime) -> tuple[Point, ...]:
+        cells: defaultdict[datetime, list[Window]] = defaultdict(list)
+        for window in self._archive.windows(watchlist, day, day + DAY):
+            cells[floor(window.start, BASE)].append(window)
+        return tuple(point(at, cells[at]) for at in _steps(day, day + DAY, BASE))
 
     def mood(self, watchlist: str, now: datetime) -> tuple[Mood, tuple[Point, ...]]:
         """Mood now, and the last seven days in steps of two hours for a sparkline."""
-        step = timedelta(minutes=30)
-        until = ceiling(now, step)
-        points = self.points(watchlist, until - DAY - WEEK, until, step)
+        until = ceiling(now, BASE)
+        points = self.points(watchlist, until - DAY - WEEK, now, BASE)
         mood = Mood(
             day=tally(part for part in points if part.at >= until - DAY),
             week=tally(part for part in points if part.at < until - DAY),
         )
         return mood, trailing(regroup([part for part in points if part.at >= until - WEEK], 4), 3)
 
-    def by(self, watchlist: str, now: datetime, what: Literal["aspect", "source"]) -> dict[str, Tally]:
-        """The last 24 hours by aspect or by source, most negative voices first."""
+    def split(self, watchlist: str, now: datetime) -> Split:
+        """What the last 24 hours were about and where."""
         since = ceiling(now, BUCKET) - DAY
 
-        def read() -> dict[str, Tally]:
-            groups: defaultdict[str, list[Window]] = defaultdict(list)
-            for window in self._archive.windows(watchlist, since, since + DAY):
-                groups[window.aspect if what == "aspect" else window.source].append(window)
-            sums = {name: tally(windows) for name, windows in groups.items()}
-            return dict(sorted(sums.items(), key=lambda item: (-item[1].negative_voices, -item[1].voices, item[0])))
+        def read() -> Split:
+            windows = self._archive.windows(watchlist, since, since + DAY)
+            return Split(
+                aspects=_groups((w.aspect, w) for w in windows), sources=_groups((w.source, w) for w in windows)
+            )
 
-        return self._groups((watchlist, since, what), read)
+        return self._splits((watchlist, since), read)
 
     def trend(self, watchlist: str, reach: Range, now: datetime) -> Trend:
         """Points and episodes for a chart, in steps that leave about a hundred points at most."""
         match reach:
             case "24h":
-                since, step, size = now - DAY, timedelta(minutes=30), 4
+                since, step, size = now - DAY, BASE, 4
             case "7d":
                 since, step, size = now - WEEK, timedelta(hours=2), 3
             case "all":
                 span = self._archive.span(watchlist)
                 since, size = max(span[0], now - LONGEST) if span else now - DAY, 3
                 step = next((step for step in STEPS if (now - since) / step <= 100), STEPS[-1])
-        until, lead = ceiling(now, BUCKET), size - 1
-        points = trailing(self.points(watchlist, since - lead * step, until, step), size)[lead:]
+        lead = size - 1
+        points = trailing(self.points(watchlist, since - lead * step, now, step), size)[lead:]
         episodes = [
             band(episode)
             for episode in self._archive.episodes(watchlist)
@@ -222,7 +238,7 @@ class Trends:
         return Trend(
             watchlist=watchlist,
             since=floor(since, step),
-            until=until,
+            until=ceiling(now, BUCKET),
             step_s=int(step.total_seconds()),
             trailing_s=int(step.total_seconds()) * size,
             usual=self.mood(watchlist, now)[0].week.share,
@@ -233,6 +249,8 @@ class Trends:
 
 def regroup(points: Sequence[Point], size: int) -> tuple[Point, ...]:
     """Sums of `size` neighbouring points each."""
+    if size == 1:
+        return tuple(points)
     groups = (points[i : i + size] for i in range(0, len(points), size))
     return tuple(point(group[0].at, group) for group in groups)
 
@@ -241,6 +259,14 @@ def trailing(points: Sequence[Point], size: int) -> tuple[Point, ...]:
     """The points, each with the share of the `size` points that end with it."""
     shares = (tally(points[max(0, i + 1 - size) : i + 1]).share for i in range(len(points)))
     return tuple(part.model_copy(update={"trailing": share}) for part, share in zip(points, shares, strict=True))
+
+
+def _groups(parts: Iterable[tuple[str, Window]]) -> dict[str, Tally]:
+    groups: defaultdict[str, list[Window]] = defaultdict(list)
+    for name, window in parts:
+        groups[name].append(window)
+    sums = {name: tally(windows) for name, windows in groups.items()}
+    return dict(sorted(sums.items(), key=lambda item: (-item[1].negative_voices, -item[1].voices, item[0])))
 
 
 def _steps(since: datetime, until: datetime, step: timedelta) -> Iterator[datetime]:

@@ -8,7 +8,7 @@ from opinionwatch.pipeline.contracts import Label
 from opinionwatch.pipeline.errors import DEAD_REASONS
 from opinionwatch.pipeline.web_page import Pages
 from opinionwatch.pipeline.web_query import Documents, Series, asked
-from opinionwatch.pipeline.web_trend import Trend
+from opinionwatch.pipeline.web_trend import Split, Trend
 
 LATEST = 8
 FEED = 60
@@ -76,8 +76,7 @@ class Views:
             card=site.card(watched, now),
             trend=trend,
             range=query.range,
-            aspects={} if now is None else site.trends.by(watched.id, now, "aspect"),
-            sources={} if now is None else site.trends.by(watched.id, now, "source"),
+            split=Split(aspects={}, sources={}) if now is None else site.trends.split(watched.id, now),
             episodes=site.archive.episodes(watched.id, limit=EPISODES),
             latest=site.archive.documents(Documents(watchlist=watched.id, limit=LATEST).conditions()),
         )

@@ -50,7 +50,8 @@ def test_a_change_in_the_store_reaches_every_open_page(tmp_path: Path) -> None:
         for reader in readers:
             Thread(target=events, args=(page.url, reader), daemon=True).start()
         for reader in readers:
-            assert '"now":"2026-03-08T16:30:00+00:00"' in reader.get(timeout=10)
+            event = reader.get(timeout=10)
+            assert '"now":"2026-03-08T16:30:00+00:00"' in event and 'escalated"]' in event
         store = SqliteStore(tmp_path / "own.db")
         with store.transaction():
             store.save_progress(NOW + timedelta(minutes=5))

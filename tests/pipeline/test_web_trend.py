@@ -60,9 +60,10 @@ def test_a_point_trails_the_steps_before_it() -> None:
 
 
 def test_groups_of_the_last_day_come_most_negative_first() -> None:
-    groups = Trends(sample()).by("lumora", NOW, "aspect")
-    assert next(iter(groups)) == "battery"
-    assert tally(groups.values()) == tally(sample().windows("lumora", NOW - DAY, NOW))
+    split = Trends(sample()).split("lumora", NOW)
+    assert next(iter(split.aspects)) == "battery"
+    for groups in (split.aspects, split.sources):
+        assert tally(groups.values()) == tally(sample().windows("lumora", NOW - DAY, NOW))
 
 
 def test_a_watchlist_without_windows_has_an_empty_trend() -> None:

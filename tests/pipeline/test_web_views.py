@@ -317,7 +317,7 @@ def test_the_overview_says_what_it_may_not_see(tmp_path: Path) -> None:
     archive = fill(path, with_crisis=False)
     failing = {"feed": _Feed("backing off", "HTTP 503"), "microblog": _Feed("running", None)}
     shown = text(client(archive, status=lambda: failing).get("/").text)
-    assert "What this page may not see: feed cannot be read nothing of late from feed 9 % of what came in" in shown
+    assert "What this page may not see: feed cannot be read 9 % of what came in" in shown
     assert "HTTP 503" in text(client(archive, status=lambda: failing).get("/health").text)
     store = SqliteStore(path)
     with store.transaction():

@@ -10,6 +10,7 @@
   let paused = false;
   let busy = false;
   let wanted = false;
+  let urgent = false;
   let cost = 0;
   let timer = 0;
 
@@ -55,7 +56,7 @@
     } finally {
       cost = performance.now() - begun;
       busy = false;
-      if (wanted) soon();
+      if (urgent) { urgent = false; refresh(); } else if (wanted) soon();
     }
   }
 
@@ -67,8 +68,19 @@
   }
 
   let settle = 0;
-  function changed() {
-    soon();
+  let alarms = null;
+  function changed(event) {
+    const open = event && event.data ? JSON.stringify(JSON.parse(event.data).alarms) : alarms;
+    if (alarms !== null && open !== alarms && !paused) {
+      // An alarm waits for nothing.
+      clearTimeout(timer);
+      timer = 0;
+      urgent = busy;
+      refresh();
+    } else {
+      soon();
+    }
+    alarms = open;
     // Once more when it has gone quiet: what the server had remembered is then of the last change.
     clearTimeout(settle);
     settle = setTimeout(soon, SETTLE_MS);
@@ -76,7 +88,7 @@
 
   function connect() {
     const stream = new EventSource("/live");
-    stream.addEventListener("open", () => { say(paused ? "paused" : "live"); changed(); });
+    stream.addEventListener("open", () => { say(paused ? "paused" : "live"); soon(); });
     stream.addEventListener("revision", changed);
     stream.addEventListener("error", () => {
       say("lost");
