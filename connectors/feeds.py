@@ -21,6 +21,7 @@ from opinionwatch.pipeline.contracts import content_id
 _PAGE = re.compile(r"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
 _LANG = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}")
 _ID_CHARS = 512
+_HTML_CHARS = 20_000
 _FEEDPARSERS_OWN = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError, AssertionError)
 """What a library that has read the web's feeds for twenty years may still trip over."""
 
@@ -155,8 +156,8 @@ def _distinct(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def plain(text: str) -> str:
-    """The text of some HTML."""
-    root = LexborHTMLParser(text).body
+    """The text of some short HTML; deep nesting would take quadratic time."""
+    root = LexborHTMLParser(text[:_HTML_CHARS]).body
     return root.text(separator=" ", strip=True) if root else text
 
 
@@ -172,7 +173,7 @@ def _language(tag: object) -> str | None:
 
 
 def _hint(page: str) -> str:
-    for link in LexborHTMLParser(page[:200_000]).css('link[rel="alternate"]'):
+    for link in LexborHTMLParser(page[:_HTML_CHARS]).css('link[rel="alternate"]'):
         kind, address = link.attributes.get("type") or "", link.attributes.get("href")
         if address and kind in ("application/rss+xml", "application/atom+xml", "application/feed+json"):
             return f"; it names {address[:200]} as its feed"

@@ -6,16 +6,29 @@ from urllib.robotparser import RobotFileParser
 import httpx2
 import structlog
 import trafilatura
+from lxml import etree  # type: ignore[import-untyped]  # ships no types
 
 from opinionwatch.connectors.charset import decode
 from opinionwatch.connectors.http import AGENT, Client, RefusedError
+from opinionwatch.connectors.redact import redact
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 
 PAGE_BYTES = 2_000_000
+ELEMENTS = 10_000
+SIBLINGS = 1_000
+"""Beyond, trafilatura's searches take minutes, and nothing else can run meanwhile."""
 _ROBOTS_S = 24 * 3600.0
 _ROBOTS_HOSTS = 500
 _ROBOTS_BYTES = 512_000
 _log = structlog.get_logger(__name__)
+
+
+def is_modest(page: str) -> bool:
+    """Whether a page has no more elements, and no more of them side by side, than articles have."""
+    root = etree.fromstring(page.encode("utf-8", "replace"), etree.HTMLParser(encoding="utf-8", no_network=True))
+    if root is None:
+        return False
+    return all(len(element) <= SIBLINGS and number < ELEMENTS for number, element in enumerate(root.iter()))
 
 
 class FullText:
@@ -37,6 +50,9 @@ class FullText:
         if "html" not in answer.headers.get("content-type", "html") or len(answer.body) > PAGE_BYTES:
             return None
         text = decode(answer.body, answer.headers.get("content-type", ""))
+        if not is_modest(text):
+            _log.info("fulltext.immodest", url=redact(address))
+            return None
         found = trafilatura.extract(text, include_comments=False, include_tables=False)
         return found or None
 

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from opinionwatch.connectors import http, rss
+from opinionwatch.connectors.fulltext import is_modest
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.connectors.rss import Rss
 from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
@@ -253,3 +254,9 @@ def test_articles_are_fetched_where_they_may_be_and_else_the_summary_stays(
     assert all(body["title"] == f"title {body['native_id']}" for body in bodies)
     if robots != 503:
         assert site.asked.count("/robots.txt") == 1
+
+
+@pytest.mark.parametrize("inner", ["<i>a</i> " * 2_000, "<p>" + "<a href=x>a</a>" * 5_000, "<p><b>x</b></p>" * 600])
+def test_a_page_that_would_stall_the_reader_is_left_alone(inner: str) -> None:
+    assert not is_modest(f"<article>{inner}" * 10)
+    assert is_modest(ARTICLE)
