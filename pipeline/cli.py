@@ -3,7 +3,6 @@
 import sys
 
 import typer
-from click.exceptions import ClickException, Exit
 
 from opinionwatch.pipeline import cli_check, cli_model, cli_run, cli_store
 from opinionwatch.pipeline.console import complain, quiet_logs
@@ -25,22 +24,10 @@ def main() -> None:
     """Run the command line. No traceback reaches a user for anything this program raises on purpose."""
     quiet_logs()
     try:
-        code = app(standalone_mode=False)
-    except Exit as error:
-        code = error.exit_code
-    except ClickException as error:
-        error.show()
-        code = 2
+        app()
     except SettingsError as error:
         complain(str(error))
-        code = 2
+        sys.exit(2)
     except OpinionwatchError as error:
         complain(str(error))
-        code = 1
-    except (KeyboardInterrupt, typer.Abort):
-        code = 130
-    except BrokenPipeError:
-        # The reader of our output has gone (`… | head`): nothing to say, and nobody to say it to.
-        sys.stderr.close()
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(1)

@@ -87,7 +87,7 @@ def export(
 @deadletters.command("list")
 def list_deadletters(
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
     config: ConfigOption = None,
 ) -> None:
     """List dead letters, newest first.   Example: opinionwatch deadletters list --reason malformed_json"""
@@ -103,7 +103,10 @@ def list_deadletters(
 
 
 @deadletters.command("show")
-def show_deadletter(letter_id: str, config: ConfigOption = None) -> None:
+def show_deadletter(
+    letter_id: Annotated[str, typer.Argument(help="Its id, as `deadletters list` shows it.")],
+    config: ConfigOption = None,
+) -> None:
     """Show one dead letter as JSON, with its (masked) bytes.   Example: opinionwatch deadletters show 3f2a…"""
     letter = _archive(config).deadletter(letter_id)
     if letter is None:
@@ -140,8 +143,8 @@ def redrive_deadletters(
 @silence.command("add")
 def add_silence(
     watchlist: Annotated[str | None, typer.Option(help="Id of the watchlist; without it, all.")] = None,
-    hours: Annotated[float, typer.Option(min=0.01, max=24 * 90)] = 8,
-    comment: Annotated[str, typer.Option()] = "",
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 90, help="For how long.")] = 8,
+    comment: Annotated[str, typer.Option(help="Why; it is shown beside what was not sent.")] = "",
     by: Annotated[str, typer.Option(help="Who asks.")] = "command line",
     config: ConfigOption = None,
 ) -> None:
@@ -175,7 +178,9 @@ def list_silences(config: ConfigOption = None) -> None:
 
 
 @silence.command("expire")
-def expire_silence(silence_id: str, config: ConfigOption = None) -> None:
+def expire_silence(
+    silence_id: Annotated[str, typer.Argument(help="Its id, as `silence list` shows it.")], config: ConfigOption = None
+) -> None:
     """End a silence now.   Example: opinionwatch silence expire 1f2e3d4c5b6a"""
     archive = _archive(config)
     found = next((entry for entry in archive.silences() if entry.id == silence_id), None)

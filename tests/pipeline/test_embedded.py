@@ -340,7 +340,7 @@ def test_the_slowest_of_several_replays_sets_the_time(tmp_path: Path) -> None:
         rig.play([])
 
     say("fast", 1, noon)
-    assert rig.store.progress() < noon  # type: ignore[operator]
+    assert (rig.store.progress() or BEGIN) < noon
     say("slow", 2, noon - timedelta(hours=2))
     assert rig.store.progress() == noon - timedelta(hours=2)
     say("slow", 3, noon - timedelta(hours=1))
