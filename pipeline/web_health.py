@@ -98,8 +98,8 @@ class HealthReader:
     def __init__(self, archive: Archive, status: Status | None) -> None:
         self._archive = archive
         self._status = status
-        self._ledger: Memo[str, list[LedgerLine]] = Memo()
-        self._health: Memo[str, Health] = Memo()
+        self._ledger: Memo[str, list[LedgerLine]] = Memo(at_most_s=10)
+        self._health: Memo[str, Health] = Memo(at_most_s=10)
 
     def ledger(self) -> list[LedgerLine]:
         """The audit by source and hour."""

@@ -39,7 +39,8 @@ class Tongue:
 
     def change(self, value: float) -> str:
         """A difference of shares in percentage points, signed."""
-        return self("points", change=f"{100 * value:+.0f}".replace("-", "−"))
+        points = round(100 * value)
+        return self("points", change=f"{points:+}".replace("-", "−") if points else "±0")
 
     def number(self, value: float) -> str:
         """A number with its thousands set apart; one decimal only where it says something."""

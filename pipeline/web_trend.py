@@ -27,6 +27,8 @@ SETTLED_AFTER = timedelta(hours=6)
 SETTLED_S = 60.0
 """A day that ended so long ago changes little: what late documents still change in it is shown within a minute."""
 Z = 1.959964
+FEWEST = 5
+"""Sure voices that a drawn share needs: of fewer, every share is possible, and a line through them is noise."""
 NEGATIVE_KINDS: tuple[EpisodeKind, ...] = ("crisis", "tone shift")
 
 
@@ -53,7 +55,9 @@ class Point(Tally):
 
     at: Utc
     trailing: Interval | None = None
-    """Share over some steps up to and with this one: single steps hold too few voices to draw a line through."""
+    """Share over some steps up to and with this one: single steps hold too few voices to draw a line through. None
+    where even those are too few.
+    """
 
 
 class Band(Record):
@@ -257,7 +261,8 @@ def regroup(points: Sequence[Point], size: int) -> tuple[Point, ...]:
 
 def trailing(points: Sequence[Point], size: int) -> tuple[Point, ...]:
     """The points, each with the share of the `size` points that end with it."""
-    shares = (tally(points[max(0, i + 1 - size) : i + 1]).share for i in range(len(points)))
+    sums = (tally(points[max(0, i + 1 - size) : i + 1]) for i in range(len(points)))
+    shares = (whole.share if whole.sure_voices >= FEWEST else None for whole in sums)
     return tuple(part.model_copy(update={"trailing": share}) for part, share in zip(points, shares, strict=True))
 
 

@@ -156,6 +156,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "noticed_after": ("noticed {when}, {delay} after it began", "{when}发现，距开始{delay}"),
     "times_expected": ("{times} × as many negative voices as expected", "负面发声者是预期的{times}倍"),
     "volume_times": ("{times} × the usual number of posts", "讨论量是平时的{times}倍"),
+    "volume_short": ("{times} × posts", "帖子{times}倍"),
     "sure_weeks": ("once in {weeks} weeks", "约{weeks}周一次"),
     "sure_most": ("less than once in {weeks} weeks", "{weeks}周不到一次"),
     "sure_little": ("once a week or more often", "每周一次或更多"),

@@ -40,6 +40,7 @@
       const { ctx, bbox } = u;
       ctx.save();
       for (const episode of current.episodes) {
+        if (words.episode && episode.id !== words.episode) continue;
         const from = Math.max(u.valToPos(seconds(episode.began_at), "x", true), bbox.left);
         const to = episode.resolved_at ? u.valToPos(seconds(episode.resolved_at), "x", true) : bbox.left + bbox.width;
         if (to <= bbox.left || from >= bbox.left + bbox.width) continue;
