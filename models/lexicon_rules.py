@@ -45,7 +45,6 @@ class Verdict:
     aspects: list[tuple[int, Mark]] = field(default_factory=list)
     """With the number of its clause."""
     ironic: bool = False
-    exclaimed: int = 0
     clause: int = 0
     since: int = 0
     """First hit of the part of the sentence that a contrast would play down."""
@@ -60,7 +59,6 @@ class Verdict:
         self.clause += 1
         self.negation = self.degree = None
         self.conceded = 1.0
-        self.exclaimed += end.char in "!！"
         if end.sentence:
             self.since, self.weight = len(self.hits), 1.0
 

@@ -26,7 +26,6 @@ class Mark(NamedTuple):
 class End(NamedTuple):
     """The end of a clause, or of a sentence."""
 
-    char: str
     sentence: bool
 
 
@@ -35,10 +34,9 @@ class Scanner:
 
     def __init__(self, words: Words) -> None:
         self._words = words
-        starts = "".join(re.escape(first) for first in sorted(words.lengths))
+        starts = "".join(re.escape(first) for first in sorted(words.starts))
         self._token = re.compile(
-            rf"https?://\S+|www\.\S+|@[a-z0-9_]+|({WORD})|([{starts}])|([!?\n。！？…~,;:，；：—]|\.(?!\w))",
-            re.IGNORECASE,
+            rf"https?://\S+|www\.\S+|@[a-z0-9_]+|({WORD})|([{starts}])|([!?\n。！？…~,;:，；：—]|\.(?!\w))"
         )
 
     def scan(self, text: str) -> list[Mark | End]:
@@ -67,7 +65,7 @@ class Scanner:
                 found.append(mark)
                 reached = mark.end
             elif token[0] in _ENDS:
-                found.append(End(token[0], token[0] not in _PAUSES))
+                found.append(End(token[0] not in _PAUSES))
         return found
 
     def _phrase(self, low: str, words: "list[re.Match[str]]", at: int, stretched: bool) -> Mark | None:
@@ -89,12 +87,13 @@ class Scanner:
         return self._words.phrases.get(_RUN.sub(r"\1\1", word)) or self._words.phrases.get(_RUN.sub(r"\1", word))
 
     def _run(self, low: str, start: int) -> Mark | None:
-        for length in self._words.lengths[low[start]]:
+        for length in self._words.lengths.get(low[start : start + 2], ()):
             run = low[start : start + length]
             entry = self._words.runs.get(run)
             if entry is not None and not (run[-1].isascii() and run[-1].isalnum() and _in_word(low, start, length)):
                 return Mark(entry, start, start + length, -1)
-        return None
+        entry = self._words.runs.get(low[start])
+        return Mark(entry, start, start + 1, -1) if entry is not None else None
 
 
 def _together(low: str, words: "list[re.Match[str]]") -> bool:

@@ -52,7 +52,9 @@ class Words(NamedTuple):
     """By first word, the longest first; a single word has an empty rest."""
     runs: dict[str, Entry]
     lengths: dict[str, tuple[int, ...]]
-    """By first character, the lengths of the runs that begin with it, the longest first."""
+    """By their first two characters, the lengths of the longer runs, the longest first."""
+    starts: frozenset[str]
+    """First characters of runs."""
     simplify: dict[int, int]
     """Traditional to simplified characters, one to one."""
     digest: str
@@ -83,11 +85,13 @@ def words() -> Words:
             runs[text] = entry
     lengths: dict[str, set[int]] = {}
     for run in runs:
-        lengths.setdefault(run[0], set()).add(len(run))
+        if len(run) > 1:
+            lengths.setdefault(run[:2], set()).add(len(run))
     return Words(
         {first: tuple(sorted(found, key=lambda each: -len(each.rest))) for first, found in phrases.items()},
         runs,
         {first: tuple(sorted(found, reverse=True)) for first, found in lengths.items()},
+        frozenset(run[0] for run in runs),
         simplify,
         _digest(),
     )
