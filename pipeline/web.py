@@ -57,7 +57,7 @@ def build(
     access = Access(settings)
     site = Site(archive, watchlists, settings, lang, status)
     pages = Pages(site)
-    live = Live(archive)
+    live = Live(site)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -9,9 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.errors import OpinionwatchError
-from opinionwatch.pipeline.web_site import open_alarms
+from opinionwatch.pipeline.web_site import Site
 
 EVERY_S = 1.0
 KEEP_ALIVE_S = 15.0
@@ -25,8 +24,8 @@ class Live:
     slow reader misses nothing: it gets the newest event once, not a queue of old ones.
     """
 
-    def __init__(self, archive: Archive, every_s: float = EVERY_S) -> None:
-        self._archive = archive
+    def __init__(self, site: Site, every_s: float = EVERY_S) -> None:
+        self._site = site
         self._every_s = every_s
         self._stopped = Event()
         self._readers: set[asyncio.Event] = set()
@@ -64,8 +63,8 @@ class Live:
 
     def _look(self) -> bytes:
         try:
-            revision, now = self._archive.revision(), self._archive.now()
-            alarms = [f"{episode.id} {episode.state}" for episode in open_alarms(self._archive)]
+            revision, now = self._site.archive.revision(), self._site.archive.now()
+            alarms = [f"{episode.id} {episode.state}" for episode in self._site.alarms()]
         except OpinionwatchError:
             return b""  # not readable just now: the next look will tell
         data = orjson.dumps({"revision": revision, "now": now, "alarms": alarms})

@@ -12,12 +12,13 @@ from opinionwatch.pipeline.contracts_trend import Episode, Silence
 from opinionwatch.pipeline.registry import nearest
 from opinionwatch.pipeline.settings import Web
 from opinionwatch.pipeline.web_health import HealthReader, Status
+from opinionwatch.pipeline.web_memo import Memo
 from opinionwatch.pipeline.web_spark import Spark, spark
 from opinionwatch.pipeline.web_tongue import Lang
 from opinionwatch.pipeline.web_trend import BUCKET, Mood, Trends, tally
 
 State = Literal["calm", "alarm", "info", "blind"]
-RECENT = 200
+RECENT = 100
 """How many of the newest episodes are looked at for what is open."""
 
 
@@ -51,6 +52,7 @@ class Site:
         self.lang: Lang = lang
         self.trends = Trends(archive)
         self.health = HealthReader(archive, status)
+        self._open: Memo[str, list[Episode]] = Memo(at_least_s=0.2, at_most_s=1)
 
     def now(self) -> datetime | None:
         """Pipeline time; before the first tick the end of the last window; None when there is nothing at all."""
@@ -86,9 +88,13 @@ class Site:
             raise HTTPException(404, "no document of that id")
         return scored
 
+    def open_episodes(self) -> list[Episode]:
+        """What goes on, newest first."""
+        return self._open("", lambda: [one for one in self.archive.episodes(limit=RECENT) if one.resolved_at is None])
+
     def alarms(self) -> list[Episode]:
         """Open episodes that people should know of, newest first."""
-        return open_alarms(self.archive)
+        return [episode for episode in self.open_episodes() if is_alarm(episode)]
 
     def silence(self, watchlist: str, now: datetime | None) -> Silence | None:
         """The silence on a watchlist that lasts longest."""
@@ -101,7 +107,7 @@ class Site:
 
     def card(self, watched: Watched, now: datetime | None) -> Card:
         """A watchlist at a glance."""
-        open_ones = [episode for episode in self.archive.episodes(watched.id) if episode.resolved_at is None]
+        open_ones = [episode for episode in self.open_episodes() if episode.watchlist == watched.id]
         episode = next(iter(sorted(open_ones, key=lambda one: not is_alarm(one))), None)
         silence = self.silence(watched.id, now)
         nothing = Mood(day=tally(()), week=tally(()))
@@ -118,11 +124,6 @@ class Site:
     def cards(self, now: datetime | None) -> Sequence[Card]:
         """Every watchlist, in the order of the settings."""
         return [self.card(watched, now) for watched in self.watchlists]
-
-
-def open_alarms(archive: Archive) -> list[Episode]:
-    """Open episodes that people should know of, newest first."""
-    return [episode for episode in archive.episodes(limit=RECENT) if is_alarm(episode)]
 
 
 def is_alarm(episode: Episode) -> bool:

@@ -12,6 +12,7 @@ FLAGS = (
     "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+PACKAGES = ("chromium", "fonts-liberation")
 WORDS = (
     "The browser tests need a Chromium and found none: install one (Debian, Ubuntu: `apt-get install chromium`; "
     "anywhere: `.venv/bin/playwright install chromium`) and run them again."
@@ -40,7 +41,7 @@ def _installed() -> str | None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return None
     quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL}
-    for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
+    for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *PACKAGES]):
         if subprocess.run(["apt-get", *arguments], **quiet, timeout=600, check=False).returncode:  # type: ignore[call-overload]  # the same keywords twice
             return None
     return _on_path()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.settings import Web
@@ -12,6 +12,8 @@ from opinionwatch.pipeline.web import Serving, build, serve
 from tests.browser.chromium import find, flags
 from tests.pipeline.web_client import sample
 from tests.pipeline.web_sample import WATCHLISTS
+
+expect.set_options(timeout=20_000)
 
 WATCH = """
 window.violations = [];

@@ -1,6 +1,7 @@
 """Who may read the page, what every answer carries, and what forms need to be believed."""
 
 from pathlib import Path
+from time import time
 
 import pytest
 from starlette.requests import Request
@@ -8,6 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from opinionwatch.pipeline import web_access
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.settings import Web
@@ -125,9 +127,15 @@ def test_a_forged_or_foreign_session_opens_nothing(guarded: Web, tmp_path: Path)
     for cookie in (other.session(), "99999999999.", "99999999999." + "0" * 64, ".", "x.y", "²." + "0" * 64):
         answer = client(web=guarded).get("/", headers={b"cookie": f"ow_session={cookie}".encode()})
         assert answer.status_code == 401
-    expired = Access(guarded)
-    assert not expired.is_session("1." + expired._sign("1"))
-    assert expired.is_session(expired.session())
+
+
+def test_a_session_ends_after_twelve_hours(guarded: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    access = Access(guarded)
+    session = access.session()
+    begun = time()
+    for hours, valid in ((0, True), (11.9, True), (12.1, False)):
+        monkeypatch.setattr(web_access, "time", lambda hours=hours: begun + hours * 3600)
+        assert access.is_session(session) is valid
 
 
 def test_wrong_tokens_have_to_wait(guarded: Web) -> None:

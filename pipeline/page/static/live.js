@@ -25,13 +25,21 @@
   }
 
   function takeOver(part, fresh) {
-    if (part.outerHTML === fresh.outerHTML || part.contains(document.activeElement)) return;
+    if (part.outerHTML === fresh.outerHTML) return;
+    // Whoever has marked words to copy them keeps them; whoever stands on a link stays on it.
+    const selection = getSelection();
+    if (!selection.isCollapsed && part.contains(selection.anchorNode)) return;
+    const focus = part.contains(document.activeElement) ? document.activeElement : null;
+    const twin = focus && [...fresh.querySelectorAll(focus.tagName)]
+      .find((node) => node.getAttribute("href") === focus.getAttribute("href"));
+    if (focus && !twin) return;
     const known = keys(part);
     const isFirst = part.childElementCount === 0 || (known.size === 0 && part.id !== "banner");
     for (const node of fresh.querySelectorAll("[data-key]")) {
       if (!isFirst || part.id === "banner") node.classList.toggle("fresh", !known.has(node.dataset.key));
     }
     part.replaceWith(fresh);
+    if (twin) twin.focus({ preventScroll: true });
   }
 
   async function refresh() {
