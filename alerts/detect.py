@@ -81,9 +81,13 @@ class ShareDetector:
         back = np.where(awake, np.maximum(back - gain, 0.0), 0.0)
         with np.errstate(divide="ignore"):
             ratio = np.minimum(ratio * np.exp(gain), math.exp(RATIO_CLIP) / weights[..., None])
-        over = self._returned(back, ratio)
+        # A scope that nobody has spoken in yet starts when it is first heard of, whatever room was made for it before.
+        over = self._returned(back, ratio) | (weights == 0)[..., None]
         self._ratio[rows], self._return[rows] = np.where(over, 1.0, ratio), np.where(over, 0.0, back)
         self._track(cells, place, rows, judged)
+        unheard = self._unheard(counts)
+        self._drift[rows] = np.where(unheard, 0.0, self._drift[rows])
+        self._drift_var[rows] = np.where(unheard, 0.0, self._drift_var[rows])
         self.baseline.add(cells, late=False)
         self.baseline.add(late, late=True)
         score = self._score(rows, weights)
@@ -175,6 +179,13 @@ class ShareDetector:
         target = np.divide(score, known, out=np.zeros_like(score), where=seen)
         self._drift[rows] = drift + step * (target - drift)
         self._drift_var[rows] = var * (1 - step)
+
+    def _unheard(self, counts: tuple[I64, I64]) -> Bool:
+        """Places of the trackers that no source or aspect of the row has yet."""
+        sources, aspects = (count[:, None] for count in counts)
+        place = np.arange(self._drift.shape[1])
+        unheard: Bool = np.where(place < self._split, place >= sources, place - self._split >= aspects)
+        return unheard
 
     def _score(self, rows: I64, weights: F64) -> F64:
         """Step 9: ln M."""

@@ -134,6 +134,18 @@ def test_a_watchlist_hears_the_same_alone_and_in_company(story: Stream, told: li
     assert [record for record in alone if isinstance(record, Alert)] == company
 
 
+def test_company_with_more_sources_and_aspects_changes_no_bit() -> None:
+    stream = quiet(days=8)
+    for at in stream.times(START + 5 * DAY, 72, 2):
+        stream.mood(at, 0.5, source=f"blog-{at.hour % 6}", aspect=f"part-{at.minute % 9}")
+    stream.crisis(CRISIS, 8, 12)
+    alone = run(stream.mentions)
+    for at in stream.times(START, 24 * 8, 20):
+        stream.mood(at, 0.2, source=f"site-{at.minute % 30}", aspect=f"side-{at.second % 50}", watchlist="kite")
+    company = run(stream.mentions)
+    assert [record for record in company if getattr(record, "watchlist", "lumora") == "lumora"] == alone
+
+
 def test_mentions_that_come_twice_count_once(story: Stream, told: list[Found]) -> None:
     again = random.Random(3).sample(story.mentions, 500)
     assert run([*story.mentions, *again]) == told

@@ -5,7 +5,7 @@ its ranking of aspects and sources, and the terms. A record is a delta of one bu
 its tick has ended; all records of a topic and tick are folded into one step, as the trend hop does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 import numpy as np
@@ -55,7 +55,7 @@ class Production:
         self._settings = DetectorSettings()
         self._grid = Grid(self._settings.max_sources, self._settings.max_aspects)
         self._detector = ShareDetector(self._grid.sizes, self._settings.min_voices)
-        self._terms: dict[str, Terms] = {}
+        self._terms: dict[int, Terms] = {}
         self._seen: set[str] = set()
         self._open: tuple[str, int] | None = None
         self._waiting: list[FeedRecord] = []
@@ -65,42 +65,51 @@ class Production:
         tick = (record["arrive"] - TICK_S) // TICK_S
         found: list[AlertRecord] = []
         if self._open is not None and self._open != (record["topic"], tick):
-            found = self._fold(*self._open, self._waiting)
+            topic, ended = self._open
+            found = self.fold(ended, {topic: self._waiting})
             self._waiting = []
         self._open = (record["topic"], tick)
-        if record["id"] not in self._seen:
-            self._seen.add(record["id"])
-            self._waiting.append(record)
+        self._waiting.append(record)
         return found
 
-    def _fold(self, topic: str, tick: int, records: Iterable[FeedRecord]) -> list[AlertRecord]:
-        row = self._grid.row(topic)
+    def fold(self, tick: int, records: Mapping[str, Iterable[FeedRecord]]) -> list[AlertRecord]:
+        """Decide one tick of some topics at once; they know nothing of each other, so it is the same one by one."""
         cells: Counts = {}
         late: Counts = {}
-        terms = self._terms.setdefault(topic, Terms())
-        for record in records:
-            lateness = tick - record["bucket"] // TICK_S
-            target = cells if lateness < self._settings.evidence_h * TICKS_PER_HOUR else late
-            for source, aspect, n, k, _ in record["cells"]:
-                counts = target.setdefault((row, *self._grid.cell(row, source, aspect)), [0, 0])
-                counts[0] += n
-                counts[1] += k
-            if record["terms"]:
-                terms.add(tick, record["terms"])
+        topics = {self._grid.row(topic): topic for topic in records}
+        for row, topic in topics.items():
+            for record in records[topic]:
+                if record["id"] not in self._seen:
+                    self._seen.add(record["id"])
+                    lateness = tick - record["bucket"] // TICK_S
+                    is_evidence = lateness < self._settings.evidence_h * TICKS_PER_HOUR
+                    self._add(cells if is_evidence else late, row, tick, record)
         self._detector.grow(self._grid.sizes)
-        rows = np.array([row])
-        score = self._detector.step(tick, rows, cells_of(cells), cells_of(late), self._grid.counts(rows))[0]
-        if score < FLOOR:
-            return []
+        rows = np.array(sorted(topics))
+        scores = self._detector.step(tick, rows, cells_of(cells), cells_of(late), self._grid.counts(rows))
+        return [
+            self._alert(tick, row, topics[row], score)
+            for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
+            if score >= FLOOR
+        ]
+
+    def _add(self, counts: Counts, row: int, tick: int, record: FeedRecord) -> None:
+        for source, aspect, n, k, _ in record["cells"]:
+            cell = counts.setdefault((row, *self._grid.cell(row, source, aspect)), [0, 0])
+            cell[0] += n
+            cell[1] += k
+        if record["terms"]:
+            self._terms.setdefault(row, Terms()).add(tick, record["terms"])
+
+    def _alert(self, tick: int, row: int, topic: str, score: float) -> AlertRecord:
         aspects, sources = ranked(self._detector, self._grid, row)
         onset = find(self._detector, self._grid, row, tick).onset
-        return [
-            AlertRecord(
-                topic=topic,
-                score=float(score),
-                kind="negative",
-                top_aspects=aspects[:3],
-                top_sources=sources[:3],
-                top_terms=[term.term for term in choose(terms.since(onset), (), 3)],
-            )
-        ]
+        terms = choose(self._terms.get(row, Terms()).since(onset), (), 3)
+        return AlertRecord(
+            topic=topic,
+            score=score,
+            kind="negative",
+            top_aspects=aspects[:3],
+            top_sources=sources[:3],
+            top_terms=[term.term for term in terms],
+        )

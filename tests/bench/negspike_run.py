@@ -12,9 +12,11 @@ import json
 import math
 import sys
 import time
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 HERE = Path(__file__).parent
 TARGET = 0.1
@@ -30,6 +32,22 @@ PUBLISHED = (
     "term_hit3",
 )
 BOUND = math.log(2016 / TARGET)
+
+
+class World(Protocol):
+    """As much of the benchmark's world as is used here."""
+
+    def stream(self) -> Iterable[dict[str, Any]]:
+        """The feed, in order of arrival."""
+        ...
+
+
+class Detector(Protocol):
+    """As much of `negspike.Production` as is used here."""
+
+    def fold(self, tick: int, records: Mapping[str, Iterable[Any]]) -> list[Any]:
+        """Decide one tick."""
+        ...
 
 
 def load(path: Path, name: str) -> ModuleType:
@@ -48,6 +66,23 @@ def brief(figures: dict[str, Any] | None) -> dict[str, Any] | None:
     return figures and {key: figures[key] and round(figures[key], 3) for key in PUBLISHED}
 
 
+def items(detector: "Detector", world: "World") -> list[tuple[str, float, float, list[str], list[str], list[str]]]:
+    """What the benchmark's own `run_callable` gives, ten times as fast: all topics of a tick in one step.
+
+    The time of an alert is the arrival of the last record of its topic and tick, which is all it depends on.
+    """
+    found = []
+    for tick, records in groupby(world.stream(), key=lambda record: (record["arrive"] - 300) // 300):
+        topics: dict[str, list[Any]] = {}
+        for record in records:
+            topics.setdefault(record["topic"], []).append(record)
+        for alert in detector.fold(tick, topics):
+            last = topics[alert["topic"]][-1]["arrive"]
+            names = (alert["top_aspects"], alert["top_sources"], alert["top_terms"])
+            found.append((alert["topic"], last, alert["score"], *names))
+    return found
+
+
 def main() -> None:
     """Run the worlds and print one line of JSON a figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -62,7 +97,7 @@ def main() -> None:
     for seed in sorted({seed for pair in pairs for seed in pair}):
         world = bench.World(seed, given.preset)
         start = time.process_time()
-        scorers[seed] = bench.Scorer(world, bench.run_callable(production.Production, world))
+        scorers[seed] = bench.Scorer(world, items(production.Production(world.meta()), world))
         seconds[seed] = round(time.process_time() - start, 1)
     results: dict[str, Any] = {"cpu_s": seconds, "target": TARGET}
     for one, other in pairs:
