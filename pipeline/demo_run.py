@@ -16,18 +16,25 @@ from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.ports import Channel
 from opinionwatch.pipeline.settings import Settings, load
+from opinionwatch.pipeline.store_lock import held
 
-OURS = ("opinionwatch.db*", "opinionwatch.yaml", "pseudonym.key", "runtime.lock")
+OURS = ("opinionwatch.db*", "opinionwatch.yaml", "pseudonym.key*", "runtime.lock")
 
 
 def emptied(folder: Path) -> None:
-    """Make `folder` fresh. Refuses a folder that holds anything else than a store of ours."""
-    if folder.exists():
-        strange = [path.name for path in folder.iterdir() if not any(map(path.match, OURS))]
-        if strange:
-            raise SettingsError(f"--data-dir {folder} holds other files ({strange[0]}): name an empty or new folder")
-        rmtree(folder)
-    folder.mkdir(parents=True)
+    """Make `folder` fresh. Refuses a folder that holds anything else than a store of ours, or that a runtime works on."""
+    try:
+        if folder.exists():
+            strange = [path.name for path in folder.iterdir() if not any(map(path.match, OURS))]
+            if strange:
+                raise SettingsError(
+                    f"--data-dir {folder} holds other files ({strange[0]}): name an empty or new folder"
+                )
+            with held(folder):
+                rmtree(folder)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise SettingsError(f"--data-dir {folder} cannot be written ({error.strerror}): name another folder") from error
 
 
 def prepared(folder: Path, *, scorer: str, port: int, language: str) -> Settings:

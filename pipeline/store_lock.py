@@ -5,14 +5,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from opinionwatch.pipeline.errors import FatalError
+from opinionwatch.pipeline.errors import FatalError, SettingsError
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold `folder` as its only runtime. Raises FatalError when another process does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "runtime.lock").open("w") as file:
+    """Hold `folder` as its only runtime. Raises FatalError when another process does, SettingsError when it cannot be
+    written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "runtime.lock").open("w")
+    except OSError as error:
+        raise SettingsError(
+            f"data_dir: {folder} cannot be written ({error.strerror}): name a folder that can"
+        ) from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
 
 VERSION = 1
 PAGE_BYTES = 4096
@@ -60,11 +60,16 @@ CREATE TABLE silences (id TEXT PRIMARY KEY, starts_at TEXT NOT NULL, body BLOB N
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open the store, making it when it is not there. Durable: WAL, synchronous=FULL, deleted content overwritten.
 
-    Raises FatalError when the file is damaged, is no store, or is of a newer version, and RetryableError when it is
-    locked for longer than 30 s.
+    Raises FatalError when the file is damaged, is no store, or is of a newer version, SettingsError when it cannot be
+    made, and RetryableError when it is locked for longer than 30 s.
     """
     if not read_only and not path.exists():
-        _make(path)
+        try:
+            _make(path)
+        except OSError as error:
+            raise SettingsError(
+                f"data_dir: cannot make {path} ({error.strerror}): name a folder to write to"
+            ) from error
     _refuse_a_torn_file(path)
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
     try:

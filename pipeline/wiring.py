@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from secrets import token_bytes
+from tempfile import NamedTemporaryFile
 from typing import Any, cast
 
 from pydantic import BaseModel, JsonValue
@@ -42,7 +44,7 @@ def watchlists(settings: Settings) -> tuple[Watchlist, ...]:
 def _component(registry: Mapping[str, str], component: Component, what: str) -> object:
     where = f"{what}.{component.name}"
     kind = resolve(registry, component.kind, where)
-    return kind(component.name, options(_settings_of(kind), component.options, where))
+    return kind(component.name, options(_settings_of(kind, where), component.options, where))
 
 
 def sources(settings: Settings) -> list[Source]:
@@ -65,7 +67,7 @@ def channels(settings: Settings) -> dict[str, Channel]:
 def scorer(settings: Settings) -> Scorer:
     """The scorer; loads weights, which takes seconds."""
     kind = resolve(SCORERS, settings.scorer.kind, "scorer")
-    return cast(Scorer, kind(options(_settings_of(kind), settings.scorer.options, "scorer")))
+    return cast(Scorer, kind(options(_settings_of(kind, "scorer"), settings.scorer.options, "scorer")))
 
 
 def trend_settings(settings: Settings) -> TrendSettings:
@@ -78,9 +80,12 @@ def pseudonym_key(settings: Settings) -> bytes:
     path = settings.data_dir / "pseudonym.key"
     if not path.exists():
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with NamedTemporaryFile(dir=settings.data_dir, prefix=path.name) as file:  # readable by its owner only
             file.write(token_bytes(32))
+            file.flush()
+            os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(file.name, path)
     key = path.read_bytes()
     if len(key) != 32:
         raise SettingsError(f"{path} is damaged: restore it, or authors will look like new people")
@@ -164,11 +169,14 @@ def _dumped(registry: Mapping[str, str], component: Component, what: str) -> dic
 
 
 def _dump(kind: type, given: Mapping[str, object], where: str) -> dict[str, JsonValue]:
-    return options(_settings_of(kind), given, where).model_dump(mode="json")
+    return options(_settings_of(kind, where), given, where).model_dump(mode="json")
 
 
-def _settings_of(kind: type) -> type[BaseModel]:
-    return cast(type[BaseModel], kind.Settings)  # type: ignore[attr-defined]  # every registered class has one
+def _settings_of(kind: type, where: str) -> type[BaseModel]:
+    found = getattr(kind, "Settings", None)
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise SettingsError(f"{where}: {kind.__name__} has no `Settings`, a pydantic model of what it can be told")
+    return found
 
 
 def schema() -> dict[str, JsonValue]:
@@ -177,7 +185,7 @@ def schema() -> dict[str, JsonValue]:
     definitions = whole.setdefault("$defs", {})
     for what, registry in (("source", CONNECTORS), ("channel", CHANNELS), ("scorer", SCORERS)):
         for kind in registry:
-            definitions[f"{what}:{kind}"] = _settings_of(resolve(registry, kind, what)).model_json_schema()
+            definitions[f"{what}:{kind}"] = _settings_of(resolve(registry, kind, what), what).model_json_schema()
     definitions["watchlist"] = Watchlist.model_json_schema()
     definitions["trend"] = TrendSettings.model_json_schema()
     return whole
