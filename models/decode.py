@@ -52,8 +52,9 @@ def triplets(
 ) -> list[list[Triplet]]:
     """The triplets of every row of a batch; `sizes` are the lengths of the rows in tokens.
 
-    An opinion term is linked to every aspect whose class is a polarity, else to the implied aspect if that is one;
-    an opinion term without any link is no opinion. Confidence is the probability of the polarity class.
+    An opinion term is linked to every aspect whose class is a polarity. Where there is none it goes to the one aspect,
+    or the implied one, that is likeliest after the link bias; if that is `no link` too, the term is no opinion.
+    Confidence is the probability of the polarity class, without any bias.
     """
     decoding = decoding or Decoding()
     aspect_tags = _tags(encoded.aspect_tags, decoding.term_bias)
@@ -77,20 +78,20 @@ def triplets(
     logits = model.pairs(
         encoded, span_batch(left, device), span_batch(right, device), torch.tensor(pairs, device=device)
     )
-    kinds = _less(logits, NO_PAIR, decoding.link_bias).argmax(-1)
-    best = logits.float().softmax(-1).gather(1, kinds.unsqueeze(1)).squeeze(1).tolist()
-    classes = kinds.tolist()
-    linked: set[int] = set()
-    # Explicit aspects first: the implied one counts only where none of them is linked.
-    order = sorted(range(len(pairs)), key=lambda at: (pairs[at][0] < 0, at))
-    for at in order:
-        aspect, opinion = pairs[at]
-        if classes[at] == NO_PAIR or (aspect < 0 and opinion in linked):
-            continue
-        linked.add(opinion)
-        row = right[opinion][0]
-        span = None if aspect < 0 else left[aspect][1:]
-        found[row].append(Triplet(span, right[opinion][1:], classes[at] - 1, best[at]))
+    chances = logits.float().softmax(-1)
+    plain, ready = chances.argmax(-1).tolist(), _less(logits, NO_PAIR, decoding.link_bias).argmax(-1).tolist()
+    told = chances.gather(1, torch.tensor(ready, device=device).unsqueeze(1)).squeeze(1).tolist()
+    by_opinion: dict[int, list[int]] = {}
+    for at, (_, opinion) in enumerate(pairs):
+        by_opinion.setdefault(opinion, []).append(at)
+    for opinion, candidates in by_opinion.items():
+        linked = [at for at in candidates if pairs[at][0] >= 0 and plain[at] != NO_PAIR]
+        if not linked:
+            linked = sorted((at for at in candidates if ready[at] != NO_PAIR), key=lambda at: -told[at])[:1]
+        for at in linked:
+            aspect = pairs[at][0]
+            span = None if aspect < 0 else left[aspect][1:]
+            found[right[opinion][0]].append(Triplet(span, right[opinion][1:], ready[at] - 1, told[at]))
     return [sorted(row, key=lambda triplet: (triplet.opinion, triplet.aspect or (0, 0))) for row in found]
 
 
