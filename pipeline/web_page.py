@@ -19,7 +19,7 @@ STATIC = FOLDER / "static"
 LANG_COOKIE = "ow_lang"
 A_YEAR_S = 365 * 24 * 3600
 SYMBOLS = {"negative": "▼", "neutral": "●", "positive": "▲", "unsure": "?"}
-DELIVERY_SYMBOLS = {"pending": "○", "sending": "◐", "sent": "✓", "failed": "✗", "suppressed": "⏸"}
+DELIVERY_SYMBOLS = {"pending": "○", "sending": "◐", "sent": "✓", "failed": "✗", "suppressed": "‖"}
 """Shapes beside the colours, for whoever does not see them."""
 
 
