@@ -86,8 +86,8 @@ def encode(examples: Sequence[Example], tokens: TextTokens) -> list[Row]:
     return rows
 
 
-def epoch(rows: Sequence[Row], tokens_per_batch: int, seed: int) -> list[list[Row]]:
-    """Shuffle, sort by length within pools, cut into batches of about `tokens_per_batch`, shuffle the batches."""
+def epoch(rows: Sequence[Row], tokens_per_batch: int, rows_per_batch: int, seed: int) -> list[list[Row]]:
+    """Shuffle, sort by length within pools, cut at so many tokens or rows, shuffle the batches."""
     order = list(rows)
     shuffler = random.Random(seed)
     shuffler.shuffle(order)
@@ -96,16 +96,18 @@ def epoch(rows: Sequence[Row], tokens_per_batch: int, seed: int) -> list[list[Ro
     batches = [
         batch
         for start in range(0, len(order), pool)
-        for batch in _cut(sorted(order[start : start + pool], key=lambda row: len(row.ids)), tokens_per_batch)
+        for batch in _cut(
+            sorted(order[start : start + pool], key=lambda row: len(row.ids)), tokens_per_batch, rows_per_batch
+        )
     ]
     shuffler.shuffle(batches)
     return batches
 
 
-def _cut(rows: Sequence[Row], budget: int) -> Iterator[list[Row]]:
+def _cut(rows: Sequence[Row], budget: int, most: int) -> Iterator[list[Row]]:
     batch: list[Row] = []
     for row in rows:
-        if batch and (len(batch) + 1) * len(row.ids) > budget:
+        if batch and (len(batch) == most or (len(batch) + 1) * len(row.ids) > budget):
             yield batch
             batch = []
         batch.append(row)

@@ -96,7 +96,7 @@ def _loop(
     steps_of = optimiser(model, schedule)
     path = out / "checkpoint.pt"
     at = checkpoint.restore(path, model, steps_of, resume) if resume else checkpoint.Progress()
-    per_epoch = len(epoch(rows, schedule.tokens_per_batch, schedule.seed))
+    per_epoch = len(epoch(rows, schedule.tokens_per_batch, schedule.rows_per_batch, schedule.seed))
     steps = max(1, round(schedule.epochs * per_epoch))
     log.info("train.start", steps=steps, step=at.step, device=str(device), dtype=str(dtype))
     batches: list[list[Row]] = []
@@ -106,7 +106,7 @@ def _loop(
         while at.step < steps and (share := progress(at.step, steps, at.elapsed_s, schedule)) < 1:
             turn, place = divmod(at.step, per_epoch)
             if not batches or place == 0:
-                batches = epoch(rows, schedule.tokens_per_batch, schedule.seed + turn)
+                batches = epoch(rows, schedule.tokens_per_batch, schedule.rows_per_batch, schedule.seed + turn)
             # Batches of one epoch differ in number from those of the next by a few: the rest is skipped.
             batch = collate(batches[place % len(batches)], pad)
             set_rate(steps_of, share, schedule.warmup)

@@ -39,7 +39,11 @@ class NeuralScorer:
         )
         precision: Precision = Field("auto", description="auto: bf16 where the hardware is faster at it, else fp32")
         tokens_per_batch: int = Field(TOKENS_PER_BATCH, ge=16, description="padded tokens a forward pass")
-        threads: int | None = Field(None, gt=0, description="torch threads of this process; null: torch decides")
+        threads: int | None = Field(
+            1,
+            gt=0,
+            description="torch threads of this process; more are faster on idle cores only; null: torch decides",
+        )
 
     def __init__(self, settings: Settings | None = None) -> None:
         """Load the artefact that the settings name; SettingsError with the reason if it is not whole."""

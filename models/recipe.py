@@ -57,6 +57,7 @@ class Schedule(Section):
         None, gt=0, description="decay to zero by this many minutes of training even if the epochs are not done"
     )
     tokens_per_batch: int = Field(2048, gt=0)
+    rows_per_batch: int = Field(48, gt=0, description="so that short texts do not weigh less than long ones")
     train_tokens: int = Field(96, ge=8, description="training texts are cut to this many tokens")
     learning_rate: float = Field(1e-4, gt=0)
     head_learning_rate: float = Field(5e-4, gt=0)

@@ -87,9 +87,10 @@ def test_a_span_beyond_the_cut_is_dropped_with_its_link(tokenizer: Tokenizer) ->
 
 
 def test_batches_hold_every_row_once_and_stay_within_the_budget(tokenizer: Tokenizer) -> None:
-    rows = rows_of(tokenizer, *(Example("great " * n, "s", "en", label=0) for n in range(1, 28)))
-    batches = epoch(rows, 64, seed=1)
+    rows = rows_of(tokenizer, *(Example("great " * n, "s", "en", label=0) for n in [1] * 9 + list(range(1, 28))))
+    batches = epoch(rows, 64, 5, seed=1)
     assert sorted(len(row.ids) for batch in batches for row in batch) == sorted(len(row.ids) for row in rows)
+    assert max(map(len, batches)) == 5
     assert all(len(batch) * max(len(row.ids) for row in batch) <= 64 for batch in batches)
-    assert batches == epoch(rows, 64, seed=1)
-    assert batches != epoch(rows, 64, seed=2)
+    assert batches == epoch(rows, 64, 5, seed=1)
+    assert batches != epoch(rows, 64, 5, seed=2)
