@@ -81,7 +81,7 @@ class Demo:
         model_config = ConfigDict(frozen=True, extra="forbid")
 
         seed: int = Field(default=20260309, ge=0, description="Another seed tells the same story in other posts.")
-        page_items: int = Field(default=100, gt=0, le=10_000, description="Posts in one page.")
+        page_items: int = Field(default=250, gt=0, le=10_000, description="Posts in one page.")
 
     def __init__(self, name: str, settings: Settings) -> None:
         self.name = name
