@@ -1,7 +1,6 @@
 """A real headless Chromium, and the page about a sample store for it to show."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
@@ -102,16 +101,7 @@ def _violations(page: Page) -> list[str]:
 
 
 @pytest.fixture
-def tabs(chromium: Browser) -> Iterator[Tabs]:
-    """Tabs; a console error, a policy violation, a dialog or a request to elsewhere fails the test."""
-    opened = Tabs(chromium)
-    yield opened
-    opened.close()
-    assert opened.complaints == []
-
-
-@pytest.fixture
-def showing(tmp_path: Path) -> Iterator[Callable[[Archive], str]]:
+def showing() -> Iterator[Callable[[Archive], str]]:
     """Serves pages about archives of the test's own until it ends."""
     pages: list[Serving] = []
 
@@ -122,3 +112,13 @@ def showing(tmp_path: Path) -> Iterator[Callable[[Archive], str]]:
     yield begin
     for page in pages:
         page.stop()
+
+
+@pytest.fixture
+def tabs(chromium: Browser, showing: Callable[[Archive], str]) -> Iterator[Tabs]:
+    """Tabs; a console error, a policy violation, a dialog or a request to elsewhere fails the test."""
+    del showing  # only so that tabs are closed before their server is
+    opened = Tabs(chromium)
+    yield opened
+    opened.close()
+    assert opened.complaints == []
