@@ -198,13 +198,13 @@ def test_files_that_only_look_like_siblings_are_left_alone(path: Path) -> None:
 def test_whatever_happens_to_the_file_every_line_comes_exactly_once(path: Path, seed: int) -> None:
     """A writer that appends, rotates and truncates, and a reader that is stopped at random and resumes (C11)."""
     chance = random.Random(seed)
-    written = 0
+    written = 1
     turned = 0
     held = b""
-    append(path)
+    append(path, line(0))
     tail: Tail | None = Tail(path)
-    cursor: str | None = None
-    found: list[int | bytes] = []
+    found = tail.next(1)  # from here on it has a place to resume from
+    cursor = tail.cursor
 
     def catch_up() -> None:
         nonlocal cursor

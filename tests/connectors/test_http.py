@@ -288,31 +288,3 @@ def test_retry_after_is_seconds_or_a_date_or_nothing() -> None:
     assert {value: retry_after_s(value, now) for value in cases} == cases
     for nonsense in ("-5", "soon", "", "１２", "1.5", "Wed, 99 Foo 2025 00:00:00 GMT", None):
         assert retry_after_s(nonsense, now) is None
-
-
-class TestManners:
-    """How often one host is asked."""
-
-    def test_a_host_is_asked_at_its_rate_after_a_first_burst(self) -> None:
-        hosts = Hosts(per_s=50, burst=3)
-        began = time.monotonic()
-        for _ in range(8):
-            hosts.take_turn("a.test", Event())
-        assert 0.09 <= time.monotonic() - began < 1
-        hosts.take_turn("b.test", Event())
-
-    def test_nobody_waits_long_for_a_busy_host(self) -> None:
-        hosts = Hosts(per_s=0.01, burst=1)
-        hosts.take_turn("a.test", Event())
-        with pytest.raises(RetryableError) as caught:
-            hosts.take_turn("a.test", Event())
-        assert caught.value.after_s is not None
-        assert 90 < caught.value.after_s <= 100
-
-    def test_what_one_source_is_told_counts_for_all_sources_of_that_host(self, serve: Serve) -> None:
-        base = serve(lambda to: send(to, b"slow down", 429, Retry_After="60"))
-        hosts = Hosts(per_s=1000)
-        for reason in ("answered 429", "not asked"):
-            with pytest.raises(RetryableError, match=reason) as caught:
-                Client(Guard(HERE), hosts=hosts).get(base)
-            assert caught.value.after_s == pytest.approx(60, abs=1)

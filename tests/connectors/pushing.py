@@ -1,0 +1,103 @@
+"""Somebody who pushes, and somebody who takes it."""
+
+import asyncio
+import base64
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from threading import Lock, Thread
+
+import uvicorn
+from starlette.applications import Starlette
+
+from opinionwatch.connectors.signature import secret_bytes, sign
+from opinionwatch.connectors.webhook import Webhook
+from opinionwatch.pipeline.ports import Item, Page, Source
+from opinionwatch.pipeline.registry import options
+
+SECRET, OTHER = "s" * 32, "whsec_" + base64.b64encode(b"o" * 24).decode()
+
+ONE = b'{"native_id": "1", "text": "hi"}'
+
+
+class Desk:
+    """An intake that answers as told; it takes at once by default."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.durable: Callable[[], Future[None]] = self.at_once
+        self._lock = Lock()
+
+    @staticmethod
+    def at_once() -> "Future[None]":
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def submit(self, source: Source, page: Page) -> "Future[None]":
+        assert source.name == "push"
+        future = self.durable()
+        with self._lock:
+            self.items += page.items
+        return future
+
+
+class Sender:
+    """Signs and sends."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.last = 0
+
+    def headers(self, body: bytes, secret: str = SECRET, /, **changes: str | None) -> dict[str, str]:
+        self.last += 1
+        message_id = changes.pop("webhook_id", None) or f"msg_{self.last}"
+        timestamp = changes.pop("webhook_timestamp", None) or str(int(time.time()))
+        number = int(timestamp) if timestamp.isdecimal() else 0
+        values: dict[str, str | None] = {
+            "webhook-id": message_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": sign(secret_bytes(secret, "x"), message_id, number, body),
+        }
+        values |= {name.replace("_", "-"): value for name, value in changes.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def post(
+        self, body: bytes, headers: dict[str, str] | None = None, /, **changes: str | None
+    ) -> tuple[int, dict[str, object], str | None]:
+        return self.raw(body, headers if headers is not None else self.headers(body, **changes))
+
+    def raw(
+        self, body: bytes | Iterable[bytes], headers: dict[str, str], method: str = "POST"
+    ) -> tuple[int, dict[str, object], str | None]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, "/hooks/push", body, headers, encode_chunked=not isinstance(body, bytes))
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text.startswith(b"{") else {}, answer.getheader("Retry-After")
+        finally:
+            connection.close()
+
+
+@contextmanager
+def listening(desk: Desk, **settings: object) -> Iterator[Sender]:
+    source = Webhook("push", options(Webhook.Settings, {"secrets": [SECRET, OTHER], **settings}, "sources.push"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Starlette(routes=source.routes(desk)), log_level="error", lifespan="off", timeout_graceful_shutdown=1
+        )
+    )
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        thread = Thread(target=lambda: asyncio.run(server.serve([bound])))
+        thread.start()
+        try:
+            yield Sender(bound.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            source.close()
