@@ -47,13 +47,17 @@ class Finding:
     """How much each (source, aspect) cell carries the finding."""
 
 
-def find(detector: ShareDetector, grid: Grid, row: int, tick: int) -> Finding:
-    """The finding of a watchlist as of this tick, which has been folded."""
+def find(detector: ShareDetector, grid: Grid, row: int, tick: int, *, ticks: int | None = None) -> Finding:
+    """The finding of a watchlist as of this tick, which has been folded: since the most likely onset, or over the last
+    `ticks` (at most 24), where it is not the share that has changed.
+    """
     sources, aspects = list(grid.sources[row]), list(grid.aspects[row])
     posterior = detector.posterior(row, grid.counts(np.array([row])))[: len(sources) + 1, : len(aspects) + 1]
     base = detector.baseline
     p = expit(base.logit[row, : len(sources), : len(aspects)])
     onset, theta, counts = _lead(detector, row, tick, p, posterior.sum(axis=-1))
+    if ticks is not None:
+        onset, counts = tick - ticks + 1, _recent(detector, row, tick)[:ticks].sum(axis=0)
     n, k = counts[: len(sources), : len(aspects), 0], counts[: len(sources), : len(aspects), 1]
     expected = n * p
     voices, negative = float(n.sum()), float(k.sum())
@@ -135,7 +139,7 @@ def _since(detector: ShareDetector, row: int, tick: int, p: F64, theta: float) -
     s, a = p.shape
     base, hour = detector.baseline, tick // TICKS_PER_HOUR
     hours = base.hours[row, (hour - np.arange(HOURS - 1)) % HOURS].astype(np.float64)[..., :2]
-    ticks = base.ticks[row, (tick - np.arange(TICKS)) % TICKS].astype(np.float64)
+    ticks = _recent(detector, row, tick)
     since_hours = np.cumsum(_nats(hours[:, :s, :a], p, theta))
     since_ticks = np.cumsum(_nats(ticks[:, :s, :a], p, theta))
     ago = int(since_hours.argmax())
@@ -143,6 +147,12 @@ def _since(detector: ShareDetector, row: int, tick: int, p: F64, theta: float) -
         ago = int(since_ticks.argmax())
         return float(since_ticks[ago]), tick - ago, ticks[: ago + 1].sum(axis=0)
     return float(since_hours[ago]), (hour - ago) * TICKS_PER_HOUR, hours[: ago + 1].sum(axis=0)
+
+
+def _recent(detector: ShareDetector, row: int, tick: int) -> F64:
+    """Counts of the last two hours, the latest tick first."""
+    counts: F64 = detector.baseline.ticks[row, (tick - np.arange(TICKS)) % TICKS].astype(np.float64)
+    return counts
 
 
 def _nats(counts: F64, p: F64, theta: float) -> F64:

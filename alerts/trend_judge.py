@@ -16,6 +16,7 @@ from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, start_of
 
 TERMS, EXEMPLARS = 8, 4
 EXEMPLAR_TICKS = 72
+NEGATIVE_KINDS = ("crisis", "tone shift")
 ESCALATION = math.log(10)
 
 
@@ -85,7 +86,7 @@ def _verdict(
     posts, voices, negative, _ = state.tallies.since(reading.row, reading.tick)
     return Verdict(
         watchlist=reading.watchlist,
-        family="negative" if kind in ("crisis", "tone shift") else "info",
+        family="negative" if kind in NEGATIVE_KINDS else "info",
         kind=kind,
         alarm=alarm,
         calm=calm,
@@ -98,7 +99,8 @@ def _verdict(
 
 def _explain(state: TrendState, settings: TrendSettings, reading: Reading, kind: EpisodeKind) -> Told:
     tick, row = reading.tick, reading.row
-    finding = find(state.detector, state.grid, row, tick)
+    is_info = kind not in NEGATIVE_KINDS
+    finding = find(state.detector, state.grid, row, tick, ticks=TICKS_PER_HOUR if is_info else None)
     posts, voices, negative, reposts = state.tallies.since(row, finding.onset)
     evidence = state.evidence.get(row, Evidence())
     after = max(finding.onset - 1, tick - EXEMPLAR_TICKS)
@@ -129,8 +131,9 @@ def _explain(state: TrendState, settings: TrendSettings, reading: Reading, kind:
     )
     explanation = Explanation(
         signal=signal,
-        terms=tuple(terms),
-        exemplars=exemplars,
+        # What is kept are negative voices: no evidence for news that are not about mood.
+        terms=() if is_info else tuple(terms),
+        exemplars=() if is_info else exemplars,
         repost_share=reposts / negative if negative else 0.0,
         once_in_weeks=once_in_weeks(reading.score),
     )

@@ -65,6 +65,10 @@ def test_a_crisis_a_launch_and_a_storm_of_few_voices_give_exactly_one_negative_a
 def test_a_launch_is_shown_as_a_volume_surge_and_nobody_is_told(told: list[Found]) -> None:
     surges = {record.watchlist for record in told if isinstance(record, Episode) and record.kind == "volume surge"}
     assert "kite" in surges
+    first = next(record for record in told if isinstance(record, Episode) and record.watchlist == "kite")
+    assert first.explanation.signal.volume_ratio > 2
+    assert first.opened_at - first.began_at == timedelta(hours=1)
+    assert first.explanation.exemplars == ()
     assert not [alert for alert in told if isinstance(alert, Alert) and alert.episode.severity == "info"]
 
 
@@ -140,7 +144,7 @@ def test_company_with_more_sources_and_aspects_changes_no_bit() -> None:
         stream.mood(at, 0.5, source=f"blog-{at.hour % 6}", aspect=f"part-{at.minute % 9}")
     stream.crisis(CRISIS, 8, 12)
     alone = run(stream.mentions)
-    for at in stream.times(START, 24 * 8, 20):
+    for at in stream.times(START, 24 * 8, 5):
         stream.mood(at, 0.2, source=f"site-{at.minute % 30}", aspect=f"side-{at.second % 50}", watchlist="kite")
     company = run(stream.mentions)
     assert [record for record in company if getattr(record, "watchlist", "lumora") == "lumora"] == alone
