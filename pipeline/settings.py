@@ -5,7 +5,7 @@ they are only carried (`options` of a `Component`), and validated when the compo
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
@@ -157,7 +157,7 @@ def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Se
     if path is not None:
         try:
             text = path.read_text(encoding="utf-8")
-            parsed = yaml.safe_load(text)
+            parsed = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
         except OSError as error:
             raise SettingsError(f"cannot read {path}: {error.strerror}") from error
         except UnicodeDecodeError as error:
@@ -175,6 +175,21 @@ def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Se
         raise SettingsError(explain(error, Settings, str(path or "settings"))) from error
     except UnreadableVariable as error:
         raise SettingsError(f"environment: {error}; lists and sections are written as JSON") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: the first of them would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        """The mapping, if its keys differ."""
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"'{key.value}' stands twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _mistake(error: yaml.YAMLError | RecursionError) -> str:

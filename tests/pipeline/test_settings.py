@@ -85,6 +85,8 @@ def test_every_setting_is_described() -> None:
         ("just words", "the top level must be a mapping"),
         ("web: {port: [}", "is not valid YAML"),
         ("a: &a [*a]", ""),
+        ("sources: []\nweb: {port: 1}\nsources: []", "line 3, column 1: 'sources' stands twice"),
+        ("web: {port: 1, host: a, port: 2}", "'port' stands twice"),
         ("tenant: ''", "tenant: "),
         ("1: 2", "1: unknown setting"),
         ("[" * 5000, "is not valid YAML"),
@@ -95,6 +97,11 @@ def test_a_mistake_is_named_with_its_field_and_a_cure(tmp_path: Path, text: str,
     message = refusal(tmp_path, text)
     assert said in message
     assert "opinionwatch.yaml" in message
+
+
+def test_anchors_and_merges_are_read_as_ever(tmp_path: Path) -> None:
+    text = "watchlists:\n  - &one {id: a, exclude: [x]}\n  - {<<: *one, id: b}\n"
+    assert [each["id"] for each in load(written(tmp_path, text)).watchlists] == ["a", "b"]
 
 
 def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
