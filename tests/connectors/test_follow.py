@@ -202,9 +202,10 @@ def test_whatever_happens_to_the_file_every_line_comes_exactly_once(path: Path, 
     turned = 0
     held = b""
     append(path, line(0))
-    tail: Tail | None = Tail(path)
-    found = tail.next(1)  # from here on it has a place to resume from
-    cursor = tail.cursor
+    first = Tail(path)
+    found = first.next(1)  # from here on it has a place to resume from
+    cursor = first.cursor
+    tail: Tail | None = first
 
     def catch_up() -> None:
         nonlocal cursor
