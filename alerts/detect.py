@@ -153,8 +153,7 @@ class ShareDetector:
     @staticmethod
     def _returned(back: F64, ratio: F64) -> Bool:
         """Step 7: scopes that were raised and have come back, so that the next rise starts from nothing."""
-        over: Bool = ((back >= RETURNED) & (ratio > AWAKE)).any(axis=-1, keepdims=True)
-        return over
+        return np.asarray(((back >= RETURNED) & (ratio > AWAKE)).any(axis=-1, keepdims=True), np.bool_)
 
     def _track(self, cells: Cells, place: I64, rows: I64, judged: Bool) -> None:
         """Step 8: each source's and aspect's drift, tracked from the cells outside it."""

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
-from opinionwatch.pipeline.contracts import content_id
+from opinionwatch.pipeline.contracts import DeadLetter, content_id
 from opinionwatch.pipeline.contracts_trend import Silence
 from opinionwatch.pipeline.errors import DEAD_REASONS, SettingsError
 from opinionwatch.pipeline.export import write_csv, write_jsonl
@@ -79,9 +79,24 @@ def export(
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a text stream here
         write(documents, sys.stdout)
         return
-    with output.open("w", encoding="utf-8", newline="") as stream:
-        count = write(documents, stream)
+    try:
+        with output.open("w", encoding="utf-8", newline="") as stream:
+            count = write(documents, stream)
+    except OSError as error:
+        raise SettingsError(f"--output {output} cannot be written: {error.strerror}") from error
     err.print(f"{count} documents written to {output}")
+
+
+def _known_reason(reason: str | None) -> None:
+    if reason is not None and reason not in DEAD_REASONS:
+        raise SettingsError(f"no such reason '{reason}'; {nearest(reason, DEAD_REASONS)}")
+
+
+def _letter(archive: SqliteArchive, letter_id: str) -> DeadLetter:
+    letter = archive.deadletter(letter_id)
+    if letter is None:
+        raise SettingsError(f"no dead letter '{letter_id}': `opinionwatch deadletters list` shows their ids")
+    return letter
 
 
 @deadletters.command("list")
@@ -91,8 +106,7 @@ def list_deadletters(
     config: ConfigOption = None,
 ) -> None:
     """List dead letters, newest first.   Example: opinionwatch deadletters list --reason malformed_json"""
-    if reason is not None and reason not in DEAD_REASONS:
-        raise SettingsError(f"no such reason '{reason}'; {nearest(reason, DEAD_REASONS)}")
+    _known_reason(reason)
     table = Table()
     for column in ("id", "source", "stage", "reason", "accepted", "detail"):
         table.add_column(column, overflow="fold")
@@ -108,15 +122,13 @@ def show_deadletter(
     config: ConfigOption = None,
 ) -> None:
     """Show one dead letter as JSON, with its (masked) bytes.   Example: opinionwatch deadletters show 3f2a…"""
-    letter = _archive(config).deadletter(letter_id)
-    if letter is None:
-        raise SettingsError(f"no dead letter '{letter_id}': `opinionwatch deadletters list` shows their ids")
+    letter = _letter(_archive(config), letter_id)
     out.print(letter.model_dump_json(indent=2, ensure_ascii=True), markup=False)
 
 
 @deadletters.command("redrive")
 def redrive_deadletters(
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids; none: use --reason or --all.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(help="Their ids; or use --reason or --all.")] = None,
     reason: Annotated[str | None, typer.Option(help="All of this reason.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
     config: ConfigOption = None,
@@ -126,15 +138,15 @@ def redrive_deadletters(
 
     Example: opinionwatch deadletters redrive --reason stage_failed
     """
-    chosen = settings(config)
-    wanted = list(ids or [])
-    if reason is not None or everything:
-        wanted += [letter.id for letter in SqliteArchive(chosen.store_path).deadletters(reason, 1000)]
-    if not wanted:
+    if not (ids or reason or everything):
         raise SettingsError("name dead letters by id, --reason or --all")
-    store = SqliteStore(chosen.store_path)
+    _known_reason(reason)
+    archive = _archive(config)
+    for letter_id in ids or ():
+        _letter(archive, letter_id)
+    store = SqliteStore(settings(config).store_path)
     try:
-        count = store.request_redrive(wanted)
+        count = store.request_redrive(ids) if ids else store.request_redrive_of(reason)
     finally:
         store.close()
     out.print(f"{count} dead letters will be tried again by the running daemon, or at its next start")

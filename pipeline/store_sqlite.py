@@ -205,6 +205,13 @@ class SqliteStore:
                 for letter in ids
             )
 
+    def request_redrive_of(self, reason: str | None) -> int:
+        """The same for all dead letters of a reason (None: of any)."""
+        with self.transaction():
+            return self._db.execute(
+                "UPDATE deadletters SET redrive = 1 WHERE ?1 IS NULL OR reason = ?1", (reason,)
+            ).rowcount
+
 
 def _body(record: ScoredDocument | DeadLetter | Episode | Delivery) -> bytes:
     return record.model_dump_json(exclude_defaults=True).encode()

@@ -24,7 +24,6 @@ def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
         "poison": ("Poison", ["tests/faults/poisoning.py"]),
     }
     if data.is_dir():
-        found["evaluate"] = ("The shipped model on the dev files", ["tests/bench/evaluate_default.py", str(data)])
         found["streams"] = ("Recorded streams with known incidents", ["tests/bench/streams.py", str(data)])
         found["labels"] = (
             "The same streams with a perfect classifier",

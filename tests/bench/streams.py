@@ -1,7 +1,7 @@
 """Replay recorded streams with known incidents through the whole plan, and compare the alerts with the truth.
 
     python tests/bench/streams.py ../shared/data/dev --scorer neural
-    python tests/bench/streams.py ../shared/data/dev --scorer labels   # a perfect classifier: tells scorer from detector
+    python tests/bench/streams.py ../shared/data/dev --scorer labels   # a perfect classifier
 
 The rows carry their topic in a field, not in the text; it is given as the title, and the watchlists are the topics. An
 episode counts as finding a window when it opens between the window's start and two hours after its end (as in the
