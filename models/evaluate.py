@@ -1,4 +1,4 @@
-"""`opinionwatch evaluate`: any scorer on labelled files. First cut: sentiment; triplets are measured by `train` only."""
+"""`opinionwatch evaluate`: any scorer on labelled files. Sentiment so far; `train` measures triplets."""
 
 import gzip
 from collections.abc import Sequence

@@ -69,7 +69,7 @@ def evaluate(
 
     Example: opinionwatch evaluate dev.jsonl.gz --json
     """
-    from opinionwatch.models import evaluate as evaluation
+    import opinionwatch.models.evaluate as evaluation
 
     missing = [str(file) for file in files if not file.is_file()]
     if missing:

@@ -22,7 +22,7 @@ OURS = ("opinionwatch.db*", "opinionwatch.yaml", "pseudonym.key*", "runtime.lock
 
 
 def emptied(folder: Path) -> None:
-    """Make `folder` fresh. Refuses a folder that holds anything else than a store of ours, or that a runtime works on."""
+    """Make `folder` fresh. Refuses one with anything else than a store of ours, or that a runtime works on."""
     try:
         if folder.exists():
             strange = [path.name for path in folder.iterdir() if not any(map(path.match, OURS))]

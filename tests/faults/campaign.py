@@ -232,13 +232,13 @@ class Campaign:
             counted[*key, "posts"] += 1
             counted[*key, "unsure" if unsure else label] += 1
         stored: Counter[tuple[object, ...]] = Counter()
-        for *key, posts, negative, positive, unsure in self.query(
+        for watchlist, source, aspect, start, posts, negative, positive, unsure in self.query(
             "SELECT watchlist, source, aspect, start, posts, negative, positive, unsure FROM windows"
         ):
-            stored[*key, "posts"] = int(str(posts))
-            stored[*key, "negative"] = int(str(negative))
-            stored[*key, "positive"] = int(str(positive))
-            stored[*key, "unsure"] = int(str(unsure))
+            stored[watchlist, source, aspect, start, "posts"] = int(str(posts))
+            stored[watchlist, source, aspect, start, "negative"] = int(str(negative))
+            stored[watchlist, source, aspect, start, "positive"] = int(str(positive))
+            stored[watchlist, source, aspect, start, "unsure"] = int(str(unsure))
         keys = {key for key in {*counted, *stored} if key[-1] != "neutral"}
         return sum(counted[key] != stored[key] for key in keys)
 
