@@ -170,10 +170,14 @@ class SqliteArchive:
 
     @reading()
     def misfiled(self) -> int:
-        """Ids whose ledger state and place disagree: indexed without document, dead without letter, or both."""
+        """Ids whose ledger state and place disagree: indexed without document, dead without letter, both, or in a place
+        without an entry in the ledger.
+        """
         [(count,)] = self._rows(
-            "SELECT count(*) FROM ledger l LEFT JOIN documents d ON d.id = l.id LEFT JOIN deadletters x ON x.id = l.id "
-            "WHERE (l.state = 'indexed') != (d.id IS NOT NULL) OR (l.state = 'dead') != (x.id IS NOT NULL)"
+            "SELECT (SELECT count(*) FROM ledger l LEFT JOIN documents d USING (id) LEFT JOIN deadletters x USING (id)"
+            " WHERE (l.state = 'indexed') != (d.id IS NOT NULL) OR (l.state = 'dead') != (x.id IS NOT NULL))"
+            " + (SELECT count(*) FROM documents WHERE id NOT IN (SELECT id FROM ledger))"
+            " + (SELECT count(*) FROM deadletters WHERE id NOT IN (SELECT id FROM ledger))"
         )
         return int(str(count))
 
@@ -183,6 +187,7 @@ class SqliteArchive:
         rows = self._rows("SELECT reason, count(*) FROM deadletters GROUP BY reason ORDER BY reason")
         return {str(reason): int(str(count)) for reason, count in rows}
 
+    @reading()
     def dropped(self) -> dict[str, int]:
         """Documents left out, by rule."""
         rows = self._rows("SELECT rule, count(*) FROM ledger WHERE state = 'dropped' GROUP BY rule ORDER BY rule")

@@ -201,6 +201,7 @@ class ArchiveSuite:
         assert store.archive.deadletters("empty_text", limit=2) == [letters[5], letters[3]]
         assert store.archive.deadletter(letters[0].id) == letters[0]
         assert store.archive.deadletter("unknown") is None
+        assert store.archive.dead() == {"empty_text": 3, "malformed_json": 3}
 
     def test_the_ledger_adds_up_by_source_and_hour(self, store: Store) -> None:
         origins = [

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.ports import Item
 from tests.pipeline.command import Command, lines
 from tests.pipeline.rig import BEGIN, Rig, pages, post, story
 
@@ -22,7 +23,12 @@ def store(command: Command) -> SqliteArchive:
     del command
     Path("opinionwatch.yaml").write_text(CONFIG, encoding="utf-8")
     rig = Rig(Path("data"))
-    items = [*story()[-150:], post(900, "Lumora poison", BEGIN), post(901, "=1+1 Lumora \x1b[31m", BEGIN)]
+    items = [
+        *story()[-150:],
+        *(Item(b"{%d" % number, BEGIN) for number in range(3)),
+        post(900, "Lumora poison", BEGIN),
+        post(901, "=1+1 Lumora \x1b[31m", BEGIN),
+    ]
     rig.play(pages(items, [200]))
     rig.finish()
     return SqliteArchive(rig.path)
