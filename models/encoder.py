@@ -64,7 +64,7 @@ class Encoder(nn.Module):
             rest = {key: value for key, value in config.items() if key != "model_type"}
             known = AutoConfig.for_model(str(config["model_type"]), **rest)
             # untyped in transformers
-            body: PreTrainedModel = AutoModel.from_config(known, attn_implementation="sdpa")  # type: ignore[no-untyped-call]
+            body: PreTrainedModel = AutoModel.from_config(known, attn_implementation="sdpa")  # type: ignore[no-untyped-call]  # untyped upstream
         except (TypeError, ValueError, KeyError) as error:
             raise SettingsError(f"the shape of the body: {error}") from error
         return cls(_shorten(body, settings.layers), settings)
