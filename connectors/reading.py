@@ -120,7 +120,7 @@ class Reader:
             self._skipping = True
             return Line(data, self, self.offset, cut=True)
         if final and data:
-            return Line(data, self, self.offset, cut=False)
+            return Line(data.rstrip(b"\r"), self, self.offset, cut=False)
         self._partial = data
         return None
 
