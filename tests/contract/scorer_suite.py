@@ -50,7 +50,8 @@ class ScorerSuite:
     """How far a probability may move with the company a text keeps."""
 
     @pytest.fixture(scope="class")
-    def readings(self, scorer: Scorer) -> list[Reading]:
+    @classmethod
+    def readings(cls, scorer: Scorer) -> list[Reading]:
         """Everything at once."""
         return scorer.score(ALL)
 
