@@ -131,7 +131,7 @@ def pages(items: Sequence[Item], sizes: Iterable[int]) -> list[Page]:
 def settings(folder: Path, **more: object) -> Settings:
     """Settings of a store in `folder` that watches one brand."""
     watchlists = [{"id": "lumora", "names": ["Lumora", "流墨"]}]
-    return load(None, {"data_dir": folder, "watchlists": watchlists, "scorer": {"kind": "lexicon"}, **more})
+    return load(None, {"watchlists": watchlists, "scorer": {"kind": "lexicon"}, **more, "data_dir": folder})
 
 
 class Rig:

@@ -5,12 +5,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
 
 import orjson
 import pytest
 
+from opinionwatch.connectors.demo import Demo
+from opinionwatch.connectors.demo import watchlists as demo_watchlists
+from opinionwatch.models.lexicon import LexiconScorer
 from opinionwatch.pipeline import embedded, failpoints
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import Reading
@@ -62,6 +66,24 @@ def test_the_same_records_cut_at_random_into_pages_batches_and_lives_give_the_sa
         rig.die()
     Rig(tmp_path).finish()
     assert world(tmp_path / "opinionwatch.db") == undisturbed
+
+
+def test_the_demos_posts_give_the_same_world_however_they_are_cut(tmp_path: Path) -> None:
+    posts = [item for page in islice(Demo("demo", Demo.Settings()).fetch(None), 15) for item in page.items]
+    worlds, dice = [], random.Random(9)
+    for name, sizes, batch in (("whole", [1500], 10_000), ("cut", [dice.randrange(1, 120) for _ in posts], 90)):
+        rig = Rig(
+            tmp_path / name,
+            scorer=LexiconScorer(LexiconScorer.Settings()),
+            watchlists=demo_watchlists(),
+            limits={"batch_documents": batch},
+        )
+        rig.play(pages(posts, sizes))
+        rig.finish()
+        worlds.append(world(rig.path))
+    assert worlds[0] == worlds[1]
+    assert len(worlds[0]["documents"]) > 1400
+    assert {watchlist for watchlist, *_ in worlds[0]["windows"]} == {"lumora", "kumobean", "skyfare"}
 
 
 @pytest.mark.parametrize("point", BATCH_POINTS)
