@@ -73,11 +73,12 @@ def judged(archive: SqliteArchive) -> bool:
         episode = found[0]
         explanation = episode.explanation
         said = " ".join(term.term.lower() for term in explanation.terms)
+        first = [part.name for part in explanation.signal.aspects[:1]]
         langs = {example.lang for example in explanation.exemplars}
         checks += [
             (f"about {CRISIS.watchlist}", episode.watchlist.lower() == CRISIS.watchlist.lower()),
             (f"during the crisis ({episode.opened_at:%H:%M})", CRISIS.onset <= episode.opened_at <= CRISIS.until),
-            (f"first aspect is {CRISIS.aspect}", explanation.signal.aspects[0].name == CRISIS.aspect),
+            (f"first aspect is {CRISIS.aspect}", first == [CRISIS.aspect]),
             (f"a telling word among: {said}", any(term in said for term in CRISIS.terms)),
             ("example posts in English and Chinese", {"en", "zh"} <= langs),
         ]
