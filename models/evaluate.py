@@ -1,114 +1,151 @@
-"""`opinionwatch evaluate`: any scorer on labelled files. Sentiment so far; `train` measures triplets."""
+"""`opinionwatch evaluate`: any scorer on anybody's labelled files, streamed, in constant memory.
 
-import gzip
-from collections.abc import Sequence
+Texts reach the scorer as they do in the pipeline: cut to the length cap, folded, with a language tag.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-import orjson
-from pydantic import BaseModel, ConfigDict
-from rich.table import Table
-
-from opinionwatch.models.figures import accuracy, macro_f1
-from opinionwatch.pipeline.contracts import Sentiment
-from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.models.evaluate_read import Labelled, Skipped, read_labelled
+from opinionwatch.models.evaluate_report import FileReport, Report, SkippedRow, to_json
+from opinionwatch.models.evaluate_show import progress, to_table
+from opinionwatch.models.evaluate_tally import MoodFigures, MoodTally, OpinionTally
+from opinionwatch.models.examples import LABELS, Link
+from opinionwatch.pipeline.contracts import Reading
+from opinionwatch.pipeline.errors import RejectedError, SettingsError
+from opinionwatch.pipeline.fold import Folded, fold
 from opinionwatch.pipeline.ports import Passage, Scorer
+from opinionwatch.pipeline.settings import Limits
 
-LABELS = ("negative", "neutral", "positive")
 CHUNK = 512
-
-
-class FileFigures(BaseModel):
-    """What a scorer reaches on one file; shares in [0, 1]."""
-
-    model_config = ConfigDict(frozen=True)
-
-    file: str
-    texts: int
-    skipped: int
-    """Rows without one of the three labels, or that are no JSON object with a text."""
-    two_class: bool
-    """Whether the file has no neutral rows: then the likelier of negative and positive counts."""
-    accuracy: float
-    macro_f1: float
-    sure: float
-    """Share of texts whose label is not `unsure`."""
-    sure_accuracy: float
-
-
-class Report(BaseModel):
-    """All files, in the order given."""
-
-    model_config = ConfigDict(frozen=True)
-
-    scorer: str
-    files: tuple[FileFigures, ...]
+SHOWN = 20
+"""Skipped rows that are listed with their line; all are counted."""
+MOST_REASONS = 50
+__all__ = ["FileReport", "Report", "evaluate", "to_json", "to_table"]
 
 
 def evaluate(scorer: Scorer, files: Sequence[Path], *, limit: int | None = None) -> Report:
-    """Measure on JSON lines (also .gz) with `text`, `label` and perhaps `lang`; at most `limit` rows a file.
+    """Measure on labelled files (`evaluate_read` says which), at most `limit` rows each.
 
-    Raises SettingsError when a file cannot be read or has no labelled row.
+    A file without neutral rows is judged on negative and positive alone. Raises SettingsError when a file cannot be
+    read, or when no row of any of them can be measured.
     """
-    return Report(scorer=scorer.version, files=tuple(_file(scorer, file, limit) for file in files))
-
-
-def to_json(report: Report) -> str:
-    """For programs."""
-    return report.model_dump_json(indent=2)
-
-
-def to_table(report: Report) -> Table:
-    """For people."""
-    table = Table("file", "texts", "skipped", "accuracy", "macro-F1", "sure", "right when sure", title=report.scorer)
-    for each in report.files:
-        shares = (each.accuracy, each.macro_f1, each.sure, each.sure_accuracy)
-        table.add_row(each.file, str(each.texts), str(each.skipped), *(f"{share:.1%}" for share in shares))
-    return table
-
-
-def _rows(file: Path) -> list[bytes]:
-    try:
-        data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    except (OSError, EOFError) as error:
-        raise SettingsError(f"cannot read {file}: {error}") from error
-    return data.splitlines()
-
-
-def _file(scorer: Scorer, file: Path, limit: int | None) -> FileFigures:
-    passages: list[Passage] = []
-    gold: list[int] = []
-    lines = _rows(file)[:limit]
-    for line in lines:
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("text"), str) and row.get("label") in LABELS:
-            passages.append(Passage(row["text"], str(row.get("lang", "und"))))
-            gold.append(LABELS.index(row["label"]))
-    if not gold:
-        raise SettingsError(f"{file}: no row has a text and a label of {', '.join(LABELS)}")
-    said = [
-        reading.sentiment
-        for start in range(0, len(passages), CHUNK)
-        for reading in scorer.score(passages[start : start + CHUNK])
-    ]
-    closed = 1 not in gold
-    told = [_told(sentiment, closed) for sentiment in said]
-    sure = [at for at, sentiment in enumerate(said) if not sentiment.unsure]
-    return FileFigures(
-        file=file.name,
-        texts=len(gold),
-        skipped=len(lines) - len(gold),
-        two_class=closed,
-        accuracy=accuracy(gold, told),
-        macro_f1=macro_f1(gold, told),
-        sure=len(sure) / len(gold),
-        sure_accuracy=accuracy([gold[at] for at in sure], [told[at] for at in sure]) if sure else 0.0,
+    reports: list[FileReport] = []
+    moods: dict[_Group, MoodTally] = {}
+    opinions = OpinionTally()
+    with progress(len(files)) as step:
+        for file in files:
+            counts = _Counts()
+            rows = read_labelled(file, limit)
+            while chunk := list(islice(rows, CHUNK)):
+                counts.add(scorer, chunk)
+                step(file.name, len(chunk), False)
+            step(file.name, 0, True)
+            reports.append(counts.report(file.name))
+            for group, tally in counts.moods().items():
+                moods.setdefault(group, MoodTally(closed=True)).merge(tally)
+            opinions.merge(counts.opinions)
+    if not moods and not opinions.texts:
+        why = "; ".join(f"{reason}: {count}" for each in reports for reason, count in each.skipped.items())
+        raise SettingsError(f"{', '.join(map(str, files))}: no row can be measured ({why or 'no rows'})")
+    return Report(
+        scorer=scorer.version,
+        files=tuple(reports),
+        sentiment=_figures(moods, "all").get(""),
+        by_language=_figures(moods, "lang"),
+        by_slice=_figures(moods, "slice"),
+        opinions=opinions.figures() if opinions.texts else None,
     )
 
 
-def _told(sentiment: Sentiment, closed: bool) -> int:
-    if closed:
-        return 0 if sentiment.negative >= sentiment.positive else 2
-    return LABELS.index(sentiment.label)
+_Group = tuple[str, str]
+"""Kind (`all`, `lang`, `slice`) and name."""
+
+
+@dataclass
+class _Counts:
+    """The counts of one file. Only its end tells whether it has neutral rows: until then both verdicts are kept."""
+
+    judged: dict[_Group, tuple[MoodTally, MoodTally]] = field(default_factory=dict)
+    opinions: OpinionTally = field(default_factory=OpinionTally)
+    skipped: Counter[str] = field(default_factory=Counter)
+    first_skipped: list[SkippedRow] = field(default_factory=list)
+    seen: int = 0
+    neutral: bool = False
+
+    def add(self, scorer: Scorer, rows: Sequence[Labelled | Skipped]) -> None:
+        """Read some rows."""
+        labelled = [row for row in rows if isinstance(row, Labelled)]
+        for row in rows:
+            if isinstance(row, Skipped):
+                self._skip(row)
+        folded = [fold(row.text[: Limits().text_chars]) for row in labelled]
+        passages = [Passage(text.text, row.lang) for row, text in zip(labelled, folded, strict=True)]
+        for row, text, reading in zip(labelled, folded, _readings(scorer, passages), strict=True):
+            if isinstance(reading, RejectedError):
+                self._skip(Skipped(row.line, f"refused by the scorer: {reading.reason}"))
+                continue
+            if row.label is not None:
+                self._judge(row, row.label, reading)
+            if row.links is not None:
+                self.opinions.add(row.links, _links(reading, text))
+
+    def _judge(self, row: Labelled, label: int, reading: Reading) -> None:
+        self.neutral = self.neutral or LABELS[label] == "neutral"
+        groups: list[_Group] = [("all", ""), ("lang", row.lang)]
+        if row.slice is not None:
+            groups.append(("slice", row.slice))
+        for group in groups:
+            for tally in self.judged.setdefault(group, (MoodTally(closed=False), MoodTally(closed=True))):
+                tally.add(label, reading.sentiment)
+
+    def _skip(self, row: Skipped) -> None:
+        self.skipped[row.reason if row.reason in self.skipped or len(self.skipped) < MOST_REASONS else "other"] += 1
+        if len(self.first_skipped) < SHOWN:
+            self.first_skipped.append(SkippedRow(line=row.line, reason=row.reason))
+
+    def moods(self) -> dict[_Group, MoodTally]:
+        """The verdicts that count."""
+        return {group: open_ if self.neutral else closed for group, (open_, closed) in self.judged.items()}
+
+    def report(self, name: str) -> FileReport:
+        """What came out."""
+        moods = self.moods()
+        return FileReport(
+            file=name,
+            sentiment=_figures(moods, "all").get(""),
+            by_language=_figures(moods, "lang"),
+            by_slice=_figures(moods, "slice"),
+            opinions=self.opinions.figures() if self.opinions.texts else None,
+            skipped=dict(self.skipped.most_common()),
+            first_skipped=tuple(self.first_skipped),
+        )
+
+
+def _figures(moods: Mapping[_Group, MoodTally], kind: str) -> dict[str, MoodFigures]:
+    return {name: tally.figures() for (each, name), tally in sorted(moods.items()) if each == kind}
+
+
+def _readings(scorer: Scorer, passages: Sequence[Passage]) -> list[Reading | RejectedError]:
+    """One a passage; where a batch is refused its passages are read one by one."""
+    try:
+        return [*scorer.score(passages)]
+    except RejectedError as error:
+        if len(passages) == 1:
+            return [error]
+    return [outcome for passage in passages for outcome in _readings(scorer, [passage])]
+
+
+def _links(reading: Reading, folded: Folded) -> list[Link]:
+    """The opinions of a reading, in characters of the text before folding."""
+    return [
+        (
+            None if term.aspect_span is None else folded.span(*term.aspect_span),
+            folded.span(*term.opinion_span),
+            LABELS.index(term.polarity),
+        )
+        for term in reading.opinions
+    ]

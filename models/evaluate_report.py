@@ -1,0 +1,50 @@
+"""What an evaluation found, as data."""
+
+from pydantic import BaseModel, ConfigDict
+
+from opinionwatch.models.evaluate_tally import MoodFigures, OpinionFigures
+
+
+class SkippedRow(BaseModel):
+    """A row that was not measured."""
+
+    model_config = ConfigDict(frozen=True)
+
+    line: int
+    reason: str
+
+
+class FileReport(BaseModel):
+    """What a scorer reaches on one file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: str
+    sentiment: MoodFigures | None
+    """None where no row has a label."""
+    by_language: dict[str, MoodFigures]
+    by_slice: dict[str, MoodFigures]
+    opinions: OpinionFigures | None
+    """None where no row has triplets."""
+    skipped: dict[str, int]
+    """Rows that were not measured, by reason."""
+    first_skipped: tuple[SkippedRow, ...]
+    """The first 20 of them."""
+
+
+class Report(BaseModel):
+    """All files in the order given, and all of them together."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scorer: str
+    files: tuple[FileReport, ...]
+    sentiment: MoodFigures | None
+    by_language: dict[str, MoodFigures]
+    by_slice: dict[str, MoodFigures]
+    opinions: OpinionFigures | None
+
+
+def to_json(report: Report) -> str:
+    """For programs."""
+    return report.model_dump_json(indent=2)

@@ -1,0 +1,209 @@
+"""Counts right and wrong answers as they come, in constant memory, and turns the counts into figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict
+
+from opinionwatch.models.examples import LABELS, Link, Span
+from opinionwatch.pipeline.contracts import Label, Sentiment
+
+BINS = 15
+"""Of the calibration error, as in `calibrate`."""
+_CLASSES: tuple[Label, ...] = ("negative", "neutral", "positive")
+
+
+class _Figures(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Found(_Figures):
+    """Precision, recall and F1, each in [0, 1]."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+class ClassFigures(Found):
+    """One class, and how many texts are of it."""
+
+    support: int
+
+
+class MoodFigures(_Figures):
+    """How well the mood of texts is told; shares in [0, 1]."""
+
+    texts: int
+    classes: int
+    """2: there are no neutral texts, so the likelier of negative and positive counts."""
+    accuracy: float
+    macro_f1: float
+    """Mean over the classes that occur."""
+    macro_recall: float
+    by_class: dict[Label, ClassFigures]
+    confusion: tuple[tuple[int, int, int], ...]
+    """Rows are what is true, columns what was said: negative, neutral, positive."""
+    calibration_error: float
+    """Expected, over 15 bins of the best probability (Guo et al. 2017)."""
+    coverage: float
+    """Share of texts that the scorer is sure of."""
+    sure_accuracy: float
+    """Accuracy on those; 0 if there are none."""
+
+
+class OpinionFigures(_Figures):
+    """How well triplets are found. Exact: same characters; partial: overlapping ones. Polarity always counts."""
+
+    texts: int
+    right: int
+    """Triplets there are."""
+    given: int
+    """Triplets the scorer gave."""
+    triplets: Found
+    triplets_partial: Found
+    opinions: Found
+    """Opinion term and polarity, whatever the aspect."""
+    opinions_partial: Found
+
+
+@dataclass
+class MoodTally:
+    """Counts of sentiment answers, judged over two or over all three classes."""
+
+    closed: bool
+    """Whether only negative and positive are asked for."""
+    confusion: list[list[int]] = field(default_factory=lambda: [[0] * 3 for _ in _CLASSES])
+    certainty: list[float] = field(default_factory=lambda: [0.0] * BINS)
+    hits: list[float] = field(default_factory=lambda: [0.0] * BINS)
+    sure: int = 0
+    sure_right: int = 0
+
+    def add(self, gold: int, said: Sentiment) -> None:
+        """Count one answer; `gold` is an index in LABELS."""
+        told, best = _LABEL_AT[said.label], max(said.negative, said.neutral, said.positive)
+        if self.closed:
+            told = 0 if said.negative >= said.positive else 2
+            best = max(said.negative, said.positive) / ((said.negative + said.positive) or 1.0)
+        right = told == gold
+        self.confusion[gold][told] += 1
+        place = min(int(best * BINS), BINS - 1)
+        self.certainty[place] += best
+        self.hits[place] += right
+        self.sure += not said.unsure
+        self.sure_right += right and not said.unsure
+
+    def merge(self, other: "MoodTally") -> None:
+        """Count what another one counted."""
+        for row, more in zip(self.confusion, other.confusion, strict=True):
+            row[:] = map(sum, zip(row, more, strict=True))
+        self.certainty = [*map(sum, zip(self.certainty, other.certainty, strict=True))]
+        self.hits = [*map(sum, zip(self.hits, other.hits, strict=True))]
+        self.sure += other.sure
+        self.sure_right += other.sure_right
+        self.closed = self.closed and other.closed
+
+    @property
+    def texts(self) -> int:
+        """How many answers were counted."""
+        return sum(map(sum, self.confusion))
+
+    def figures(self) -> MoodFigures:
+        """The figures of everything counted; there must be something."""
+        texts = self.texts
+        occurring = [at for at in range(3) if sum(self.confusion[at])]
+        classes = [self._class(at) for at in range(3)]
+        gaps = (abs(sure - hit) for sure, hit in zip(self.certainty, self.hits, strict=True))
+        return MoodFigures(
+            texts=texts,
+            classes=2 if self.closed else 3,
+            accuracy=sum(self.confusion[at][at] for at in range(3)) / texts,
+            macro_f1=sum(classes[at].f1 for at in occurring) / len(occurring),
+            macro_recall=sum(classes[at].recall for at in occurring) / len(occurring),
+            by_class={_CLASSES[at]: classes[at] for at in range(3) if at in occurring or not self.closed},
+            confusion=tuple((row[0], row[1], row[2]) for row in self.confusion),
+            calibration_error=sum(gaps) / texts,
+            coverage=self.sure / texts,
+            sure_accuracy=self.sure_right / self.sure if self.sure else 0.0,
+        )
+
+    def _class(self, at: int) -> ClassFigures:
+        support = sum(self.confusion[at])
+        found = _found(self.confusion[at][at], sum(row[at] for row in self.confusion), support)
+        return ClassFigures(support=support, **found.model_dump())
+
+
+@dataclass
+class OpinionTally:
+    """Counts of triplets."""
+
+    texts: int = 0
+    right: list[int] = field(default_factory=lambda: [0, 0])
+    """How many there are: triplets, and opinion terms alone."""
+    given: list[int] = field(default_factory=lambda: [0, 0])
+    hits: list[int] = field(default_factory=lambda: [0] * 4)
+    """Triplets exact and partial, opinion terms exact and partial."""
+
+    def add(self, gold: Sequence[Link], said: Sequence[Link]) -> None:
+        """Count one text."""
+        self.texts += 1
+        alone: list[list[Link]] = [[(None, link[1], link[2]) for link in links] for links in (gold, said)]
+        for at, (wanted, answered) in enumerate(((gold, said), alone)):
+            right, given = list(dict.fromkeys(wanted)), list(dict.fromkeys(answered))
+            self.right[at] += len(right)
+            self.given[at] += len(given)
+            self.hits[2 * at] += len(set(right) & set(given))
+            self.hits[2 * at + 1] += _overlapping(right, given)
+
+    def merge(self, other: "OpinionTally") -> None:
+        """Count what another one counted."""
+        self.texts += other.texts
+        for mine, more in ((self.right, other.right), (self.given, other.given), (self.hits, other.hits)):
+            mine[:] = map(sum, zip(mine, more, strict=True))
+
+    def figures(self) -> OpinionFigures:
+        """The figures of everything counted."""
+        exact, partial, alone, alone_partial = (
+            _found(hits, self.given[at // 2], self.right[at // 2]) for at, hits in enumerate(self.hits)
+        )
+        return OpinionFigures(
+            texts=self.texts,
+            right=self.right[0],
+            given=self.given[0],
+            triplets=exact,
+            triplets_partial=partial,
+            opinions=alone,
+            opinions_partial=alone_partial,
+        )
+
+
+_LABEL_AT = {label: LABELS.index(label) for label in _CLASSES}
+
+
+def _found(hits: int, given: int, right: int) -> Found:
+    precision, recall = hits / given if given else 0.0, hits / right if right else 0.0
+    return Found(precision=precision, recall=recall, f1=2 * hits / (given + right) if given + right else 0.0)
+
+
+def _overlapping(right: Sequence[Link], given: Sequence[Link]) -> int:
+    """How many right ones have a given one of their own that overlaps them; equal ones are matched first."""
+    open_ = [link for link in given if link not in right]
+    matched = len(given) - len(open_)
+    for link in right:
+        if link in given:
+            continue
+        near = next((other for other in open_ if _overlaps(link, other)), None)
+        if near is not None:
+            open_.remove(near)
+            matched += 1
+    return matched
+
+
+def _overlaps(one: Link, other: Link) -> bool:
+    return one[2] == other[2] and _touch(one[1], other[1]) and _touch(one[0], other[0])
+
+
+def _touch(one: Span | None, other: Span | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one[0] < other[1] and other[0] < one[1]
