@@ -1,6 +1,7 @@
 """Alerts by e-mail, over SMTP."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -92,7 +93,9 @@ class Email:
     def _send(self, mail: EmailMessage, recipients: list[str]) -> dict[str, tuple[int, str]]:
         """Send; returns the recipients that were refused, with the server's code and words."""
         try:
-            return asyncio.run(self._converse(mail, recipients))
+            # A thread of its own: a caller may have a running event loop, and a loop cannot run inside another.
+            with ThreadPoolExecutor(1, "smtp") as thread:
+                return thread.submit(lambda: asyncio.run(self._converse(mail, recipients))).result()
         except SMTPRecipientsRefused as error:
             return {refusal.recipient: (refusal.code, refusal.message) for refusal in error.recipients}
         except SMTPConnectError as error:
