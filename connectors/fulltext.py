@@ -10,8 +10,8 @@ from lxml import etree  # type: ignore[import-untyped]  # ships no types
 
 from opinionwatch.connectors.charset import decode
 from opinionwatch.connectors.http import AGENT, Client, RefusedError
-from opinionwatch.connectors.redact import redact
 from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.redact import redact
 
 PAGE_BYTES = 2_000_000
 ELEMENTS = 10_000

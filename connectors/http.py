@@ -17,11 +17,11 @@ from time import monotonic
 import httpcore2
 import httpx2
 
-from opinionwatch.connectors.guard import Guard
 from opinionwatch.connectors.hosts import SHARED, Hosts
-from opinionwatch.connectors.redact import redact
-from opinionwatch.connectors.wire import Wire
 from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.guard import Guard
+from opinionwatch.pipeline.redact import redact
+from opinionwatch.pipeline.wire import Wire
 
 AGENT = "opinionwatch"
 BODY_BYTES = 8_000_000

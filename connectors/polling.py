@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from opinionwatch.connectors.guard import Guard, host_name
 from opinionwatch.connectors.http import Client
+from opinionwatch.pipeline.guard import Guard, host_name
 
 
 class PollingSettings(BaseModel):

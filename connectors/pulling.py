@@ -12,9 +12,9 @@ from typing import Literal
 
 import structlog
 
-from opinionwatch.connectors.redact import redact
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.ports import Intake, Page, Source
+from opinionwatch.pipeline.redact import redact
 
 log = structlog.get_logger(__name__)
 

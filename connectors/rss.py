@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from opinionwatch.connectors.feeds import Entry, plain, read_feed
 from opinionwatch.connectors.fulltext import FullText
 from opinionwatch.connectors.polling import Polling, PollingSettings
-from opinionwatch.connectors.redact import redact
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.ports import Item, Page
+from opinionwatch.pipeline.redact import redact
 
 PAGE_ITEMS = 200
 PAGE_ITEMS_FULL_TEXT = 10

@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from opinionwatch.connectors.pushed import split
 from opinionwatch.connectors.renames import Renames
-from opinionwatch.connectors.signature import Seen, Verifier, secret_bytes
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError, SettingsError
 from opinionwatch.pipeline.ports import Intake, Item, Page
+from opinionwatch.pipeline.signature import Seen, Verifier, secret_bytes
 
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")

@@ -14,10 +14,10 @@ from threading import Lock, Thread
 import uvicorn
 from starlette.applications import Starlette
 
-from opinionwatch.connectors.signature import secret_bytes, sign
 from opinionwatch.connectors.webhook import Webhook
 from opinionwatch.pipeline.ports import Item, Page, Source
 from opinionwatch.pipeline.registry import options
+from opinionwatch.pipeline.signature import secret_bytes, sign
 
 SECRET, OTHER = "s" * 32, "whsec_" + base64.b64encode(b"o" * 24).decode()
 

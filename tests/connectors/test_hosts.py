@@ -7,10 +7,10 @@ from threading import Event
 
 import pytest
 
-from opinionwatch.connectors.guard import Guard
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.connectors.http import Client
 from opinionwatch.pipeline.errors import RetryableError
+from opinionwatch.pipeline.guard import Guard
 
 Serve = Callable[[Callable[[BaseHTTPRequestHandler], None]], str]
 

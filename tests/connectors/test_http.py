@@ -11,10 +11,10 @@ from threading import Event, Thread, Timer
 
 import pytest
 
-from opinionwatch.connectors.guard import Guard
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.connectors.http import BODY_BYTES, Client, retry_after_s
 from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.guard import Guard
 
 Serve = Callable[[Callable[[BaseHTTPRequestHandler], None]], str]
 HERE = ["127.0.0.1"]
@@ -204,10 +204,10 @@ def test_a_resolver_that_changes_its_mind_is_asked_once(serve: Serve, monkeypatc
     asked: list[str] = []
     base = serve(lambda to: asked.append(to.path))
     port = int(base.rsplit(":", 1)[1])
-    monkeypatch.setattr("opinionwatch.connectors.guard.PORTS", frozenset({port}))
+    monkeypatch.setattr("opinionwatch.pipeline.guard.PORTS", frozenset({port}))
     answers = [["192.0.2.1"], ["127.0.0.1"]]
     rebinding = Guard(resolve=lambda *_: answers.pop(0))
-    monkeypatch.setattr("opinionwatch.connectors.guard.is_public", lambda address: str(address) == "192.0.2.1")
+    monkeypatch.setattr("opinionwatch.pipeline.guard.is_public", lambda address: str(address) == "192.0.2.1")
     with pytest.raises(RetryableError):
         client(total_s=0.5, guard=rebinding).get(f"http://rebinding.test:{port}/")
     assert answers == [["127.0.0.1"]]

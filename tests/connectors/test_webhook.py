@@ -11,9 +11,9 @@ from threading import Event, Thread
 
 import pytest
 
-from opinionwatch.connectors.signature import Verifier
 from opinionwatch.connectors.webhook import Webhook
 from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
+from opinionwatch.pipeline.signature import Verifier
 from tests.connectors.pushing import ONE, OTHER, SECRET, Desk, Sender, listening
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from opinionwatch.connectors.guard import Guard, resolve
+from opinionwatch.pipeline.guard import Guard, resolve
 
 # fmt: off
 INSIDE = [

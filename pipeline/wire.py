@@ -7,7 +7,7 @@ from time import monotonic
 
 import httpcore2
 
-from opinionwatch.connectors.guard import Guard
+from opinionwatch.pipeline.guard import Guard
 
 _LOOK_UP_S = 1.0
 """How often a blocked read looks whether it is to stop."""

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opinionwatch.connectors.signature import Seen, Verifier, sign
 from opinionwatch.connectors.webhook import Webhook
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.ports import Page
 from opinionwatch.pipeline.registry import options
+from opinionwatch.pipeline.signature import Seen, Verifier, sign
 
 SECRET = "s" * 32
 
