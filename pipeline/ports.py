@@ -4,20 +4,22 @@ A `Stage` does no I/O, reads no clock and knows no runtime. Sources, stores, cha
 Loop order in every runtime: read → stages → sinks confirm → commit.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from opinionwatch.pipeline.contracts import Reading
-from opinionwatch.pipeline.contracts_trend import Delivery, Message
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, Reading, ScoredDocument
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Message, Window
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
 Stage = Callable[[Sequence[In], datetime], Sequence[Out]]
 """A batch and `now` in, a batch out."""
+Outcome = ScoredDocument | Mention | Drop | DeadLetter | Window | Episode | Delivery
+"""What hops return and a store keeps."""
 
 
 @runtime_checkable
@@ -143,6 +145,34 @@ class Outbox(Protocol):
 
     def save(self, delivery: Delivery) -> None:
         """Replace a delivery's state; durable when it returns."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where a runtime without transactions keeps what it accepted and what became of it. Every call is durable when it
+    returns and may be repeated: ids are content-derived. Order of a batch: `admit`, score, `write`, commit offsets.
+
+    Nothing but the place of an id says how it ended: among the documents (indexed), the dead letters (dead), the drops
+    (dropped), nowhere yet (pending). So there is no second truth to disagree with, and `opinionwatch audit` compares
+    the accepted ids with the places one by one.
+
+    Both raise RetryableError only when told to stop, so that a runtime abandons the batch uncommitted, and FatalError
+    when going on would falsify something.
+    """
+
+    def admit(self, records: Iterable[Document | DeadLetter]) -> list[Document | DeadLetter]:
+        """Enter ids in the ledger. Returns the records to go on with: new ones, and those whose very record (same id,
+        same `accepted_at`) an earlier life had admitted and perhaps not finished. Another record of a known id is a
+        duplicate: counted and left out, so that the first acceptance alone decides where a document lies.
+        """
+        ...
+
+    def write(self, records: Iterable[Outcome]) -> list[DeadLetter]:
+        """Write what a hop returned, each record where it belongs. A `Mention` comes in the same call as its document.
+
+        Returns the dead letters (already stored) of documents that the index refuses for ever; a refused window,
+        episode or delivery is a FatalError, for those are our own making.
+        """
         ...
 
 

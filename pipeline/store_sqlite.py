@@ -12,9 +12,8 @@ from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention,
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.mention import mention_of
+from opinionwatch.pipeline.ports import Outcome
 from opinionwatch.pipeline.store_schema import CURE, connect, reading
-
-Outcome = ScoredDocument | Mention | Drop | DeadLetter | Window | Episode | Delivery
 
 
 def stamp(moment: datetime) -> str:

@@ -11,9 +11,10 @@ import pytest
 from opinionwatch.pipeline.archive import DocumentQuery
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, RetryableError
+from opinionwatch.pipeline.ports import Outcome
 from opinionwatch.pipeline.store_lock import held
 from opinionwatch.pipeline.store_schema import VERSION, connect
-from opinionwatch.pipeline.store_sqlite import Outcome, SqliteStore, stamp
+from opinionwatch.pipeline.store_sqlite import SqliteStore, stamp
 from tests.pipeline.sample import NOON, dead, delivery, document, drop, episode, mention, scored, silence, window
 
 
