@@ -8,6 +8,10 @@ from opinionwatch.pipeline.errors import RetryableError
 _IDLE_S = 600.0
 
 
+class BusyError(RetryableError):
+    """It is not this host's turn: nobody did anything wrong, and nothing was asked."""
+
+
 class Hosts:
     """A token bucket a host, and the pauses that hosts have asked for (Retry-After)."""
 
@@ -22,13 +26,13 @@ class Hosts:
         self._closed_until: dict[str, float] = {}
 
     def take_turn(self, host: str, closing: Event) -> None:
-        """Wait for this host's turn. Raises RetryableError when it is not soon: no thread is to be held up."""
+        """Wait for this host's turn. Raises BusyError when it is not soon: no thread is to be held up."""
         with self._lock:
             now = monotonic()
             earliest = max(self._free_at.get(host, 0.0), now - self._gap_s * (self._burst - 1))
             wait_s = max(earliest, self._closed_until.get(host, 0.0)) - now
             if wait_s > self._patience_s:
-                raise RetryableError(f"{host} is not asked more often than {1 / self._gap_s:g} times a second", wait_s)
+                raise BusyError(f"{host} is not asked more often than {1 / self._gap_s:g} times a second", wait_s)
             self._free_at[host] = earliest + self._gap_s
             if len(self._free_at) > 1000:
                 self._free_at = {name: at for name, at in self._free_at.items() if at > now - _IDLE_S}

@@ -18,6 +18,7 @@ import httpcore2
 import httpx2
 
 from opinionwatch.connectors.hosts import SHARED, Hosts
+from opinionwatch.connectors.quota import Quota, read_quota
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.guard import Guard
 from opinionwatch.pipeline.redact import redact
@@ -52,6 +53,10 @@ class RefusedError(RetryableError):
     def __init__(self, message: str, status: int, after_s: float | None) -> None:
         super().__init__(message, after_s)
         self.status = status
+
+
+class UnansweredError(RetryableError):
+    """No answer that could be read: no address, no connection, too slow, too long, damaged."""
 
 
 class _Body(httpx2.SyncByteStream):
@@ -90,7 +95,8 @@ class Client:
     """Asks for URLs, one at a time; a source has one of its own.
 
     Raises FatalError when the URL can never be asked, and when it is gone (410); RetryableError for everything else,
-    with `after_s` from Retry-After. Messages hold no query strings and no userinfo.
+    with `after_s` from Retry-After or the service's own rate-limit headers (`quota`). Messages hold no query strings
+    and no userinfo.
     """
 
     def __init__(
@@ -106,6 +112,8 @@ class Client:
         self._total_s = total_s
         self._hosts = hosts or SHARED
         self._body_bytes = body_bytes
+        self.quota: Quota | None = None
+        """What the service said last about how much may still be asked; None when it never says."""
         self._closing = Event()
         self._wire = Wire(guard, self._closing)
         self._pool: httpcore2.ConnectionPool | None = None
@@ -122,7 +130,7 @@ class Client:
             try:
                 answer = self._ask(target, sent)
             except _TROUBLE as error:
-                raise RetryableError(f"{redact(str(target))}: {_in_words(error)}") from error
+                raise UnansweredError(f"{redact(str(target))}: {_in_words(error)}") from error
             if isinstance(answer, Answer):
                 return answer
             if answer.raw_host != target.raw_host:
@@ -150,6 +158,7 @@ class Client:
             extensions={"timeout": _STEP_S},
         ) as raw:
             response = httpx2.Response(raw.status, headers=raw.headers, stream=_Body(raw))
+            self._learn_quota(host, response)
             if response.has_redirect_location:
                 return self._next(url, response.headers["location"])
             if not response.is_success and raw.status != 304:
@@ -157,8 +166,18 @@ class Client:
             body = b"" if raw.status == 304 else self._read(response)
             return Answer(raw.status, {name.lower(): value for name, value in response.headers.items()}, body, str(url))
 
+    def _learn_quota(self, host: str, response: httpx2.Response) -> None:
+        now = datetime.now(UTC)
+        self.quota = read_quota({name.lower(): value for name, value in response.headers.items()}, now) or self.quota
+        wait_s = self.quota.wait_s(now) if self.quota else None
+        if wait_s:
+            self._hosts.pause(host, min(wait_s, 3600))
+
     def _refusal(self, url: httpx2.URL, host: str, response: httpx2.Response) -> FatalError | RetryableError:
-        after_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
+        now = datetime.now(UTC)
+        after_s = retry_after_s(response.headers.get("retry-after"), now)
+        if after_s is None and self.quota is not None:
+            after_s = self.quota.wait_s(now)
         if after_s and response.status_code in (429, 503):
             self._hosts.pause(host, min(after_s, 3600))
         words = f"{redact(str(url))}: answered {response.status_code} {response.reason_phrase}".rstrip()

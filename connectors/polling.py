@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from opinionwatch.connectors.http import Client
+from opinionwatch.connectors.quota import Quota
 from opinionwatch.pipeline.guard import Guard, host_name
 
 
@@ -50,6 +51,11 @@ class Polling:
         self.replays = False
         self._client = Client(Guard(settings.allow_hosts), settings.contact, settings.timeout_s)
         self._closing = Event()
+
+    @property
+    def quota(self) -> Quota | None:
+        """What the service lets us ask, as it said last."""
+        return self._client.quota
 
     def close(self) -> None:
         """Stop soon."""

@@ -7,18 +7,24 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Event, Lock
+from time import monotonic
 from types import TracebackType
 from typing import Literal
 
 import structlog
 
+from opinionwatch.connectors.hosts import BusyError
+from opinionwatch.connectors.http import RefusedError, UnansweredError
+from opinionwatch.connectors.quota import Metered, Quota
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.ports import Intake, Page, Source
 from opinionwatch.pipeline.redact import redact
 
 log = structlog.get_logger(__name__)
 
-State = Literal["starting", "running", "waiting", "backing off", "exhausted", "failed", "stopped"]
+State = Literal["starting", "running", "waiting", "backing off", "circuit open", "exhausted", "failed", "stopped"]
+SLOW_S = 5.0
+"""A poll that takes longer is a slow one."""
 ENDED: frozenset[State] = frozenset({"exhausted", "failed", "stopped"})
 
 
@@ -38,27 +44,41 @@ class Health:
     errors: int = 0
     skipped: int = 0
     """Polls left out because the one before was still running."""
+    kinds: tuple[tuple[str, int], ...] = ()
+    """Errors by kind, e.g. `http 503` or `no answer`."""
+    quota: Quota | None = None
+    """What its service lets it ask, where it says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waiting times after errors: doubling from `base_s` up to `cap_s`, and a random part of up to one half off."""
+    """Waiting times after errors: doubling from `base_s` up to `cap_s`, and a random part of up to one half off.
+
+    After `opens_after` failures in a row the source's circuit is open: it is probed once a `cap_s`, and one success
+    closes it.
+    """
 
     base_s: float = 1.0
     cap_s: float = 300.0
+    opens_after: int = 6
     longest_s: float = 3600.0
     """No wish of a server (Retry-After) is granted beyond this."""
 
     def wait_s(self, failures: int, wish_s: float | None) -> float:
         """Seconds to wait after so many failures in a row (1: the first)."""
-        own = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 30)) * random.uniform(0.5, 1.0)
+        doubled = self.cap_s if self.is_open(failures) else self.base_s * 2.0 ** (failures - 1)
+        own = min(self.cap_s, doubled) * random.uniform(0.5, 1.0)
         return max(own, min(wish_s or 0.0, self.longest_s))
+
+    def is_open(self, failures: int) -> bool:
+        """Whether so many failures in a row open the circuit."""
+        return failures >= self.opens_after
 
 
 class _Boundary(AbstractContextManager[None]):
     """Where a source's own mistakes end: whatever it raises, this source has failed and the others go on."""
 
-    def __init__(self, failed: Callable[[str], None]) -> None:
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self._failed = failed
 
     def __exit__(
@@ -66,8 +86,7 @@ class _Boundary(AbstractContextManager[None]):
     ) -> bool:
         if error is None:
             return False
-        known = isinstance(error, OpinionwatchError)
-        self._failed(str(error) if known else f"unexpected {type(error).__name__}: {error}")
+        self._failed(error)
         return isinstance(error, Exception)
 
 
@@ -88,6 +107,7 @@ class Pull:
         self._backoff = backoff
         self._stopping = stopping
         self._failures = 0
+        self._took_s = 0.0
         self._lock = Lock()
         self._health = Health(source.name, source.kind)
 
@@ -96,6 +116,11 @@ class Pull:
         """As it is now."""
         with self._lock:
             return self._health
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the last poll failed or took long: such a source is not to hold up the others."""
+        return self._failures > 0 or self._took_s > SLOW_S
 
     def until_exhausted(self) -> None:
         """Run a source that is fetched once, through all retries, until it is exhausted, fails or is stopped."""
@@ -110,7 +135,9 @@ class Pull:
     def poll(self) -> float | None:
         """One poll. Seconds to wait before the next, when that is not its regular time."""
         with _Boundary(self._failed):
+            began = monotonic()
             wait_s = self._drain()
+            self._took_s = monotonic() - began
             if self._stopping.is_set():
                 self._change(state="stopped")
             elif wait_s is None:
@@ -134,8 +161,13 @@ class Pull:
                         return None
             finally:
                 _close(pages)
+        except BusyError as error:
+            self._change(state="waiting")
+            return (error.after_s or 0.0) * random.uniform(1.0, 1.2)
         except RetryableError as error:
             return self._wait_after(error)
+        finally:
+            self._learn_quota()
         self._succeeded()
         return None
 
@@ -163,7 +195,8 @@ class Pull:
         self._failures += 1
         wait_s = self._backoff.wait_s(self._failures, error.after_s)
         if not self._stopping.is_set():
-            self._record("backing off", str(error))
+            is_open = self._backoff.is_open(self._failures)
+            self._record("circuit open" if is_open else "backing off", error)
             log.warning(
                 "source.postponed", source=self.source.name, reason=self.health.last_error, wait_s=round(wait_s, 1)
             )
@@ -176,26 +209,47 @@ class Pull:
             pages, items = (now.pages + 1, now.items + len(page.items)) if page else (now.pages, now.items)
             self._health = replace(now, state="running", last_success=datetime.now(UTC), pages=pages, items=items)
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, error: BaseException) -> None:
         if self._stopping.is_set():
             self._change(state="stopped")
             return
-        self._record("failed", reason)
+        self._record("failed", error)
         log.error("source.failed", source=self.source.name, reason=self.health.last_error)
 
-    def _record(self, state: State, reason: str) -> None:
+    def _record(self, state: State, error: BaseException) -> None:
+        known = isinstance(error, OpinionwatchError)
+        reason = str(error) if known else f"unexpected {type(error).__name__}: {error}"
         with self._lock:
+            kinds = dict(self._health.kinds)
+            kinds[kind_of(error)] = kinds.get(kind_of(error), 0) + 1
             self._health = replace(
                 self._health,
                 state=state,
                 last_error=redact(reason),
                 last_error_at=datetime.now(UTC),
                 errors=self._health.errors + 1,
+                kinds=tuple(sorted(kinds.items())),
             )
+
+    def _learn_quota(self) -> None:
+        if isinstance(self.source, Metered):
+            with self._lock:
+                self._health = replace(self._health, quota=self.source.quota)
 
     def _change(self, state: State) -> None:
         with self._lock:
             self._health = replace(self._health, state=state)
+
+
+def kind_of(error: BaseException) -> str:
+    """One word or two for what went wrong, for counting."""
+    if isinstance(error, RefusedError):
+        return f"http {error.status}"
+    if isinstance(error, UnansweredError):
+        return "no answer"
+    if isinstance(error, RetryableError):
+        return "not ready"
+    return "refused for ever" if isinstance(error, OpinionwatchError) else "defect"
 
 
 def _close(pages: Iterator[Page]) -> None:

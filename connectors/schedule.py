@@ -15,6 +15,9 @@ from opinionwatch.connectors.pulling import Backoff, Health, Pull
 from opinionwatch.pipeline.ports import Intake, Source
 
 POLLERS = 24
+"""Threads for polls, at most."""
+SLOW_POLLERS = 8
+"""Threads for sources whose last poll failed or took long, at most: hostile ones never hold up the others."""
 JITTER = 0.1
 _SPREAD_S = 0.05
 
@@ -23,8 +26,9 @@ class Schedule:
     """All sources of a runtime.
 
     A poll never overlaps the one before; polls missed meanwhile become one. After a RetryableError a source is asked
-    again with the same cursor, after a wait that doubles and honours `after_s`. After a FatalError, or a bug of its
-    own, it is failed with its reason, and the others go on.
+    again with the same cursor, after a wait that doubles and honours `after_s`; after many in a row its circuit is open
+    and it is only probed. Sources that fail or take long share a few threads of their own, so the others keep their
+    time. After a FatalError, or a bug of its own, a source is failed with its reason, and the others go on.
 
     Delivery: at least once; a page is asked for only after the one before it is durable together with its cursor.
     """
@@ -35,6 +39,7 @@ class Schedule:
         intake: Intake,
         load_cursor: Callable[[Source], str | None],
         backoff: Backoff | None = None,
+        pollers: int = POLLERS,
     ) -> None:
         """`load_cursor` reads what the runtime stored with a source's last durable page; None: nothing yet."""
         self._stopping = Event()
@@ -45,9 +50,13 @@ class Schedule:
             if pull.source.interval_s is None
         ]
         self._polled = {pull.source.name: pull for pull in self._pulls if pull.source.interval_s is not None}
+        self._lanes: dict[str, str] = {}
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(max(1, min(POLLERS, len(self._polled))))},
+            executors={
+                lane: ThreadPoolExecutor(max(1, min(most, len(self._polled))))
+                for lane, most in (("default", pollers), ("slow", SLOW_POLLERS))
+            },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
@@ -108,7 +117,11 @@ class Schedule:
         try:
             if pull.health.state == "failed":
                 self._scheduler.remove_job(pull.source.name)
-            elif wait_s is not None:
+                return
+            if pull.is_slow != (self._lanes.get(pull.source.name) == "slow"):
+                self._lanes[pull.source.name] = lane = "slow" if pull.is_slow else "default"
+                self._scheduler.modify_job(pull.source.name, executor=lane)
+            if wait_s is not None:
                 again = datetime.now(UTC) + timedelta(seconds=wait_s)
                 self._scheduler.modify_job(pull.source.name, next_run_time=again)
         except JobLookupError:

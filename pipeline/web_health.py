@@ -9,7 +9,7 @@ from opinionwatch.pipeline.contracts import Record, Utc
 from opinionwatch.pipeline.web_memo import Memo
 
 SILENT_AFTER = timedelta(hours=1)
-TROUBLED = ("backing off", "failed")
+TROUBLED = ("backing off", "circuit open", "failed")
 ENDED = ("exhausted", "stopped")
 
 
@@ -18,7 +18,7 @@ class SourceStatus(Protocol):
 
     @property
     def state(self) -> str:
-        """`starting`, `running`, `waiting`, `backing off`, `exhausted`, `failed` or `stopped`."""
+        """`starting`, `running`, `waiting`, `backing off`, `circuit open`, `exhausted`, `failed` or `stopped`."""
         ...
 
     @property
