@@ -123,7 +123,7 @@ class Email:
 
     async def _converse(self, mail: EmailMessage, recipients: list[str]) -> dict[str, tuple[int, str]]:
         chosen = self.settings
-        client = SMTP(
+        client = _Client(
             hostname=chosen.host,
             port=chosen.port or _PORTS[chosen.security],
             local_hostname=self._sender.domain,
@@ -135,16 +135,23 @@ class Email:
             username=chosen.username,
             password=None if self._password is None else self._password.get_secret_value(),
         )
-        transport: asyncio.BaseTransport | None = None
         try:
             async with client:
-                transport = client.transport
                 refused, _ = await client.send_message(mail, sender=self._sender.addr_spec, recipients=recipients)
         finally:
-            if isinstance(transport, asyncio.WriteTransport):
-                transport.abort()  # all is said; else the loop ends amid TLS's farewell and leaks the socket
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the loop closes the socket in its next round
         return {recipient: (response.code, response.message) for recipient, response in refused.items()}
+
+
+class _Client(SMTP):
+    """Hangs up at once, also when a log-in fails: by then all is said, and TLS's farewell would outlive the loop."""
+
+    def close(self) -> None:
+        """Hang up."""
+        transport = self.transport
+        super().close()
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
 
 
 def _words(code: int, message: str) -> str:

@@ -1,8 +1,8 @@
 """What all file sources share: following, rotation, replay, pages and cursors. A format only says what a record is."""
 
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -150,17 +150,33 @@ class FileSource:
         if place and parts[0] == path:
             _log.warning("file.place_lost", source=self.name, path=path, offset=place.offset)
         while parts:
-            part = parts.pop(0)
-            reader = part if isinstance(part, Reader) else self._open(part)
-            with closing(reader):
-                if parts or not self._given.follow:
-                    yield from self._whole(reader)
-                else:
-                    yield from self._growing(reader)
-                    if not self._closing.is_set():
-                        parts = resume(Place.of(reader, *reader.stands), path, encoding)
+            with ExitStack() as opened:
+                for part in parts:
+                    if isinstance(part, Reader):
+                        opened.enter_context(closing(part))
+                parts = yield from self._through(parts, opened)
+
+    def _through(
+        self, parts: list[Reader | str], opened: ExitStack
+    ) -> Generator[Line | None, None, list[Reader | str]]:
+        """Read these in turn. Returns what comes after them when the file is followed."""
+        path, encoding, follow = self._given.path, self._given.encoding, self._given.follow
+        place: Place | None = None
+        for index, part in enumerate(parts):
+            last = index == len(parts) - 1
+            if place and isinstance(part, str) and last and follow:
+                yield None  # between two files: the old one was moved away, the new one is not there yet
+                if self._closing.wait(self._given.poll_s):
+                    return []
+                if Path(path).exists():
+                    self._open(path).close()  # raises when it never can be read
+                return resume(place, path, encoding)
+            reader = part if isinstance(part, Reader) else opened.enter_context(closing(self._open(part)))
+            yield from self._growing(reader) if last and follow else self._whole(reader)
             if self._closing.is_set():
-                return
+                return []
+            place = Place.of(reader, *reader.stands)
+        return resume(place, path, encoding) if place and follow else []
 
     def _open(self, path: str) -> Reader:
         try:

@@ -1,6 +1,7 @@
 """Where reading a file stands, and how to find the place again after rotation, truncation or a restart."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -59,27 +60,59 @@ class Place(BaseModel):
         return None
 
 
-def rotated(path: str) -> list[str]:
-    """Siblings that rotation made of this file, oldest first: `posts.jsonl.2.gz`, `posts.jsonl-20250301`, …"""
-    here = Path(path)
-    try:
-        siblings = [p for p in here.parent.iterdir() if p.name.startswith(here.name)]
-        named = [p for p in siblings if _ROTATED.fullmatch(p.name.removeprefix(here.name))]
-        return [str(p) for p in sorted(named, key=lambda p: (p.stat().st_mtime_ns, p.name))]
-    except OSError as error:
-        raise RetryableError(f"{here.parent}: {error.strerror}") from error
-
-
 def resume(place: Place, path: str, encoding: str | None) -> list[Reader | str]:
-    """What is left to read after `place`, in order: a reader that stands there, then paths to read from the start.
+    """What is left to read after `place`, in order: a reader that stands there, then what was written after it.
 
+    All of it is opened at once, and only believed when nothing was rotated meanwhile: a name that is opened later may
+    stand for a later file by then, and the one between would be lost. What cannot be opened is left as its path.
     Without a trace of the old file the present one is read from its start: repeating is safe, losing is not.
     """
-    older = rotated(path)
-    candidates = [path, *reversed(older)]
+    while True:
+        before = _standing(path)
+        parts = _after(place, [name for name, _ in before], path, encoding)
+        if _standing(path) == before:
+            return parts
+        for part in parts:
+            if isinstance(part, Reader):
+                part.close()
+
+
+def _standing(path: str) -> list[tuple[str, int]]:
+    """This file and what rotation made of it (`posts.jsonl.2.gz`, `posts.jsonl-20250301`, …) with their inodes, oldest
+    first and the present one last.
+    """
+    here = Path(path)
+    older, present = [], []
+    try:
+        for sibling in here.parent.iterdir():
+            named_so = sibling.name.startswith(here.name) and _ROTATED.fullmatch(sibling.name.removeprefix(here.name))
+            if not named_so and sibling.name != here.name:
+                continue
+            with suppress(FileNotFoundError):  # renamed meanwhile: the next look sees it
+                status = sibling.stat()
+                if named_so:
+                    older.append((status.st_mtime_ns, sibling.name, str(sibling), status.st_ino))
+                else:
+                    present = [(path, status.st_ino)]
+    except OSError as error:
+        raise RetryableError(f"{here.parent}: {error.strerror}") from error
+    return [(name, ino) for _, _, name, ino in sorted(older)] + present
+
+
+def _after(place: Place, names: list[str], path: str, encoding: str | None) -> list[Reader | str]:
+    older = [name for name in names if name != path]
     for exactly in (True, False):
-        for candidate in candidates:
+        for candidate in (path, *reversed(older)):
             if reader := place.found_in(candidate, encoding, exactly):
-                newer = older[older.index(candidate) + 1 :] if candidate in older else older
-                return [reader, *newer, path] if candidate != path else [reader]
+                if candidate == path:
+                    return [reader]
+                newer = older[older.index(candidate) + 1 :]
+                return [reader, *(_opened(name, encoding) for name in (*newer, path))]
     return [path]
+
+
+def _opened(path: str, encoding: str | None) -> Reader | str:
+    try:
+        return Reader(path, encoding)
+    except (FatalError, RetryableError):
+        return path  # it says so itself when it is read

@@ -54,10 +54,10 @@ def prepared(folder: Path, *, scorer: str, port: int, language: str) -> Settings
 
 
 def terminal(settings: Settings) -> dict[str, Channel]:
-    """The terminal as a channel of its own, unless the settings have one."""
+    """The terminal as a channel of its own, unless the settings have one: the alerts are what the command is for."""
     if any(component.kind == "terminal" for component in settings.channels):
         return {}
-    return {"terminal": Terminal("terminal", Terminal.Settings())}
+    return {"terminal": Terminal("terminal", Terminal.Settings(stream="stdout"))}
 
 
 def negative(episodes: Sequence[Episode]) -> list[Episode]:

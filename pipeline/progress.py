@@ -7,7 +7,7 @@ from threading import Event, Thread
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
-from opinionwatch.pipeline.console import err
+from opinionwatch.pipeline.console import err, out
 from opinionwatch.pipeline.errors import OpinionwatchError
 from opinionwatch.pipeline.settings import Settings
 
@@ -20,7 +20,8 @@ def watching(settings: Settings) -> Iterator[None]:
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     stop = Event()
-    with Progress(*columns, console=err, transient=True) as progress:
+    # What goes to a file stays out of the terminal's way.
+    with Progress(*columns, console=err, transient=True, redirect_stdout=out.is_terminal) as progress:
         task = progress.add_task("loading the scorer")
 
         def look() -> None:

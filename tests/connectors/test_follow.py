@@ -37,7 +37,8 @@ class Tail:
         self.source = source(path)
         self.cursor = cursor
         self._seen: Queue[tuple[int | bytes, str]] = Queue()
-        self._thread = Thread(target=self._read, args=(self.source.fetch(cursor),))
+        self._pages = self.source.fetch(cursor)
+        self._thread = Thread(target=self._read, args=(self._pages,), daemon=True)
         self._thread.start()
 
     def _read(self, pages: Iterator[Page]) -> None:

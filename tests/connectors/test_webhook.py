@@ -61,8 +61,6 @@ def test_one_of_several_signatures_is_enough(sender: Sender) -> None:
         {"webhook_id": "a.b"},
         {"webhook_id": "a" * 200},
         {"webhook_timestamp": "1"},
-        {"webhook_timestamp": str(int(time.time()) - 400)},
-        {"webhook_timestamp": str(int(time.time()) + 400)},
         {"webhook_timestamp": "-5"},
         {"webhook_timestamp": "1e9"},
         {"webhook_timestamp": "9" * 4000},
@@ -70,6 +68,12 @@ def test_one_of_several_signatures_is_enough(sender: Sender) -> None:
 )
 def test_what_is_not_signed_rightly_is_not_taken(sender: Sender, desk: Desk, changes: dict[str, str | None]) -> None:
     assert sender.post(ONE, **changes)[0] == 401
+    assert desk.items == []
+
+
+@pytest.mark.parametrize("seconds", [-400, 400])
+def test_what_was_signed_too_long_ago_or_in_the_future_is_not_taken(sender: Sender, desk: Desk, seconds: int) -> None:
+    assert sender.post(ONE, webhook_timestamp=str(int(time.time()) + seconds))[0] == 401
     assert desk.items == []
 
 

@@ -113,12 +113,13 @@ class Campaign:
     def start(self, failpoint: str = "") -> subprocess.Popen[bytes]:
         """One life of the daemon."""
         environment = {**os.environ, "PYTHONPATH": str(HERE), "OPINIONWATCH_FAILPOINT": failpoint}
-        return subprocess.Popen(
-            [str(COMMAND), "run", "-c", str(self.config)],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "stderr.log").open("ab"),
-        )
+        with (self.folder / "stderr.log").open("ab") as errors:
+            return subprocess.Popen(
+                [str(COMMAND), "run", "-c", str(self.config)],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
 
     def deliveries(self) -> list[tuple[int, int]]:
         """Every page the feed handed over: first line number and the one after its last."""

@@ -140,4 +140,4 @@ def test_alerts_are_told_in_the_language_of_the_settings(command: Command) -> No
     Path("posts.jsonl").write_bytes(b"\n".join(item.body for item in story()))
     ended = command("replay", "posts.jsonl", "-c", "zh.yaml", "--data-dir", "zh")
     assert ended.code == 0
-    assert re.search("[\u4e00-\u9fff]{4}", ended.err)
+    assert re.search("[\u4e00-\u9fff]{4}", ended.out)
