@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help:  # Show this list
-	@awk -F':.*# ' '/^[a-z-]+:.*# /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*# ' '/^[a-z-]+:.*# /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "opinionwatch needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
@@ -39,6 +39,14 @@ lint: setup  # Format, lint, types, import floors
 .PHONY: test
 test: setup lint  # Everything CI runs
 	$(BIN)/pytest
+
+.PHONY: services
+services: setup  # Start a real Kafka and a real Elasticsearch; says where they are
+	$(BIN)/python -m tests.services.run start
+
+.PHONY: services-stop
+services-stop:  # Stop them and delete what they wrote
+	$(BIN)/python -m tests.services.run stop
 
 .PHONY: bench
 bench: setup  # Measure, and rewrite BENCHMARKS.md

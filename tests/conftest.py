@@ -1,0 +1,22 @@
+"""What tests of all folders share: a real Kafka and a real Elasticsearch, started once a session when asked for."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.pair import running
+from tests.services.run import given
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[dict[str, str]]:
+    """Addresses by name: `kafka` as host:port, `elasticsearch` as http://host:port.
+
+    What `make services` started is used if it runs; tests therefore name their own topics and indices.
+    """
+    found = given()
+    if found is not None:
+        yield found
+        return
+    with running() as started:
+        yield {"kafka": started.kafka.address, "elasticsearch": started.elasticsearch.address}
