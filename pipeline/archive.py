@@ -103,6 +103,10 @@ class Archive(Protocol):
         """By source and hour."""
         ...
 
+    def misfiled(self) -> int:
+        """Ids that lie in two places, or in another one than the ledger says: anything but 0 is a defect."""
+        ...
+
     def dead(self) -> dict[str, int]:
         """Dead letters by reason."""
         ...

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.archive import Archive
+from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
 from opinionwatch.pipeline.contracts import DeadLetter, content_id
 from opinionwatch.pipeline.contracts_trend import Silence
@@ -21,11 +22,11 @@ deadletters = typer.Typer(help="Records that could not be taken: list, show, try
 silence = typer.Typer(help="Ask not to be told about a watchlist for a time.", no_args_is_help=True)
 
 
-def _archive(config: Path | None) -> SqliteArchive:
-    return SqliteArchive(settings(config).store_path)
+def _archive(config: Path | None) -> Archive:
+    return archive_of(settings(config))
 
 
-def audit_table(archive: SqliteArchive, *, brief: bool = False) -> tuple[Table, int]:
+def audit_table(archive: Archive, *, brief: bool = False) -> tuple[Table, int]:
     """The ledger by source and hour (`brief`: the sums), and how many records ended nowhere or in two places."""
     table = Table(title="accepted = indexed + dead + dropped + pending", title_justify="left")
     table.add_column("source")
@@ -92,7 +93,7 @@ def _known_reason(reason: str | None) -> None:
         raise SettingsError(f"no such reason '{reason}'; {nearest(reason, DEAD_REASONS)}")
 
 
-def _letter(archive: SqliteArchive, letter_id: str) -> DeadLetter:
+def _letter(archive: Archive, letter_id: str) -> DeadLetter:
     letter = archive.deadletter(letter_id)
     if letter is None:
         raise SettingsError(f"no dead letter '{letter_id}': `opinionwatch deadletters list` shows their ids")
@@ -165,7 +166,7 @@ def add_silence(
     known = [str(entry.get("id")) for entry in chosen.watchlists]
     if watchlist is not None and known and watchlist not in known:
         raise SettingsError(f"no watchlist '{watchlist}'; {nearest(watchlist, known)}")
-    archive = SqliteArchive(chosen.store_path)
+    archive = archive_of(chosen)
     now = datetime.now(UTC)
     made = Silence(
         id=content_id(watchlist or "*", now.isoformat(), by)[:12],

@@ -143,6 +143,7 @@ FIELDS: dict[Kind, Fields] = {
         "event.provider": WORD,
         "ledger.state": WORD,  # accepted, dropped, duplicate
         "ledger.rule": WORD,  # of a drop
+        "ledger.digest": {"type": "keyword", "index": False, "doc_values": False},  # of the record accepted first
     },
     "silences": {"@timestamp": DATE, "event.id": WORD, "event.end": DATE, "watchlist.id": WORD, "record": STORED},
     "health": {  # one per source as its ingest process reports it; @timestamp is the moment of the report

@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.registry import explain, nearest
+from opinionwatch.pipeline.settings_elastic import Elastic
 
 
 class Section(BaseModel):
@@ -113,6 +114,13 @@ class Settings(BaseSettings):
     scorer: ScorerChoice = ScorerChoice()
     trend: Annotated[dict[str, JsonValue], Field(description="False-alarm budget, volume, episodes.")] = {}
     channels: Annotated[tuple[Component, ...], Field(description="Who is told, and how.")] = ()
+    store: Annotated[
+        Literal["sqlite", "elasticsearch"],
+        Field(
+            description="Where page, export, audit and dead letters look: the embedded store, or the daemons' index."
+        ),
+    ] = "sqlite"
+    elasticsearch: Elastic = Elastic()
     web: Web = Web()
     limits: Limits = Limits()
 

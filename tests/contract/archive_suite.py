@@ -27,6 +27,7 @@ from tests.pipeline.sample import (
 SOURCES = ("microblog", "forum", "新闻")
 WORDS = ("Battery", "ÉCRAN", "流墨手机", "发烫", "50%", "a_b", "C:\\temp", '"quoted"')
 Value = TypeVar("Value")
+Admitted = TypeVar("Admitted", Document, DeadLetter)
 
 
 class Store(Protocol):
@@ -114,6 +115,11 @@ def question(dice: random.Random) -> DocumentQuery:
         text=perhaps((*WORDS, "battery", "流墨", "%", "_", "number 1", "nowhere", "'; DROP TABLE documents --")),
         limit=dice.choice((1, 5, 50, 1000)),
     )
+
+
+def later(record: Admitted) -> Admitted:
+    """The same text or record, delivered a second time."""
+    return record.model_copy(update={"accepted_at": record.accepted_at + timedelta(hours=30)})
 
 
 class ArchiveSuite:
@@ -210,7 +216,8 @@ class ArchiveSuite:
         ]
         letters = [dead(number) for number in range(2)]
         store.take([*origins, *letters], [*map(scored, origins[:4]), *map(drop, origins[4:7]), *letters])
-        store.take([origins[0], origins[8], letters[0]], [])
+        # Delivered again later: another record of an id that is known.
+        store.take([later(origins[0]), later(origins[8]), later(letters[0])], [])
         rows = store.archive.ledger()
         assert [(row.source, row.hour) for row in rows] == sorted((row.source, row.hour) for row in rows)
         assert all(row.gap == 0 for row in rows)
@@ -220,6 +227,7 @@ class ArchiveSuite:
         assert totals == [11, 4, 2, 3, 2]
         assert sum(row.duplicates for row in rows) == 3
         assert store.archive.dropped() == {"no-watchlist": 3}
+        assert store.archive.misfiled() == 0
 
     def test_health_is_by_source_and_knows_the_latest(self, store: Store) -> None:
         origins = [

@@ -47,7 +47,7 @@ def start() -> int:
         ADDRESSES.write_text(json.dumps(facts, indent=2), encoding="utf-8")
         (FOLDER / "env").write_text(
             f"OPINIONWATCH__ELASTICSEARCH__HOSTS='[\"{services.elasticsearch.address}\"]'\n"
-            f"OPINIONWATCH__KAFKA__BOOTSTRAP='[\"{services.kafka.address}\"]'\n",
+            f"OPINIONWATCH__KAFKA__SERVERS='[\"{services.kafka.address}\"]'\n",
             encoding="utf-8",
         )
     sys.stdout.write(

@@ -1,0 +1,28 @@
+"""Which store the settings mean: the embedded one on this machine, or the index that the daemons share."""
+
+from threading import Event
+
+from opinionwatch.pipeline.archive import Archive
+from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.settings_elastic import Elastic
+from opinionwatch.pipeline.store_elastic import ElasticStore
+
+
+def archive_of(settings: Settings) -> Archive:
+    """Read access to the store of these settings. Raises FatalError when there is none, SettingsError when the
+    credentials for it are not usable.
+    """
+    if settings.store == "sqlite":
+        return SqliteArchive(settings.store_path)
+    from opinionwatch.pipeline.archive_elastic import ElasticArchive
+    from opinionwatch.pipeline.elastic_client import connect
+
+    return ElasticArchive(connect(settings.elasticsearch), settings.elasticsearch)
+
+
+def ledger_of(settings: Elastic, stop: Event | None = None) -> ElasticStore:
+    """The daemons' ledger on Elasticsearch; gives up waiting for the cluster with RetryableError once `stop` is set."""
+    from opinionwatch.pipeline.elastic_client import connect
+
+    return ElasticStore(connect(settings), settings, stop)

@@ -1,0 +1,108 @@
+"""What is written to Elasticsearch for what a hop returned: operations that may be repeated and change nothing then.
+
+What never changes (documents, drops, ledger entries, deliveries) is created, and the first one stays. What grows or is
+told anew (windows, episodes, dead letters) carries a version of its own, and the higher one stays: a process that was
+only paused, and wakes up with yesterday's window, takes nothing back.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Window
+from opinionwatch.pipeline.elastic_mapping import index_of
+from opinionwatch.pipeline.elastic_records import (
+    Source,
+    delivery_source,
+    document_source,
+    episode_source,
+    ledger_source,
+    letter_source,
+    window_source,
+)
+from opinionwatch.pipeline.errors import FatalError
+from opinionwatch.pipeline.ports import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One line pair of a bulk request. Repeating it changes nothing."""
+
+    index: str
+    id: str
+    source: bytes
+    version: int | None = None
+    """None: create, and what is there already stays. Else: the higher version stays."""
+    document: Document | None = None
+    """What becomes a dead letter when the index refuses this; None where a refusal is our own mistake."""
+    delete: bool = False
+
+    @property
+    def lines(self) -> bytes:
+        """As bulk wants it."""
+        head: Source = {"_index": self.index, "_id": self.id}
+        if self.delete:
+            return orjson.dumps({"delete": head}) + b"\n"
+        action: Literal["create", "index"] = "create"
+        if self.version is not None:
+            head |= {"version": self.version, "version_type": "external_gte"}
+            action = "index"
+        return orjson.dumps({action: head}) + b"\n" + self.source + b"\n"
+
+
+def operations(prefix: str, records: Iterable[Outcome]) -> list[Operation]:
+    """What to write for what a hop returned. Of several writes to one place only one is made (the last, or the first
+    where the first one counts), so that bulks that are under way together cannot overtake each other.
+
+    Raises FatalError for a mention without its document.
+    """
+    given = list(records)
+    said: dict[str, list[Mention]] = {}
+    for record in given:
+        if isinstance(record, Mention):
+            said.setdefault(record.document_id, []).append(record)
+    alone = said.keys() - {record.id for record in given if isinstance(record, ScoredDocument)}
+    if alone:
+        raise FatalError(f"a mention came without its document {min(alone)}: they are written together")
+    made: dict[tuple[str, str], Operation] = {}
+    for record in given:
+        if isinstance(record, Mention):
+            continue
+        operation = _operation(prefix, record, said)
+        place = operation.index, operation.id
+        if operation.version is not None or place not in made:
+            made[place] = operation
+    return list(made.values())
+
+
+def _operation(
+    prefix: str,
+    record: ScoredDocument | Drop | DeadLetter | Window | Episode | Delivery,
+    said: dict[str, list[Mention]],
+) -> Operation:
+    match record:
+        case ScoredDocument(document=document):
+            source = orjson.dumps(document_source(record, said.get(record.id, [])))
+            index = index_of(prefix, "documents", document.accepted_at)
+            return Operation(index, record.id, source, document=document)
+        case Drop():
+            entry = ledger_source(record.id, record.source, record.accepted_at, "dropped") | {
+                "ledger.rule": record.rule
+            }
+            return Operation(index_of(prefix, "ledger"), f"{record.id}.dropped", orjson.dumps(entry))
+        case DeadLetter():
+            index = index_of(prefix, "deadletters", record.accepted_at)
+            return Operation(index, record.id, orjson.dumps(letter_source(record)), version=record.attempts)
+        case Window():
+            # A window only grows, so whoever knows of more posts is right, and a straggler takes nothing back.
+            index = index_of(prefix, "windows", record.start)
+            return Operation(index, record.id, orjson.dumps(window_source(record)), version=record.posts)
+        case Episode():
+            version = round(record.updated_at.timestamp() * 1_000_000)
+            source = orjson.dumps(episode_source(record))
+            return Operation(index_of(prefix, "episodes"), record.id, source, version=version)
+        case Delivery():
+            return Operation(index_of(prefix, "deliveries"), record.id, orjson.dumps(delivery_source(record)))
