@@ -15,8 +15,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from opinionwatch.models.calibrate import Calibration
+from opinionwatch.models.companion import PREFIX, Companion, Mixing
 from opinionwatch.models.decode import Decoding
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import LABELS
@@ -49,6 +51,8 @@ class Config(BaseModel):
     backbone: dict[str, JsonValue]
     """The Hugging Face configuration of the body, as shortened."""
     labels: tuple[str, ...] = LABELS
+    companion: Mixing | None = None
+    """The linear companion, where there is one."""
     calibration: dict[str, Calibration] = Field(default_factory=dict)
     decoding: Decoding = Decoding()
 
@@ -78,16 +82,21 @@ class Artefact(NamedTuple):
     config: Config
     model: Encoder
     tokens: TextTokens
+    companion: Companion | None = None
 
 
-def save(folder: Path, config: Config, tokenizer: Tokenizer, model: Encoder, card: str) -> str:
+def save(
+    folder: Path, config: Config, tokenizer: Tokenizer, model: Encoder, card: str, companion: Companion | None = None
+) -> str:
     """Write the five files, the manifest last; returns the version."""
+    config = config.model_copy(update={"companion": None if companion is None else companion.mixing})
+    extra = {} if companion is None else companion.stored()
     tokenizer.no_padding()
     tokenizer.no_truncation()
     contents = {
         CONFIG: config.model_dump_json(indent=1).encode(),
         TOKENIZER: tokenizer.to_str().encode(),
-        WEIGHTS: save_tensors(narrow(model.state_dict())),
+        WEIGHTS: save_tensors(narrow(model.state_dict()) | extra),
         CARD: card.encode(),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +122,9 @@ def load(folder: Path) -> Artefact:
     model = kind.from_config(config.backbone, config.body)
     try:
         # safetensors holds numbers only; a pickle under its name does not parse.
-        model.load_state_dict(widen(load_tensors(contents[WEIGHTS])))
+        weights = widen(load_tensors(contents[WEIGHTS]))
+        companion = _companion(config, weights)
+        model.load_state_dict(weights)
     except SafetensorError as error:
         raise SettingsError(f"artefact {folder}: {WEIGHTS} is not a safetensors file: {error}") from error
     except (RuntimeError, SettingsError) as error:
@@ -121,7 +132,18 @@ def load(folder: Path) -> Artefact:
     tokenizer = _tokenizer(folder, contents[TOKENIZER])
     if tokenizer.get_vocab_size() > model.vocabulary:
         raise SettingsError(f"artefact {folder}: the tokenizer knows more pieces than the model's {model.vocabulary}")
-    return Artefact(_version(config.name, manifest.files), config, model, TextTokens(tokenizer, config.body.max_tokens))
+    tokens = TextTokens(tokenizer, config.body.max_tokens)
+    return Artefact(_version(config.name, manifest.files), config, model, tokens, companion)
+
+
+def _companion(config: Config, weights: dict[str, Tensor]) -> Companion | None:
+    """Takes its weights out of all of them."""
+    own = {name: weights.pop(name) for name in [*weights] if name.startswith(PREFIX)}
+    if config.companion is not None:
+        return Companion.restored(config.companion, own)
+    if own:
+        raise SettingsError(f"{CONFIG} does not name the companion that {WEIGHTS} holds")
+    return None
 
 
 def _tokenizer(folder: Path, content: bytes) -> Tokenizer:

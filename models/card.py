@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from opinionwatch.models.calibrate import Calibration
+from opinionwatch.models.companion_fit import Accompanied
 from opinionwatch.models.measure import Figures, LangFigures, SourceFigures
 from opinionwatch.models.recipe import Recipe
 
@@ -26,13 +27,14 @@ Only rows whose terms do not forbid commercial use were trained on. The rows the
 |---|---|---|
 {rows}
 
-## Figures on dev
-Macro-F1 is over the classes that the source has; a neutral prediction on a two-class source counts as wrong. Triplets
-are exact: both spans and the polarity; how readily they are told was set on dev rows. Sources marked `no` were never
-trained on.
+{companion}## Figures on dev
+Macro-F1 is over the classes that the source has. Of a source without neutral rows `accuracy` and `macro-F1` count a
+neutral answer as wrong; `two-class` takes the likelier of negative and positive instead, as the linear baselines of
+such sources do and as `opinionwatch evaluate` does. Triplets are exact: both spans and the polarity; how readily they
+are told was set on dev rows. Sources marked `no` were never trained on.
 
-| source | trained on | texts | accuracy | macro-F1 | triplet F1 | opinion term + polarity F1 |
-|---|---|---|---|---|---|---|
+| source | trained on | texts | accuracy | macro-F1 | two-class accuracy | its F1 | triplet F1 | term + polarity F1 |
+|---|---|---|---|---|---|---|---|---|
 {figures}
 
 ## How sure it is
@@ -49,6 +51,18 @@ labels are right in {sure:.0%} of the dev texts. At most {cap} texts a source ta
 - Many sources have two classes, so the border of `neutral` is drawn mostly by tweets, headlines and stock forums.
 - English opinion terms were learnt from a small set written for this project and from Chinese reviews: many are missed.
 - Texts beyond {max_tokens} tokens are read up to there. Languages other than English and Chinese were never trained on.
+"""
+
+_COMPANION = """## Linear companion
+A table of 2^{bits} hashed n-grams (characters 1–{characters}, word pieces 1–{pieces}) × 3 classes is added to the
+encoder's sentiment logits: {encoder:.2f} × encoder + {table:.2f} × table, and {bias} for negative, neutral and
+positive. These five numbers were learnt on {spare:,} training rows that neither was trained on, not on dev. The table
+was trained on
+
+| source | rows | terms |
+|---|---|---|
+{rows}
+
 """
 
 E5_NOTICE = """\
@@ -79,6 +93,7 @@ def write_card(
     steps: int,
     minutes: float,
     cap: int,
+    companion: Accompanied | None = None,
 ) -> str:
     """The card as Markdown. `counts` are the rows trained on a source, `backbone` says where the weights came from."""
     return _TEMPLATE.format(
@@ -88,6 +103,7 @@ def write_card(
         steps=steps,
         backbone=backbone,
         rows="\n".join(f"| {s.name} | {counts[s.name]:,} | {s.terms} |" for s in recipe.sources if counts[s.name]),
+        companion="" if companion is None else _companion(companion, recipe),
         figures="\n".join(_figure(figure) for figure in figures.sources),
         sure=recipe.sure,
         cap=cap,
@@ -98,8 +114,30 @@ def write_card(
     )
 
 
+def _companion(given: Accompanied, recipe: Recipe) -> str:
+    mixing = given.companion.mixing
+    terms = {source.name: source.terms for source in recipe.sources}
+    return _COMPANION.format(
+        bits=mixing.ngrams.bits,
+        characters=mixing.ngrams.characters,
+        pieces=mixing.ngrams.pieces,
+        encoder=mixing.encoder,
+        table=mixing.table,
+        bias=", ".join(f"{number:+.2f}" for number in mixing.bias),
+        spare=given.spare,
+        rows="\n".join(f"| {name} | {count:,} | {terms[name]} |" for name, count in given.counts.items()),
+    )
+
+
 def _figure(figure: SourceFigures) -> str:
-    numbers = (figure.accuracy, figure.macro_f1, figure.triplet_f1, figure.opinion_f1)
+    numbers = (
+        figure.accuracy,
+        figure.macro_f1,
+        figure.two_class_accuracy,
+        figure.two_class_macro_f1,
+        figure.triplet_f1,
+        figure.opinion_f1,
+    )
     shown = " | ".join("" if number is None else f"{100 * number:.1f}" for number in numbers)
     return f"| {figure.source} | {'yes' if figure.trained_on else 'no'} | {figure.rows:,} | {shown} |"
 

@@ -61,6 +61,8 @@ class Rows:
 
     train: list[Example] = field(default_factory=list)
     dev: list[Example] = field(default_factory=list)
+    validation: list[Example] = field(default_factory=list)
+    """Rows of the training files that are kept from training."""
     bad: list[BadRow] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """Rows of each source that are trained on."""
@@ -79,6 +81,9 @@ def read_rows(recipe: Recipe, data: Path, *, strict: bool = False) -> Rows:
             train, dev = _split(_keep(_written(source.name, rows), rows, strict), recipe.held_out)
         else:
             train = [] if source.evaluate_only else _file(data / "train", source, rows, strict, required=True)
+            if isinstance(source, SentimentSource):
+                train, spare = _split(train, recipe.validation, salt="validation ")
+                rows.validation += spare
             dev = _file(data / "dev", source, rows, strict, required=False)
         train = _cap(train, source.cap)
         rows.counts[source.name] = len(train)
@@ -102,11 +107,11 @@ def _cap(examples: list[Example], cap: int | None) -> list[Example]:
     return sorted(examples, key=lambda example: draw(example.text))[:cap]
 
 
-def _split(examples: Iterable[Example], held_out: float) -> tuple[list[Example], list[Example]]:
+def _split(examples: Iterable[Example], held_out: float, salt: str = "") -> tuple[list[Example], list[Example]]:
     train: list[Example] = []
     dev: list[Example] = []
     for example in examples:
-        (dev if draw(example.text) < held_out else train).append(example)
+        (dev if draw(salt + example.text) < held_out else train).append(example)
     return train, dev
 
 

@@ -14,6 +14,7 @@ from opinionwatch.models.evaluate_report import FileReport, Report, SkippedRow, 
 from opinionwatch.models.evaluate_show import progress, to_table
 from opinionwatch.models.evaluate_tally import MoodFigures, MoodTally, OpinionTally
 from opinionwatch.models.examples import LABELS, Link
+from opinionwatch.models.slices import slices_of
 from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
 from opinionwatch.pipeline.fold import Folded, fold
@@ -57,12 +58,13 @@ def evaluate(scorer: Scorer, files: Sequence[Path], *, limit: int | None = None)
         sentiment=_figures(moods, "all").get(""),
         by_language=_figures(moods, "lang"),
         by_slice=_figures(moods, "slice"),
+        by_trait=_figures(moods, "trait"),
         opinions=opinions.figures() if opinions.texts else None,
     )
 
 
 _Group = tuple[str, str]
-"""Kind (`all`, `lang`, `slice`) and name."""
+"""Kind (`all`, `lang`, `slice`, `trait`) and name."""
 
 
 @dataclass
@@ -89,13 +91,13 @@ class _Counts:
                 self._skip(Skipped(row.line, f"refused by the scorer: {reading.reason}"))
                 continue
             if row.label is not None:
-                self._judge(row, row.label, reading)
+                self._judge(row, row.label, reading, slices_of(text, row.lang))
             if row.links is not None:
                 self.opinions.add(row.links, _links(reading, text))
 
-    def _judge(self, row: Labelled, label: int, reading: Reading) -> None:
+    def _judge(self, row: Labelled, label: int, reading: Reading, traits: Sequence[str]) -> None:
         self.neutral = self.neutral or LABELS[label] == "neutral"
-        groups: list[_Group] = [("all", ""), ("lang", row.lang)]
+        groups: list[_Group] = [("all", ""), ("lang", row.lang), *(("trait", trait) for trait in traits)]
         if row.slice is not None:
             groups.append(("slice", row.slice))
         for group in groups:
@@ -119,6 +121,7 @@ class _Counts:
             sentiment=_figures(moods, "all").get(""),
             by_language=_figures(moods, "lang"),
             by_slice=_figures(moods, "slice"),
+            by_trait=_figures(moods, "trait"),
             opinions=self.opinions.figures() if self.opinions.texts else None,
             skipped=dict(self.skipped.most_common()),
             first_skipped=tuple(self.first_skipped),

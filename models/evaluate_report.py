@@ -24,6 +24,9 @@ class FileReport(BaseModel):
     """None where no row has a label."""
     by_language: dict[str, MoodFigures]
     by_slice: dict[str, MoodFigures]
+    """Where the file says what a row stands for."""
+    by_trait: dict[str, MoodFigures]
+    """Length, negation, emoji, mixed-language, obfuscated: read off the texts, see `slices`."""
     opinions: OpinionFigures | None
     """None where no row has triplets."""
     skipped: dict[str, int]
@@ -42,6 +45,7 @@ class Report(BaseModel):
     sentiment: MoodFigures | None
     by_language: dict[str, MoodFigures]
     by_slice: dict[str, MoodFigures]
+    by_trait: dict[str, MoodFigures]
     opinions: OpinionFigures | None
 
 

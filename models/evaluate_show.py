@@ -61,7 +61,7 @@ def _moods(report: Report) -> Table:
     for each in report.files:
         if each.sentiment is not None:
             table.add_row(_short(each.file), *_mood(each.sentiment))
-    for groups in (report.by_language, report.by_slice):
+    for groups in (report.by_language, report.by_slice, report.by_trait):
         if len(groups) > 1:
             table.add_section()
             for name, figures in groups.items():

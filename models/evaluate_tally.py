@@ -1,15 +1,18 @@
 """Counts right and wrong answers as they come, in constant memory, and turns the counts into figures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
+from opinionwatch.models.bootstrap import interval
 from opinionwatch.models.examples import LABELS, Link, Span
 from opinionwatch.pipeline.contracts import Label, Sentiment
 
 BINS = 15
 """Of the calibration error, as in `calibrate`."""
+STEPS = 100
+"""Of the risk–coverage curve: answers are ranked by their best probability in steps of 1 %."""
 _CLASSES: tuple[Label, ...] = ("negative", "neutral", "positive")
 
 
@@ -31,6 +34,25 @@ class ClassFigures(Found):
     support: int
 
 
+class Trusted(_Figures):
+    """What is left when only the surest answers are trusted (risk–coverage, El-Yaniv and Wiener, JMLR 2010)."""
+
+    from_probability: float
+    coverage: float
+    """Share of texts whose answer is trusted."""
+    accuracy: float
+    """Of the trusted answers."""
+
+
+class Reliable(_Figures):
+    """One bin of the calibration: what was promised and what was kept."""
+
+    texts: int
+    certainty: float
+    """Mean best probability."""
+    accuracy: float
+
+
 class MoodFigures(_Figures):
     """How well the mood of texts is told; shares in [0, 1]."""
 
@@ -40,6 +62,8 @@ class MoodFigures(_Figures):
     accuracy: float
     macro_f1: float
     """Mean over the classes that occur."""
+    macro_f1_interval: tuple[float, float]
+    """95 %, by the bootstrap."""
     macro_recall: float
     by_class: dict[Label, ClassFigures]
     confusion: tuple[tuple[int, int, int], ...]
@@ -50,6 +74,10 @@ class MoodFigures(_Figures):
     """Share of texts that the scorer is sure of."""
     sure_accuracy: float
     """Accuracy on those; 0 if there are none."""
+    reliability: tuple[Reliable, ...]
+    """Bins that are not empty, least certain first."""
+    risk_coverage: tuple[Trusted, ...]
+    """From trusting everything to trusting the surest."""
 
 
 class OpinionFigures(_Figures):
@@ -76,6 +104,10 @@ class MoodTally:
     confusion: list[list[int]] = field(default_factory=lambda: [[0] * 3 for _ in _CLASSES])
     certainty: list[float] = field(default_factory=lambda: [0.0] * BINS)
     hits: list[float] = field(default_factory=lambda: [0.0] * BINS)
+    counts: list[int] = field(default_factory=lambda: [0] * BINS)
+    ranked: list[int] = field(default_factory=lambda: [0] * STEPS)
+    """Answers by their best probability."""
+    ranked_right: list[int] = field(default_factory=lambda: [0] * STEPS)
     sure: int = 0
     sure_right: int = 0
 
@@ -90,6 +122,10 @@ class MoodTally:
         place = min(int(best * BINS), BINS - 1)
         self.certainty[place] += best
         self.hits[place] += right
+        self.counts[place] += 1
+        step = min(int(best * STEPS), STEPS - 1)
+        self.ranked[step] += 1
+        self.ranked_right[step] += right
         self.sure += not said.unsure
         self.sure_right += right and not said.unsure
 
@@ -97,8 +133,8 @@ class MoodTally:
         """Count what another one counted."""
         for row, more in zip(self.confusion, other.confusion, strict=True):
             row[:] = map(sum, zip(row, more, strict=True))
-        self.certainty = [*map(sum, zip(self.certainty, other.certainty, strict=True))]
-        self.hits = [*map(sum, zip(self.hits, other.hits, strict=True))]
+        for name in ("certainty", "hits", "counts", "ranked", "ranked_right"):
+            setattr(self, name, [*map(sum, zip(getattr(self, name), getattr(other, name), strict=True))])
         self.sure += other.sure
         self.sure_right += other.sure_right
         self.closed = self.closed and other.closed
@@ -119,13 +155,27 @@ class MoodTally:
             classes=2 if self.closed else 3,
             accuracy=sum(self.confusion[at][at] for at in range(3)) / texts,
             macro_f1=sum(classes[at].f1 for at in occurring) / len(occurring),
+            macro_f1_interval=interval(self.confusion)[1:],
             macro_recall=sum(classes[at].recall for at in occurring) / len(occurring),
             by_class={_CLASSES[at]: classes[at] for at in range(3) if at in occurring or not self.closed},
             confusion=tuple((row[0], row[1], row[2]) for row in self.confusion),
             calibration_error=sum(gaps) / texts,
             coverage=self.sure / texts,
             sure_accuracy=self.sure_right / self.sure if self.sure else 0.0,
+            reliability=tuple(
+                Reliable(texts=count, certainty=certainty / count, accuracy=hits / count)
+                for count, certainty, hits in zip(self.counts, self.certainty, self.hits, strict=True)
+                if count
+            ),
+            risk_coverage=tuple(self._trusted()),
         )
+
+    def _trusted(self) -> Iterator[Trusted]:
+        for step in range(STEPS):
+            kept = sum(self.ranked[step:])
+            if kept and (step == 0 or self.ranked[step - 1]):
+                right = sum(self.ranked_right[step:])
+                yield Trusted(from_probability=step / STEPS, coverage=kept / self.texts, accuracy=right / kept)
 
     def _class(self, at: int) -> ClassFigures:
         support = sum(self.confusion[at])

@@ -41,12 +41,17 @@ def losses(model: Encoder, encoded: Encoded, batch: Batch, schedule: Schedule) -
 
 
 def sentiment_loss(
-    logits: Tensor, labels: Tensor, classes: Tensor, two_class_weight: float, smoothing: float = 0.0
+    logits: Tensor,
+    labels: Tensor,
+    classes: Tensor,
+    two_class_weight: float,
+    smoothing: float = 0.0,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropy; for a row whose source lacks neutral, only between negative and positive.
 
     Such a row has, besides, the term −w·log(1 − p(neutral)): w = 0 says nothing about neutral, w = 1 makes the sum the
-    plain three-class loss, since p(y) = p(y | not neutral) · p(not neutral).
+    plain three-class loss, since p(y) = p(y | not neutral) · p(not neutral). `weights` (n,), of mean 1, weigh the rows.
     """
     known = labels != IGNORED
     if not bool(known.any()):
@@ -59,7 +64,8 @@ def sentiment_loss(
         spread = -(logits.log_softmax(-1)).mean(-1)
         chosen = torch.where(two, chosen, (1 - smoothing) * chosen + smoothing * spread)
     polar = logits.logsumexp(-1) - logits[:, [0, 2]].logsumexp(-1)
-    return (chosen + two_class_weight * polar * two).mean()
+    each = chosen + two_class_weight * polar * two
+    return (each if weights is None else each * weights[known]).mean()
 
 
 def _tags_loss(logits: Tensor, tags: Tensor) -> Tensor:

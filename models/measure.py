@@ -11,6 +11,7 @@ from opinionwatch.models.calibrate import Calibration, calibrate, calibration_er
 from opinionwatch.models.decode import Decoding
 from opinionwatch.models.examples import Example, Link
 from opinionwatch.models.figures import accuracy, macro_f1, opinions_f1, triplets_f1
+from opinionwatch.models.losses import NEUTRAL
 from opinionwatch.models.network import Network, Raw
 from opinionwatch.models.recipe import Recipe
 
@@ -31,6 +32,9 @@ class SourceFigures(BaseModel):
     rows: int
     accuracy: float | None = None
     macro_f1: float | None = None
+    two_class_accuracy: float | None = None
+    """Where no row is neutral: of the likelier of negative and positive. Beside it a neutral answer counts as wrong."""
+    two_class_macro_f1: float | None = None
     triplet_f1: float | None = None
     opinion_f1: float | None = None
     """Opinion term and polarity without the aspect."""
@@ -121,6 +125,9 @@ def _source(name: str, rows: Sequence[tuple[Example, Raw]], trained_on: bool) ->
         gold = [label for label, _ in labelled]
         told = [max(range(3), key=raw.logits.__getitem__) for _, raw in labelled]
         figures.accuracy, figures.macro_f1 = accuracy(gold, told), macro_f1(gold, told)
+        if NEUTRAL not in gold:
+            forced = [0 if raw.logits[0] >= raw.logits[2] else 2 for _, raw in labelled]
+            figures.two_class_accuracy, figures.two_class_macro_f1 = accuracy(gold, forced), macro_f1(gold, forced)
     linked = [(example.links, raw) for example, raw in rows if example.links is not None]
     if linked:
         right = [links for links, _ in linked]

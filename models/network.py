@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 
 from opinionwatch.models.batcher import Group, groups
+from opinionwatch.models.companion import Companion
 from opinionwatch.models.decode import Decoding, Triplet, triplets
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import Span
@@ -45,6 +46,7 @@ class Network:
         dtype: torch.dtype,
         tokens_per_batch: int = TOKENS_PER_BATCH,
         decoding: Decoding | None = None,
+        companion: Companion | None = None,
     ) -> None:
         self.model = model.eval().to(device)
         torch.nn.Module.to(self.model.body, dtype)
@@ -52,6 +54,7 @@ class Network:
         self.device = device
         self.tokens_per_batch = tokens_per_batch
         self.decoding = decoding or Decoding()
+        self.companion = companion
 
     def read(self, texts: Sequence[str]) -> list[Raw]:
         """One result a text, in order.
@@ -63,7 +66,8 @@ class Network:
         for group in groups([len(tokens.ids) for tokens in encoded], self.tokens_per_batch):
             raws = self._fitting(group, [encoded[at] for at in group.indices], [texts[at] for at in group.indices])
             found.update(zip(group.indices, raws, strict=True))
-        return [found[at] for at in range(len(texts))]
+        raws = [found[at] for at in range(len(texts))]
+        return raws if self.companion is None else _joined(self.companion, texts, encoded, raws)
 
     def _fitting(self, group: Group, encoded: list[Tokens], texts: list[str]) -> list[Raw]:
         """Read a group; out of memory, read its halves."""
@@ -94,6 +98,12 @@ class Network:
             negative, neutral, positive = logits[row].tolist()
             raws.append(Raw((negative, neutral, positive), tuple(terms)))
         return raws
+
+
+def _joined(companion: Companion, texts: Sequence[str], encoded: Sequence[Tokens], raws: list[Raw]) -> list[Raw]:
+    own = companion.read(texts, [tokens.ids for tokens in encoded])
+    mixed = companion.mix(torch.tensor([raw.logits for raw in raws]).view(-1, 3), own).tolist()
+    return [raw._replace(logits=(low, even, high)) for raw, (low, even, high) in zip(raws, mixed, strict=True)]
 
 
 def _term(triplet: Triplet, offsets: Sequence[Span], text: str) -> Term | None:

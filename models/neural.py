@@ -61,6 +61,7 @@ class NeuralScorer:
             pick_dtype(device, settings.precision),
             settings.tokens_per_batch,
             artefact.config.decoding,
+            artefact.companion,
         )
 
     def score(self, passages: Sequence[Passage]) -> list[Reading]:

@@ -6,6 +6,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from opinionwatch.models.ngrams import Ngrams
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.registry import nearest
 
@@ -77,6 +78,21 @@ class Schedule(Section):
     threads: int | None = Field(None, gt=0, description="torch threads; null: torch decides")
 
 
+class CompanionPlan(Section):
+    """The linear companion of hashed n-grams that is added to the encoder; trained on the same files, without caps."""
+
+    ngrams: Ngrams = Ngrams()
+    epochs: int = Field(3, gt=0)
+    learning_rate: float = Field(0.02, gt=0)
+    rows_per_batch: int = Field(256, gt=0)
+    balance: float = Field(0.5, ge=0, le=1, description="0: every row weighs the same; 1: every source")
+    domains: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="kinds of texts that get weights of their own, each with its sources"
+    )
+    shared_weight: float = Field(0.5, ge=0, description="how strongly the shared weights are trained on their own")
+    gate_weight: float = Field(0.3, ge=0, description="how strongly the gate between domains is trained")
+
+
 class Recipe(Section):
     """Everything that `opinionwatch train` needs beside the data folder and the backbone."""
 
@@ -85,7 +101,11 @@ class Recipe(Section):
     schedule: Schedule = Schedule()
     sentiment: tuple[SentimentSource, ...]
     opinions: tuple[OpinionSource, ...] = ()
+    companion: CompanionPlan | None = Field(None, description="null: the encoder alone")
     held_out: float = Field(0.1, ge=0, lt=1, description="share of each written set kept for dev")
+    validation: float = Field(
+        0.0, ge=0, lt=1, description="share of each sentiment source that is not trained on: for choices before dev"
+    )
     dev_cap: int | None = Field(1000, gt=0, description="measure on at most this many dev rows a source")
     sure: float = Field(0.9, gt=0, lt=1, description="share of confident labels that must be right on dev")
 
@@ -113,7 +133,11 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def _reasons(error: ValidationError) -> list[str]:
-    known = {key for part in (Recipe, Body, Schedule, SentimentSource, OpinionSource) for key in part.model_fields}
+    known = {
+        key
+        for part in (Recipe, Body, Schedule, CompanionPlan, Ngrams, SentimentSource, OpinionSource)
+        for key in part.model_fields
+    }
     reasons = []
     for mistake in error.errors():
         where = ".".join(str(part) for part in mistake["loc"])

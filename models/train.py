@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import structlog
+from tokenizers import Tokenizer
 
 from opinionwatch.models.artefact import Config, load, save
 from opinionwatch.models.card import E5_NOTICE, write_card
+from opinionwatch.models.companion_fit import Accompanied, accompany
+from opinionwatch.models.data import Rows
 from opinionwatch.models.device import pick_device, pick_dtype
+from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.fit import Fit, fit
 from opinionwatch.models.measure import CALIBRATION_CAP, Figures, measure
 from opinionwatch.models.network import Network
+from opinionwatch.models.recipe import Recipe
 
 log = structlog.get_logger(__name__)
 RECIPES = Path(__file__).parent / "recipes"
@@ -37,30 +42,56 @@ def train(
     `data` is the folder with `train/` and `dev/`, `backbone` a folder or hub id of a Hugging Face encoder. Raises
     SettingsError for a recipe, data or backbone that cannot work, FatalError when the loss is no longer a number.
     """
-    return release(fit(recipe_path, out, data=data, backbone=backbone, resume=resume, strict=strict), out, backbone)
+    done = fit(recipe_path, out, data=data, backbone=backbone, resume=resume, strict=strict)
+    return release(done, out, data=data, backbone=backbone)
 
 
-def release(done: Fit, out: Path, backbone: str) -> Trained:
-    """Calibrate, measure and write the artefact of a finished fit."""
-    folder = out / "artefact"
-    config = Config(name=done.recipe.name, body=done.recipe.body, backbone=done.model.shape())
-    save(folder, config, done.tokenizer, done.model, "")
+class Made(NamedTuple):
+    """A network that is trained, and what its artefact and its card say of it."""
+
+    recipe: Recipe
+    config: Config
+    tokenizer: Tokenizer
+    model: Encoder
+    rows: Rows
+    steps: int
+    minutes: float
+
+
+def release(done: Fit, out: Path, *, data: Path, backbone: str) -> Trained:
+    """Store a finished fit, give it its companion, calibrate, measure and write the artefact."""
+    recipe = done.recipe
+    config = Config(name=recipe.name, body=recipe.body, backbone=done.model.shape())
+    save(out / "artefact", config, done.tokenizer, done.model, "")
     device = pick_device()
-    stored = load(folder)
-    measured = measure(Network(stored.model, stored.tokens, device, pick_dtype(device)), done.rows.dev, done.recipe)
-    origin = E5_NOTICE if done.recipe.name == "default" else f"Started from `{backbone}`; see its own terms."
+    stored = load(out / "artefact")
+    network = Network(stored.model, stored.tokens, device, pick_dtype(device))
+    given = None
+    if recipe.companion is not None:
+        given = accompany(network, recipe.companion, recipe, data, done.rows.validation)
+    made = Made(recipe, config, done.tokenizer, done.model, done.rows, done.steps, done.minutes)
+    return publish(made, network, given, out, backbone)
+
+
+def publish(made: Made, network: Network, given: Accompanied | None, out: Path, backbone: str) -> Trained:
+    """Calibrate and measure the network as it will be loaded, and write the artefact with its card."""
+    folder = out / "artefact"
+    network.companion = None if given is None else given.companion
+    measured = measure(network, made.rows.dev, made.recipe)
+    origin = E5_NOTICE if made.recipe.name == "default" else f"Started from `{backbone}`; see its own terms."
     card = write_card(
-        done.recipe,
-        done.rows.counts,
+        made.recipe,
+        made.rows.counts,
         measured.figures,
         measured.calibration,
         backbone=origin,
-        steps=done.steps,
-        minutes=done.minutes,
+        steps=made.steps,
+        minutes=made.minutes,
         cap=CALIBRATION_CAP,
+        companion=given,
     )
-    config = config.model_copy(update={"calibration": measured.calibration, "decoding": measured.decoding})
-    version = save(folder, config, done.tokenizer, done.model, card)
+    config = made.config.model_copy(update={"calibration": measured.calibration, "decoding": measured.decoding})
+    version = save(folder, config, made.tokenizer, made.model, card, network.companion)
     (out / "metrics.json").write_text(measured.figures.model_dump_json(indent=1))
-    log.info("train.done", version=version, minutes=round(done.minutes, 1))
-    return Trained(folder, version, measured.figures, done.minutes)
+    log.info("train.done", version=version, minutes=round(made.minutes, 1))
+    return Trained(folder, version, measured.figures, made.minutes)

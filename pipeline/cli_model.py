@@ -1,4 +1,4 @@
-"""Commands on models: score, evaluate, train."""
+"""Commands on models: score, evaluate, compare, train, companion."""
 
 import sys
 from collections.abc import Iterator
@@ -10,11 +10,13 @@ import orjson
 import typer
 
 from opinionwatch.pipeline import wiring
-from opinionwatch.pipeline.console import ConfigOption, settings
+from opinionwatch.pipeline.console import ConfigOption, err, settings
 from opinionwatch.pipeline.console import out as out_
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
+from opinionwatch.pipeline.ports import Scorer
 from opinionwatch.pipeline.registry import nearest
 from opinionwatch.pipeline.scoring import score_texts
+from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.submission import load
 
 CHUNK = 512
@@ -63,6 +65,9 @@ def evaluate(
     files: Annotated[list[Path], typer.Argument(help="Labelled JSON lines (also .gz): text, label, or triplets.")],
     json_: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of each file.")] = None,
+    report_: Annotated[
+        Path | None, typer.Option("--report", help="Folder for report.md, report.html and their plots.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Measure the scorer on labelled files: accuracy, F1, calibration, coverage, triplets.
@@ -71,14 +76,57 @@ def evaluate(
     """
     import opinionwatch.models.evaluate as evaluation
 
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise SettingsError(f"no such file: {', '.join(missing)}")
+    _all_there(files)
     report = evaluation.evaluate(wiring.scorer(settings(config)), files, limit=limit)
     if json_:
         sys.stdout.write(evaluation.to_json(report) + "\n")
     else:
         out_.print(evaluation.to_table(report))
+    if report_ is not None:
+        from opinionwatch.models.evaluate_pages import write_pages
+
+        write_pages(report, report_)
+        err.print(f"written: {report_ / 'report.md'} and {report_ / 'report.html'}", markup=False)
+
+
+def compare(
+    old: Annotated[str, typer.Argument(help="An artefact folder, a scorer's name (lexicon), or a settings file.")],
+    new: Annotated[str, typer.Argument(help="The same; what is judged.")],
+    files: Annotated[list[Path], typer.Argument(help="Labelled files, as for evaluate.")],
+    json_: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of each file.")] = None,
+    flips: Annotated[int, typer.Option(min=0, help="Rows a file to list where the two part.")] = 10,
+    gate: Annotated[bool, typer.Option(help="Exit 1 if the new one is significantly worse on any file.")] = False,
+) -> None:
+    """Is a new model better than an old one? Paired, with 95 % intervals, and the rows where they part.
+
+    Example: opinionwatch compare models/default runs/mine/artefact dev/*.jsonl.gz --gate
+    """
+    import opinionwatch.models.compare as comparing
+    from opinionwatch.models.compare_show import to_table
+
+    _all_there(files)
+    found = comparing.compare(_scorer(old), _scorer(new), files, limit=limit, flips=flips)
+    if json_:
+        sys.stdout.write(found.model_dump_json(indent=2) + "\n")
+    else:
+        out_.print(to_table(found))
+    if gate and found.worse:
+        out_.print(f"refused: significantly worse on {', '.join(found.worse)}", markup=False)
+        raise typer.Exit(1)
+
+
+def _scorer(name: str) -> Scorer:
+    """What a person means by the name of a model: an artefact folder, a settings file, or a scorer's kind."""
+    path = Path(name)
+    if path.is_dir():
+        return wiring.scorer(Settings.model_validate({"scorer": {"kind": "neural", "artefact": path}}))
+    return wiring.scorer(settings(path) if path.is_file() else Settings.model_validate({"scorer": {"kind": name}}))
+
+
+def _all_there(files: list[Path]) -> None:
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise SettingsError(f"no such file: {', '.join(missing)}")
 
 
 def train(
@@ -93,19 +141,47 @@ def train(
 
     Survives kill -9: start it again with --resume.   Example: opinionwatch train --recipe default --out runs/mine
     """
-    from opinionwatch.models.train import RECIPES
     from opinionwatch.models.train import train as trained
 
-    path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
-    if not path.is_file():
-        raise SettingsError(f"no recipe {path}; {nearest(recipe, (found.stem for found in RECIPES.glob('*.yaml')))}")
-    done = trained(path, out, data=data, backbone=backbone, resume=resume, strict=strict)
+    done = trained(_recipe(recipe), out, data=data, backbone=backbone, resume=resume, strict=strict)
     out_.print(f"{done.version} in {done.artefact} after {done.minutes:.0f} minutes; use it with", markup=False)
     out_.print(f"  scorer: {{kind: neural, artefact: {done.artefact}}}", markup=False)
+
+
+def companion(
+    artefact: Annotated[Path, typer.Argument(help="An artefact folder; it is not changed.")],
+    steps: Annotated[int, typer.Option(min=1, help="Steps of its training run, as its card says.")],
+    minutes: Annotated[float, typer.Option(min=0, help="Minutes of that run, for the new card.")],
+    recipe: Annotated[str, typer.Option(help="The recipe it was trained by, with a companion.")] = "default",
+    data: Annotated[Path, typer.Option(help="Folder with train/ and dev/.")] = Path("../shared/data"),
+    backbone: Annotated[str, typer.Option(help="Where its encoder came from, for the card.")] = "../shared/backbone",
+    out: Annotated[Path, typer.Option(help="Folder for the artefact and its figures.")] = Path("runs/companion"),
+) -> None:
+    """Give a trained model its linear companion of n-grams, or a new one; the encoder is not trained again.
+
+    Example: opinionwatch companion models/default --steps 2660 --minutes 64 --out runs/joined
+    """
+    from opinionwatch.models.companion_add import add_companion
+
+    done = add_companion(artefact, _recipe(recipe), out, data=data, backbone=backbone, steps=steps, minutes=minutes)
+    out_.print(f"{done.version} in {done.artefact}; use it with", markup=False)
+    out_.print(f"  scorer: {{kind: neural, artefact: {done.artefact}}}", markup=False)
+
+
+def _recipe(name: str) -> Path:
+    """A recipe file, or one that ships, by its name."""
+    from opinionwatch.models.train import RECIPES
+
+    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        raise SettingsError(f"no recipe {path}; {nearest(name, (found.stem for found in RECIPES.glob('*.yaml')))}")
+    return path
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(score)
     app.command()(evaluate)
+    app.command()(compare)
     app.command()(train)
+    app.command()(companion)

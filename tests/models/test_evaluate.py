@@ -260,3 +260,23 @@ def test_the_report_is_data_and_a_table(file: Path) -> None:
     Console(file=shown, width=160).print(to_table(report))
     assert "moods" in shown.getvalue()
     assert "macro F1" in shown.getvalue()
+
+
+def test_trusting_less_is_shown_from_everything_to_the_surest(file: Path) -> None:
+    figures = evaluate(Echo(), [file]).files[0].sentiment
+    assert figures is not None
+    first, *_, last = figures.risk_coverage
+    assert (first.coverage, first.accuracy) == pytest.approx((1, 5 / 8))
+    # `good` is the surest: three texts said to be positive with 0.9.
+    assert (last.coverage, last.accuracy) == pytest.approx((3 / 8, 2 / 3))
+    assert [bin_.texts for bin_ in figures.reliability] == [2, 3, 3]
+    low, high = figures.macro_f1_interval
+    assert low < figures.macro_f1 < high
+
+
+def test_any_file_is_measured_by_the_traits_of_its_texts(tmp_path: Path) -> None:
+    rows = [mood("good 😀", "positive", lang="en"), mood("bad, not a phone", "negative", lang="en")]
+    report = evaluate(Echo(), [write(tmp_path / "x.jsonl", rows)])
+    assert {name: figures.texts for name, figures in report.by_trait.items()} == {
+        "short": 2, "emoji": 1, "negation": 1,
+    }  # fmt: skip

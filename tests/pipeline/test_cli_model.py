@@ -124,7 +124,8 @@ def test_evaluate_measures_labelled_files(command: Command) -> None:
     assert (ended.code, ended.err) == (0, "")
     assert "accuracy" in ended.out
     assert isinstance(json.loads(ended.out), dict)
-    assert "100.0%" in command("evaluate", "dev.jsonl.gz").said
+    assert "100.0%" in command("evaluate", "dev.jsonl.gz", "--report", "out").said
+    assert "100.0%" in Path("out/report.md").read_text(encoding="utf-8")
 
 
 def test_a_file_that_is_not_there_is_named(command: Command) -> None:
@@ -137,3 +138,29 @@ def test_a_recipe_that_is_not_there_is_named_with_the_nearest(command: Command) 
     ended = command("train", "--recipe", "defalt")
     assert ended.code == 2
     assert "did you mean 'default'?" in ended.said
+
+
+def test_compare_says_which_is_better_and_its_gate_refuses_the_worse(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "moods.jsonl"
+    rows = [("I love this great phone", "positive"), ("awful, I hate it", "negative"), ("it is a phone", "neutral")]
+    texts = [{"text": f"{text} {at}", "label": label} for at in range(30) for text, label in rows]
+    file.write_text("".join(json.dumps(row) + "\n" for row in texts))
+    same = command("compare", "lexicon", "lexicon", file, "--gate", "--json")
+    assert same.code == 0
+    [found] = json.loads(same.out)["files"]
+    assert (found["texts"], found["broken"], found["mended"]) == (90, 0, 0)
+    worse = command("compare", "lexicon", "tests.models.mute:Mute", file, "--gate")
+    assert worse.code == 1
+    assert "significantly worse on moods.jsonl" in worse.said
+    assert command("compare", "lexicon", "tests.models.mute:Mute", file).code == 0
+
+
+def test_compare_names_what_is_not_there(command: Command, tmp_path: Path) -> None:
+    missing = command("compare", "lexicon", "lexicon", tmp_path / "none.jsonl")
+    assert missing.code == 2
+    assert "none.jsonl" in missing.said
+    file = tmp_path / "one.jsonl"
+    file.write_text('{"text": "good", "label": "positive"}\n')
+    unknown = command("compare", "lexicon", "lexicom", file)
+    assert unknown.code == 2
+    assert "did you mean 'lexicon'?" in unknown.said

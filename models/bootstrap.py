@@ -1,0 +1,75 @@
+"""How far a figure could be off: bootstrap intervals (Efron 1979), drawn over counts instead of rows.
+
+Drawing n rows with replacement and counting them is drawing the counts from a multinomial: so the cost depends on the
+number of cells, not of rows, and nothing but counts is kept. Paired figures of two models use cells (true, old, new).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = 2000
+LEVEL = 0.95
+SEED = 20261126
+Counts = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """A figure and its interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+def accuracies(confusions: Counts) -> Counts:
+    """Accuracy of each (3, 3) confusion of a stack (…, 3, 3): rows true, columns said."""
+    right: Counts = np.trace(confusions, axis1=-2, axis2=-1)
+    total: Counts = confusions.sum((-2, -1))
+    return right / np.maximum(total, 1)
+
+
+def macro_f1s(confusions: Counts) -> Counts:
+    """Macro-F1 over the classes that occur, of each (3, 3) confusion of a stack.
+
+    >>> round(float(macro_f1s(np.array([[1.0, 1, 0], [0, 0, 0], [0, 0, 2]]))), 4)
+    0.8333
+    """
+    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
+    true, said = confusions.sum(-1), confusions.sum(-2)
+    occurs = true > 0
+    scores = np.where(occurs, 2 * hits / np.maximum(true + said, 1), 0.0)
+    found: Counts = scores.sum(-1) / np.maximum(occurs.sum(-1), 1)
+    return found
+
+
+def interval(confusion: Sequence[Sequence[int]], figure: Callable[[Counts], Counts] = macro_f1s) -> Interval:
+    """A figure of one model with its interval."""
+    cells = np.array(confusion, dtype=np.float64)
+    drawn = _drawn(cells)
+    return _spread(float(figure(cells)), figure(drawn))
+
+
+def paired(cells: Counts, figure: Callable[[Counts], Counts] = macro_f1s) -> Interval:
+    """New minus old on the same rows: `cells` (3, 3, 3) counts true class, old answer, new answer."""
+    drawn = _drawn(cells)
+    return _spread(_gain(cells, figure), figure(drawn.sum(-2)) - figure(drawn.sum(-1)))
+
+
+def _gain(cells: Counts, figure: Callable[[Counts], Counts]) -> float:
+    return float(figure(cells.sum(-2)) - figure(cells.sum(-1)))
+
+
+def _drawn(cells: Counts) -> Counts:
+    total = int(cells.sum())
+    shares = cells.ravel() / max(1, total)
+    draws: Counts = np.random.default_rng(SEED).multinomial(total, shares, DRAWS).astype(np.float64)
+    return draws.reshape(DRAWS, *cells.shape)
+
+
+def _spread(value: float, drawn: Counts) -> Interval:
+    edge = 100 * (1 - LEVEL) / 2
+    low, high = np.percentile(drawn, [edge, 100 - edge])
+    return Interval(value, float(low), float(high))

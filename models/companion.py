@@ -1,0 +1,110 @@
+"""The linear companion of an encoder: a table of hashed n-grams that knows the words of the trade.
+
+A short encoder has seen most words a few times; a linear model knows a word after one look, and the two err
+differently. The table's logits are added to the encoder's with factors learnt on rows that neither was trained on
+(stacked generalization, Wolpert, Neural Networks 1992). A text of unknown words gets little from the table: a feature
+that was never seen weighs nothing.
+
+What `neutral` means differs between headlines, tweets and stock forums. So beside the weights shared by all there are
+some for each domain (Daumé, Frustratingly Easy Domain Adaptation, ACL 2007), and a gate, linear too, that tells from
+the same features how likely a text is of each (Jacobs et al., Adaptive Mixtures of Local Experts, 1991).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NamedTuple, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
+
+from opinionwatch.models.ngrams import Features, Ngrams, features
+from opinionwatch.models.quantise import narrow
+from opinionwatch.pipeline.errors import SettingsError
+
+CHUNK = 64
+"""Texts hashed at once: the sort of their features stays in the processor's cache."""
+PREFIX = "companion."
+"""Of the names of its weights in the artefact."""
+MOST_DOMAINS = 16
+Factor = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
+
+
+class Mixing(BaseModel):
+    """The part of an artefact's configuration that says what a companion reads and how much it counts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ngrams: Ngrams = Ngrams()
+    domains: Annotated[tuple[str, ...], Field(max_length=MOST_DOMAINS)] = ()
+    """The kinds of texts that have weights of their own."""
+    encoder: Factor = 1.0
+    """What the encoder's logits are multiplied by."""
+    table: Factor = 1.0
+    """What the companion's are multiplied by before they are added."""
+    bias: tuple[Factor, Factor, Factor] = (0.0, 0.0, 0.0)
+    """Added to both."""
+
+
+class Parts(NamedTuple):
+    """Logits before they are joined: shared (n, 3), of the gate (n, D), of each domain (n, D, 3)."""
+
+    shared: Tensor
+    gate: Tensor
+    domains: Tensor
+
+    def joined(self) -> Tensor:
+        """Logits (n, 3): the shared ones, and those of the domains as likely as the gate thinks each."""
+        return self.shared + (self.gate.softmax(-1).unsqueeze(-1) * self.domains).sum(1)
+
+
+class Companion(nn.Module):
+    """Weights for each feature and for every text, and how their sums join the encoder's logits."""
+
+    def __init__(self, mixing: Mixing) -> None:
+        super().__init__()
+        self.mixing = mixing
+        columns = 3 + 4 * len(mixing.domains)
+        self.table = nn.Parameter(torch.zeros(1 << mixing.ngrams.bits, columns))
+        self.bias = nn.Parameter(torch.zeros(columns))
+
+    def forward(self, found: Features) -> Parts:
+        """The sums of a text's weights over the root of how many features it has, and the biases."""
+        starts = torch.from_numpy(found.starts)
+        sizes = starts.diff().clamp(min=1).sqrt().unsqueeze(1)
+        summed = embedding_bag(
+            torch.from_numpy(found.numbers), self.table, starts, mode="sum", sparse=True, include_last_offset=True
+        )
+        count = len(self.mixing.domains)
+        shared, gate, domains = (summed / sizes + self.bias).split([3, count, 3 * count], dim=1)
+        return Parts(shared, gate, domains.reshape(len(domains), count, 3))
+
+    @torch.inference_mode()
+    def read(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> Tensor:
+        """Its own logits (n, 3) of texts and their token ids, on the CPU."""
+        ngrams = self.mixing.ngrams
+        parts = [
+            self(features(texts[at : at + CHUNK], ids[at : at + CHUNK], ngrams)).joined()
+            for at in range(0, len(texts), CHUNK)
+        ]
+        return torch.cat(parts) if parts else torch.zeros(0, 3)
+
+    def mix(self, encoder: Tensor, own: Tensor) -> Tensor:
+        """Logits (n, 3) of both together."""
+        mixing = self.mixing
+        return mixing.encoder * encoder + mixing.table * own + torch.tensor(mixing.bias, dtype=encoder.dtype)
+
+    def stored(self) -> dict[str, Tensor]:
+        """Its weights as an artefact keeps them: 8 bits, each column with a scale of its own."""
+        weights = {"table": self.table.detach().T, "bias": self.bias.detach()}
+        return narrow({PREFIX + name: weight for name, weight in weights.items()})
+
+    @classmethod
+    def restored(cls, mixing: Mixing, weights: Mapping[str, Tensor]) -> Self:
+        """From what `stored` gave, widened. SettingsError if weights are missing or of another size."""
+        companion = cls(mixing)
+        try:
+            companion.load_state_dict({"table": weights[PREFIX + "table"].T, "bias": weights[PREFIX + "bias"]})
+        except (KeyError, RuntimeError) as error:
+            raise SettingsError(f"the companion's weights do not fit its configuration: {error}") from error
+        return companion.eval()

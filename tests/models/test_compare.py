@@ -1,0 +1,111 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from opinionwatch.models.compare import compare
+from opinionwatch.models.compare_show import to_table
+from opinionwatch.models.lexicon import LexiconScorer
+from opinionwatch.pipeline.contracts import Label, Reading, Sentiment
+from opinionwatch.pipeline.errors import RejectedError, SettingsError
+from opinionwatch.pipeline.ports import Passage
+
+
+class Says:
+    """Answers by a table of texts; whatever is not in it is neutral, `poison` is refused."""
+
+    def __init__(self, version: str, **answers: Label) -> None:
+        self.version = version
+        self.answers = answers
+
+    def score(self, passages: Sequence[Passage]) -> list[Reading]:
+        if any(passage.text == "poison" for passage in passages):
+            raise RejectedError("model_output", "poison")
+        return [self._read(passage.text.split()[0]) for passage in passages]
+
+    def _read(self, word: str) -> Reading:
+        label = self.answers.get(word, "neutral")
+        chances = {name: 0.8 if name == label else 0.1 for name in ("negative", "neutral", "positive")}
+        return Reading(sentiment=Sentiment(label=label, **chances, unsure=False), opinions=())
+
+
+def write(path: Path, *rows: tuple[str, str]) -> Path:
+    path.write_text("".join(json.dumps({"text": text, "label": label, "lang": "en"}) + "\n" for text, label in rows))
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    rows = [(f"good {at}", "positive") for at in range(40)] + [(f"bad {at}", "negative") for at in range(40)]
+    return write(tmp_path / "moods.jsonl", *rows, *((f"meh {at}", "neutral") for at in range(40)))
+
+
+OLD = Says("old", good="positive")
+NEW = Says("new", good="positive", bad="negative")
+
+
+def test_a_better_model_is_called_better_and_its_flips_are_listed(file: Path) -> None:
+    [found] = compare(OLD, NEW, [file], flips=3).files
+    assert (found.accuracy.old, found.accuracy.new) == pytest.approx((2 / 3, 1))
+    assert found.accuracy.verdict == found.macro_f1.verdict == "better"
+    assert (found.mended, found.broken, found.texts) == (40, 0, 120)
+    assert [(flip.line, flip.gold, flip.old, flip.new) for flip in found.flips] == [
+        (line, "negative", "neutral", "negative") for line in (41, 42, 43)
+    ]
+
+
+def test_a_worse_model_is_named_for_the_gate_and_a_like_one_is_not(file: Path, tmp_path: Path) -> None:
+    few = write(tmp_path / "few.jsonl", ("bad 1", "negative"), ("good 1", "positive"), ("meh 1", "neutral"))
+    assert compare(NEW, OLD, [file, few]).worse == ("moods.jsonl",)
+    assert compare(NEW, NEW, [file]).worse == ()
+    assert compare(NEW, OLD, [few]).files[0].accuracy.verdict == "no difference shown"
+
+
+def test_a_file_without_neutral_rows_is_judged_on_two_classes(tmp_path: Path) -> None:
+    rows = [(f"bad {at}", "negative") for at in range(20)] + [(f"good {at}", "positive") for at in range(20)]
+    [found] = compare(OLD, NEW, [write(tmp_path / "two.jsonl", *rows)]).files
+    # Of a neutral answer the likelier of the other two counts, and these are equal: negative.
+    assert (found.classes, found.accuracy.old, found.flips) == (2, 1.0, ())
+
+
+def test_rows_that_cannot_be_compared_are_counted(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "x.jsonl", ("good", "positive"), ("poison", "positive"), ("good", "meh"), ("meh", "neutral")
+    )
+    [found] = compare(OLD, NEW, [file]).files
+    assert (found.texts, found.skipped) == (2, 2)
+
+
+def test_files_without_labels_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "none.jsonl").write_text('{"text": "x", "triplets": []}\n')
+    with pytest.raises(SettingsError, match="no row has a label"):
+        compare(OLD, NEW, [tmp_path / "none.jsonl"])
+
+
+def test_real_scorers_are_compared_on_the_challenge_set() -> None:
+    challenge = Path(__file__).parents[2] / "models" / "challenge.tsv"
+    lexicon = LexiconScorer(LexiconScorer.Settings())
+    [found] = compare(Says("nothing"), lexicon, [challenge]).files
+    assert found.texts > 400
+    assert found.macro_f1.verdict == "better"
+
+
+def test_the_table_shows_gains_and_flips(file: Path) -> None:
+    console = Console(width=160, record=True, file=None)
+    with console.capture() as shown:
+        console.print(to_table(compare(OLD, NEW, [file])))
+    text = shown.get()
+    assert "old → new" in text
+    assert "66.7% → 100.0%" in text
+    assert "+33.3" in text
+    assert "bad 0" in text
+
+
+def test_a_text_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    file = write(tmp_path / "x.jsonl", ("bad \x1b[31m\u202e[red]", "negative"), ("meh", "neutral"))
+    console = Console(width=160)
+    with console.capture() as shown:
+        console.print(to_table(compare(OLD, NEW, [file])))
+    assert "bad ·[31m·[red]" in shown.get()
