@@ -76,8 +76,8 @@ class Companion(nn.Module):
             torch.from_numpy(found.numbers), self.table, starts, mode="sum", sparse=True, include_last_offset=True
         )
         count = len(self.mixing.domains)
-        shared, gate, domains = (summed / sizes + self.bias).split([3, count, 3 * count], dim=1)
-        return Parts(shared, gate, domains.reshape(len(domains), count, 3))
+        sums = summed / sizes + self.bias
+        return Parts(sums[:, :3], sums[:, 3 : 3 + count], sums[:, 3 + count :].reshape(len(sums), count, 3))
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> Tensor:

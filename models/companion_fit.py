@@ -100,7 +100,7 @@ def fit_companion(
             optimiser.param_groups[0]["lr"] = plan.learning_rate * (1 - step / len(batches))
             optimiser.zero_grad()
         torch.autograd.backward(loss)
-        sparse.step()
+        sparse.step()  # type: ignore[no-untyped-call]  # untyped in torch
         dense.step()
         if step % LOG_EVERY == 0:
             log.info("companion.step", step=step, steps=len(batches), loss=round(float(loss.detach()), 4))

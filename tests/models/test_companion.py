@@ -188,8 +188,8 @@ def test_an_artefact_gets_a_companion_later_from_the_rows_its_run_never_reached(
     rows = read_rows(recipe, data)
     late = unreached(recipe, rows, tiny_tokenizer(), 20)
     assert 0 < len(late) < len(unreached(recipe, rows, tiny_tokenizer(), 10))
-    add = {"data": data, "backbone": str(backbone), "minutes": 1.0}
-    done = add_companion(first.artefact, accompanied, tmp_path / "second", steps=20, **add)
+    out, origin = tmp_path / "second", str(backbone)
+    done = add_companion(first.artefact, accompanied, out, data=data, backbone=origin, steps=20, minutes=1.0)
     before, after = load(first.artefact), load(done.artefact)
     assert after.companion is not None
     assert f"learnt on {len(late):,} training rows" in (done.artefact / "card.md").read_text()

@@ -21,8 +21,9 @@ class Tags(HTMLParser):
         super().__init__()
         self.found: set[str] = set()
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.add(tag)
+        assert not [name for name, _ in attrs if name.startswith("on")]
 
 
 @pytest.fixture
