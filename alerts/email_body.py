@@ -35,7 +35,8 @@ style="max-width:100%;height:auto"></p>{% endif %}
 {% if example.url %} · <a href="{{ example.url }}" rel="noopener noreferrer">{{ example.url }}</a>{% endif %}</small>
 </blockquote>
 {% endfor %}<p style="margin:20px 0 0">{% if link %}<a href="{{ link }}" style="color:#0b5cad">{{ labels.link }}</a>\
-{% endif %}</p>
+{% endif %}{% if dashboard %}<br><a href="{{ dashboard }}" style="color:#0b5cad">\
+{{ labels.dashboard }}</a>{% endif %}</p>
 <p style="margin:16px 0 0;color:#616e7c;font-size:12px">opinionwatch · {{ labels.id }} {{ id }}</p>
 </div></body></html>
 """
@@ -91,7 +92,10 @@ def plain(message: Message) -> str:
         lines.append(f"    {_origin(example.source, f'{example.published_at:%Y-%m-%d %H:%M} UTC')}")
         if (url := safe_url(example.url)) is not None:
             lines.append(f"    {url}")
-    lines += ["", f"{labels['link']}: {one_line(message.link)}", f"{labels['id']}: {one_line(message.alert_id)}"]
+    lines += ["", f"{labels['link']}: {one_line(message.link)}"]
+    if message.dashboard:
+        lines.append(f"{labels['dashboard']}: {one_line(message.dashboard)}")
+    lines.append(f"{labels['id']}: {one_line(message.alert_id)}")
     return "\n".join(lines) + "\n"
 
 
@@ -115,6 +119,7 @@ def html(message: Message, chart: str) -> str:
         ],
         chart=chart,
         link=safe_url(message.link),
+        dashboard=safe_url(message.dashboard),
         id=message.alert_id,
     )
 

@@ -24,14 +24,16 @@ def render(
     repeat: bool = False,
     zone: str = "UTC",
     chart_png: bytes | None = None,
+    dashboard: str = "",
 ) -> Message:
     """Say an alert in one language, with times in `zone` (an IANA name).
 
     Pure: the same alert gives the same message. No markup is in it, and every part that strangers had a hand in
     (names, terms, sources) is one clean line; example posts stay as they are and are escaped by the channel.
-    Raises SettingsError when the zone does not exist.
+    `dashboard` is where Kibana explains the episode. Raises SettingsError when the zone does not exist.
     """
-    return _Rendering(alert, lang, watchlist_name, zone).message(public_url, repeat, chart_png)
+    rendering = _Rendering(alert, lang, watchlist_name, zone)
+    return rendering.message(public_url, repeat, chart_png).model_copy(update={"dashboard": dashboard})
 
 
 def sample(*, lang: Lang, public_url: str, at: datetime) -> Message:

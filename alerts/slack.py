@@ -100,7 +100,9 @@ def blocks(message: Message) -> Iterator[Block]:
         yield SectionBlock(text=_plain(WORDS[message.lang].quoted.format(text=quote(example)), SECTION_CHARS))
         origin = f"{one_line(example.source, 64)} · {example.published_at:%Y-%m-%d %H:%M} UTC"
         yield ContextBlock(elements=[_plain(origin, FIELD_CHARS), *_link(example.url)])
-    yield ContextBlock(elements=[_plain(labels["link"], FIELD_CHARS), *_link(message.link)])
+    for what, address in (("link", message.link), ("dashboard", message.dashboard)):
+        if address:
+            yield ContextBlock(elements=[_plain(labels[what], FIELD_CHARS), *_link(address)])
     yield ContextBlock(elements=[_plain(f"{labels['id']} {message.alert_id}", FIELD_CHARS)])
 
 

@@ -82,5 +82,7 @@ def panel(message: Message) -> Panel:
         if (url := safe_url(example.url)) is not None:
             lines.append(Text(f"  {url}", style="dim"))
     lines += [Text(""), Text.assemble((f"{labels['link']}: ", "bold"), one_line(message.link))]
+    if message.dashboard:
+        lines.append(Text.assemble((f"{labels['dashboard']}: ", "bold"), one_line(message.dashboard)))
     lines.append(Text(f"{labels['id']} {message.alert_id}", style="dim"))
     return Panel(Group(*lines), title=Text(one_line(message.title), style=f"bold {colour}"), border_style=colour)

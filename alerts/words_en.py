@@ -94,6 +94,7 @@ EN = Words(
         "reposts": "Reposts",
         "examples": "What people say",
         "link": "See it on the page",
+        "dashboard": "Explore it in Kibana",
         "id": "Alert",
         "chart": "Share of negative voices and number of posts over time",
         "tag": "opinionwatch",

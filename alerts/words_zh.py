@@ -86,6 +86,7 @@ ZH = Words(
         "reposts": "转发",
         "examples": "网友怎么说",
         "link": "查看详情",
+        "dashboard": "在Kibana中查看",
         "id": "告警编号",
         "chart": "负面发声者占比与帖子数量的变化",
         "tag": "opinionwatch",

@@ -179,6 +179,8 @@ class Message(Record):
     """Label and value: aspects, sources, terms."""
     examples: tuple[Exemplar, ...]
     link: str
+    dashboard: str = ""
+    """Where Kibana explains the episode; empty without one."""
     at: Utc
     chart_png: bytes | None = None
     repeat: bool = False

@@ -22,6 +22,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.registry import explain, nearest
 from opinionwatch.pipeline.settings_elastic import Elastic
+from opinionwatch.pipeline.settings_kibana import Kibana
 
 
 class Section(BaseModel):
@@ -122,6 +123,7 @@ class Settings(BaseSettings):
     ] = "sqlite"
     elasticsearch: Elastic = Elastic()
     web: Web = Web()
+    kibana: Kibana = Kibana()
     limits: Limits = Limits()
 
     @field_validator("zone")

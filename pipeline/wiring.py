@@ -24,6 +24,7 @@ from opinionwatch.pipeline.contracts_trend import Alert, Message
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.hops import Hops
 from opinionwatch.pipeline.isolate import isolated
+from opinionwatch.pipeline.kibana_link import episode_link
 from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.plan import HopName, hop
 from opinionwatch.pipeline.ports import Channel, Intake, PushSource, Scorer, Source, Stage
@@ -136,6 +137,7 @@ def renderer(settings: Settings, public_url: str, archive: Archive) -> Callable[
             repeat=repeat,
             zone=settings.zone,
             chart_png=chart(windows, episode.opened_at) if windows else None,
+            dashboard=episode_link(settings.kibana, settings.elasticsearch.prefix, alert) or "",
         )
 
     return rendered

@@ -66,6 +66,17 @@ def test_a_mail_has_a_plain_part_and_an_html_part_with_the_chart_in_it(lang: Lan
             assert text in part
 
 
+def test_the_dashboard_stands_beside_the_page_where_there_is_one() -> None:
+    address = "https://kibana.example/app/dashboards#/view/ow-episode?_g=%28time%29&_a=%28query%29"
+    with smtp_stub() as stub:
+        email(stub).notify(said(crisis(), "zh", drawn=False))
+        email(stub).notify(said(crisis(), "zh", drawn=False).model_copy(update={"dashboard": address}))
+        without, mail = stub.mails
+    assert "Kibana" not in text_of(without, "plain") + text_of(without, "html")
+    assert f"在Kibana中查看: {address}" in text_of(mail, "plain")
+    assert f'<a href="{address.replace("&", "&amp;")}"' in text_of(mail, "html")
+
+
 def test_without_a_chart_the_mail_is_plain_and_html_only() -> None:
     with smtp_stub() as stub:
         email(stub).notify(said(crisis(), drawn=False))

@@ -43,6 +43,15 @@ def test_the_message_answers_everything_in_block_kit(stub: SlackStub) -> None:
         assert text in shown
 
 
+def test_the_dashboard_stands_beside_the_page_where_there_is_one(stub: SlackStub) -> None:
+    assert "Explore it in Kibana" not in sent(MESSAGE, stub)
+    address = "https://kibana.example/app/dashboards#/view/ow-episode?_g=%28time%29&_a=%28query%29"
+    body = json.loads(sent(MESSAGE.model_copy(update={"dashboard": address}), stub))
+    shown = json.dumps(body["blocks"])
+    assert "Explore it in Kibana" in shown
+    assert f"<{address.replace('&', '&amp;')}>" in shown
+
+
 def test_chinese_gets_chinese_labels(stub: SlackStub) -> None:
     message = render(crisis(), lang="zh", public_url="http://127.0.0.1:8765", watchlist_name="流墨")
     shown = json.dumps(json.loads(sent(message, stub)), ensure_ascii=False)

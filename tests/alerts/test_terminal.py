@@ -28,6 +28,14 @@ def test_the_panel_answers_everything_in_both_languages(capsys: pytest.CaptureFi
         assert text in shown
 
 
+def test_the_dashboard_stands_beside_the_page_where_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal("terminal", Terminal.Settings(stream="stdout", width=300))
+    terminal.notify(said(crisis()))
+    assert "Kibana" not in capsys.readouterr().out
+    terminal.notify(said(crisis()).model_copy(update={"dashboard": "https://kibana.example/d"}))
+    assert "Explore it in Kibana: https://kibana.example/d" in flat(capsys.readouterr().out)
+
+
 def test_it_writes_to_standard_error_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal("terminal", Terminal.Settings()).notify(said(crisis()))
     captured = capsys.readouterr()

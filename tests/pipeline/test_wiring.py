@@ -159,5 +159,16 @@ def test_an_alert_is_rendered_in_the_language_and_with_the_name_of_the_settings(
     assert message.chart_png is None
 
 
+def test_with_a_kibana_an_alert_leads_to_its_dashboard_too(tmp_path: Path) -> None:
+    kibana = {"url": "https://kibana.example", "space": "mood"}
+    chosen = load(None, {"data_dir": tmp_path, "kibana": kibana, "elasticsearch": {"prefix": "acme"}})
+    SqliteStore(chosen.store_path).close()
+    message = wiring.renderer(chosen, "https://mood.example", SqliteArchive(chosen.store_path))(crisis(), False)
+    assert message.link.startswith("https://mood.example/episodes/")
+    assert message.dashboard.startswith("https://kibana.example/s/mood/app/dashboards#/view/acme-episode?")
+    without = wiring.renderer(load(None, {"data_dir": tmp_path}), "x", SqliteArchive(chosen.store_path))
+    assert without(crisis(), False).dashboard == ""
+
+
 def test_the_sample_message_is_labelled_as_a_test(tmp_path: Path) -> None:
     assert wiring.sample_message(settings(tmp_path)).event == "test"
