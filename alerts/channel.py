@@ -1,13 +1,13 @@
 """What channels share: how they are told apart, where secrets come from, and the error of an uncertain attempt."""
 
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
 from opinionwatch.pipeline.errors import RetryableError, SettingsError
+from opinionwatch.pipeline.reveal import reveal as reveal  # channels take it from here
 from opinionwatch.pipeline.settings import Section
 
 
@@ -21,24 +21,6 @@ class ChannelSettings(Section):
 
 class UncertainError(RetryableError):
     """The attempt may have got through: the connection broke before the answer. A second one must say so."""
-
-
-def reveal(secret: SecretStr | None, file: Path | None, what: str) -> SecretStr | None:
-    """The secret itself or the first line of its file; None when neither is given.
-
-    Raises SettingsError when both are given, or when the file cannot be read or is empty. It never shows the secret.
-    """
-    if secret is not None and file is not None:
-        raise SettingsError(f"{what}: give either {what} or {what}_file, not both")
-    if file is None:
-        return secret
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{what}_file: cannot read {file} ({type(error).__name__})") from error
-    if not lines or not lines[0].strip():
-        raise SettingsError(f"{what}_file: {file} is empty; its first line must be the secret")
-    return SecretStr(lines[0].strip())
 
 
 def webhook_url(secret: SecretStr | None, what: str, *, allow_loopback: bool) -> SecretStr:

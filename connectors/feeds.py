@@ -8,13 +8,12 @@ import time
 from calendar import timegm
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import feedparser
-import orjson
 from selectolax.lexbor import LexborHTMLParser
 
 from opinionwatch.connectors.charset import decode
+from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.feed_xml import checked
 from opinionwatch.pipeline.contracts import content_id
 
@@ -24,23 +23,6 @@ _ID_CHARS = 512
 _HTML_CHARS = 20_000
 _FEEDPARSERS_OWN = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError, AssertionError)
 """What a library that has read the web's feeds for twenty years may still trip over."""
-
-
-class Entry(NamedTuple):
-    """One entry of a feed, in the fields of a `Submission`."""
-
-    native_id: str
-    text: str
-    title: str | None = None
-    author: str | None = None
-    url: str | None = None
-    published_at: str | None = None
-    lang: str | None = None
-    html: bool = False
-
-    def body(self) -> bytes:
-        """JSON of a submission; what is not there is left out."""
-        return orjson.dumps({name: value for name, value in self._asdict().items() if value is not None})
 
 
 def read_feed(body: bytes, content_type: str) -> list[Entry]:

@@ -5,6 +5,7 @@ on the wire, and so many seconds in all, however slowly the answer drips. No pro
 """
 
 import ssl
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ AGENT = "opinionwatch"
 BODY_BYTES = 8_000_000
 RATIO = 100
 REDIRECTS = 5
+SAID_BYTES = 4_096
 _RATIO_FREE_BYTES = 1_000_000
 _STEP_S = {"connect": 10.0, "read": 15.0, "write": 10.0, "pool": 5.0}
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
@@ -50,9 +52,11 @@ class Answer:
 class RefusedError(RetryableError):
     """The server answered, and it was no."""
 
-    def __init__(self, message: str, status: int, after_s: float | None) -> None:
+    def __init__(self, message: str, status: int, after_s: float | None, said: bytes = b"") -> None:
         super().__init__(message, after_s)
         self.status = status
+        self.said = said
+        """The first bytes of what the server said. They may hold anything: never for people's eyes."""
 
 
 class UnansweredError(RetryableError):
@@ -67,8 +71,13 @@ class _Body(httpx2.SyncByteStream):
         yield from self._raw.iter_stream()
 
 
+def agent(contact: str) -> str:
+    """How servers see us."""
+    return f"{AGENT}/{version(AGENT)}" + (f" ({contact})" if contact else "")
+
+
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """One context for all clients: each would cost 0.2 s and some memory."""
     return httpx2.create_ssl_context(trust_env=False)
 
@@ -108,7 +117,7 @@ class Client:
         body_bytes: int = BODY_BYTES,
     ) -> None:
         self._guard = guard
-        self._agent = f"{AGENT}/{version(AGENT)}" + (f" ({contact})" if contact else "")
+        self._agent = agent(contact)
         self._total_s = total_s
         self._hosts = hosts or SHARED
         self._body_bytes = body_bytes
@@ -120,6 +129,13 @@ class Client:
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         """GET a URL, following redirects; to another host go no secrets."""
+        return self._follow(url, headers, None)
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """POST to a URL. It may be repeated, so only what changes nothing is to be asked this way; no redirects."""
+        return self._follow(url, headers, body)
+
+    def _follow(self, url: str, headers: Mapping[str, str] | None, body: bytes | None) -> Answer:
         try:
             target = self._guard.url(url)
         except ValueError as error:
@@ -128,33 +144,42 @@ class Client:
         sent = {name.lower(): value for name, value in (headers or {}).items()}
         for _ in range(REDIRECTS + 1):
             try:
-                answer = self._ask(target, sent)
+                answer = self._ask(target, sent, body)
             except _TROUBLE as error:
                 raise UnansweredError(f"{redact(str(target))}: {_in_words(error)}") from error
             if isinstance(answer, Answer):
                 return answer
+            if body is not None:
+                raise RetryableError(f"{redact(url)}: redirects, and what was posted goes nowhere else")
             if answer.raw_host != target.raw_host:
                 sent = {name: value for name, value in sent.items() if name not in _SECRET}
             target = answer
         raise RetryableError(f"{redact(url)}: more than {REDIRECTS} redirects")
 
+    def pause(self, host: str, seconds: float) -> None:
+        """Ask a host nothing for a while, for it said so in its own way."""
+        self._hosts.pause(host, min(seconds, 3600))
+
     def close(self) -> None:
         """End what is being read, within a second."""
         self._closing.set()
 
-    def _ask(self, url: httpx2.URL, sent: Mapping[str, str]) -> Answer | httpx2.URL:
+    def _ask(self, url: httpx2.URL, sent: Mapping[str, str], body: bytes | None) -> Answer | httpx2.URL:
         """One request: its answer, or where it redirects to."""
         host = url.raw_host.decode("ascii")
         self._hosts.take_turn(host, self._closing)
         if self._pool is None:
             self._pool = httpcore2.ConnectionPool(
-                ssl_context=_tls(), network_backend=self._wire, max_keepalive_connections=0
+                ssl_context=tls(), network_backend=self._wire, max_keepalive_connections=0
             )
         headers = {"user-agent": self._agent, "accept-encoding": "gzip, deflate", **sent}
+        if body is not None:
+            headers["content-length"] = str(len(body))
         with self._pool.stream(
-            "GET",
+            "GET" if body is None else "POST",
             httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
             headers=[(b"host", url.netloc), *((name.encode(), value.encode()) for name, value in headers.items())],
+            content=body,
             extensions={"timeout": _STEP_S},
         ) as raw:
             response = httpx2.Response(raw.status, headers=raw.headers, stream=_Body(raw))
@@ -163,8 +188,8 @@ class Client:
                 return self._next(url, response.headers["location"])
             if not response.is_success and raw.status != 304:
                 raise self._refusal(url, host, response)
-            body = b"" if raw.status == 304 else self._read(response)
-            return Answer(raw.status, {name.lower(): value for name, value in response.headers.items()}, body, str(url))
+            told = b"" if raw.status == 304 else self._read(response)
+            return Answer(raw.status, {name.lower(): value for name, value in response.headers.items()}, told, str(url))
 
     def _learn_quota(self, host: str, response: httpx2.Response) -> None:
         now = datetime.now(UTC)
@@ -181,7 +206,19 @@ class Client:
         if after_s and response.status_code in (429, 503):
             self._hosts.pause(host, min(after_s, 3600))
         words = f"{redact(str(url))}: answered {response.status_code} {response.reason_phrase}".rstrip()
-        return FatalError(words) if response.status_code == 410 else RefusedError(words, response.status_code, after_s)
+        if response.status_code == 410:
+            return FatalError(words)
+        return RefusedError(words, response.status_code, after_s, self._beginning(response))
+
+    @staticmethod
+    def _beginning(response: httpx2.Response) -> bytes:
+        """Some bytes of a refusal: services name their reason there. Unpacked no further than that."""
+        try:
+            raw = next(response.iter_raw(), b"")
+            packed = response.headers.get("content-encoding", "identity") != "identity"
+            return zlib.decompressobj(47).decompress(raw, SAID_BYTES) if packed else raw[:SAID_BYTES]
+        except (*_TROUBLE, zlib.error):
+            return b""
 
     def _next(self, url: httpx2.URL, location: str) -> httpx2.URL:
         try:

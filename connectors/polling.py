@@ -13,12 +13,11 @@ from opinionwatch.connectors.quota import Quota
 from opinionwatch.pipeline.guard import Guard, host_name
 
 
-class PollingSettings(BaseModel):
-    """Settings of every polling source."""
+class ServiceSettings(BaseModel):
+    """Settings of every source that speaks to a service."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    interval_s: float = Field(default=300.0, ge=1, le=86_400, description="Seconds between polls.")
     contact: str = Field(
         default="",
         max_length=200,
@@ -37,6 +36,12 @@ class PollingSettings(BaseModel):
             if not host_name(host):
                 raise ValueError(f"'{host}' is no host")
         return hosts
+
+
+class PollingSettings(ServiceSettings):
+    """Settings of every polling source."""
+
+    interval_s: float = Field(default=300.0, ge=1, le=86_400, description="Seconds between polls.")
 
 
 class Polling:

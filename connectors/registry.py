@@ -1,10 +1,20 @@
 """Every kind of source. Adding one is one file and one line here; a user's own is named `package.module:Class`."""
 
 CONNECTORS: dict[str, str] = {
+    "appstore": "opinionwatch.connectors.appstore:AppStore",
+    "bluesky": "opinionwatch.connectors.bluesky:Bluesky",
     "csv": "opinionwatch.connectors.csv_file:Csv",
     "demo": "opinionwatch.connectors.demo:Demo",
+    "discourse": "opinionwatch.connectors.discourse:Discourse",
+    "gdelt": "opinionwatch.connectors.gdelt:Gdelt",
+    "hackernews": "opinionwatch.connectors.hackernews:HackerNews",
     "jsonl": "opinionwatch.connectors.jsonl:Jsonl",
+    "mastodon": "opinionwatch.connectors.mastodon:Mastodon",
+    "reddit": "opinionwatch.connectors.reddit:Reddit",
     "rss": "opinionwatch.connectors.rss:Rss",
+    "stackexchange": "opinionwatch.connectors.stackexchange:StackExchange",
     "webhook": "opinionwatch.connectors.webhook:Webhook",
+    "x": "opinionwatch.connectors.x:X",
+    "youtube": "opinionwatch.connectors.youtube:YouTube",
 }
 """Kind → import string. Nothing is imported before it is named in the settings."""

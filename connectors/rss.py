@@ -5,7 +5,8 @@ from hashlib import blake2b
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from opinionwatch.connectors.feeds import Entry, plain, read_feed
+from opinionwatch.connectors.entry import Entry
+from opinionwatch.connectors.feeds import plain, read_feed
 from opinionwatch.connectors.fulltext import FullText
 from opinionwatch.connectors.polling import Polling, PollingSettings
 from opinionwatch.pipeline.errors import FatalError, RetryableError

@@ -8,7 +8,8 @@ from contextlib import suppress
 import pytest
 
 from opinionwatch.connectors import feed_xml
-from opinionwatch.connectors.feeds import Entry, read_feed
+from opinionwatch.connectors.entry import Entry
+from opinionwatch.connectors.feeds import read_feed
 
 RSS = """<?xml version="1.0"?><rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>T</title>
 <language>zh-cn</language>

@@ -2,8 +2,9 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
@@ -15,12 +16,27 @@ from pydantic import BaseModel
 from opinionwatch.connectors.registry import CONNECTORS
 from opinionwatch.pipeline.ports import Item, Page, Source
 from opinionwatch.pipeline.registry import options, resolve
+from tests.connectors.imitation import Imitation
 
 PAGE_ITEMS = 1_000
 """No page of any source holds more items."""
 PAGE_BYTES = 16 * 2**20
 COUNT = 1_234
 """Records in a world that can choose."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """A way to make a source, as often as one likes, and the service it asks, if it is an imitation."""
+
+    kind: str
+    given: Mapping[str, object]
+    service: Imitation | None = None
+
+    def __call__(self) -> Source:
+        """A new source of the same settings."""
+        return build(self.kind, **self.given)
+
 
 Make = Callable[[], Source]
 World = Callable[[Path], AbstractContextManager[Make]]

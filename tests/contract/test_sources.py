@@ -1,6 +1,10 @@
 """The contract of sources, applied to the whole registry."""
 
 import inspect
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Thread
 
@@ -10,22 +14,34 @@ from pydantic import BaseModel
 from opinionwatch.connectors import http
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.connectors.registry import CONNECTORS
-from opinionwatch.pipeline.ports import PushSource, Source
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.ports import Page, PushSource, Source
 from opinionwatch.pipeline.registry import resolve
-from tests.contract.source_suite import PAGE_BYTES, PAGE_ITEMS, PULLED, PUSHED, Make, World, collect, items
+from tests.connectors.imitation import FAULTS
+from tests.contract.source_suite import PAGE_BYTES, PAGE_ITEMS, PULLED, PUSHED, Make, Making, World, collect, items
+from tests.contract.source_worlds import ASKED, STREAMED, STREAMED_COUNT, TOKEN
 
-WORLDS = [pytest.param(world, id=f"{kind}-{world.__name__}") for kind, worlds in PULLED.items() for world in worlds]
+ALL = {**PULLED, **ASKED}
+WORLDS = [pytest.param(world, id=f"{kind}-{world.__name__}") for kind, worlds in ALL.items() for world in worlds]
+SERVICES = [pytest.param(world, id=kind) for kind, worlds in ASKED.items() for world in worlds]
 
 
 @pytest.fixture(autouse=True)
 def no_manners(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The suite asks its own server faster than is polite."""
-    monkeypatch.setattr(http, "SHARED", Hosts(per_s=10_000, burst=10_000))
+    """The suite asks its own server faster than is polite, and waits for nothing."""
+    monkeypatch.setattr(http, "SHARED", Impatient(per_s=10_000, burst=10_000))
+
+
+class Impatient(Hosts):
+    """No pause is kept; that they are is tested with `Hosts`."""
+
+    def pause(self, host: str, seconds: float) -> None:
+        """Ignore it."""
 
 
 def test_every_kind_of_the_registry_is_held_to_the_contract() -> None:
-    assert {**PULLED, **PUSHED}.keys() == CONNECTORS.keys()
-    assert not PULLED.keys() & PUSHED.keys()
+    groups = (PULLED, ASKED, STREAMED, PUSHED)
+    assert sorted(kind for group in groups for kind in group) == sorted(CONNECTORS)
 
 
 @pytest.mark.parametrize("kind", CONNECTORS)
@@ -83,7 +99,7 @@ class TestPulled:
             whole = items(collect(make().fetch(None)))
             found = []
             cursor = None
-            while pages := collect(make().fetch(cursor), 3):
+            while items(pages := collect(make().fetch(cursor), 3)):
                 found += items(pages)
                 cursor = pages[-1].cursor
         assert found == whole
@@ -92,11 +108,10 @@ class TestPulled:
         with world(tmp_path) as make:
             source = make()
             pages = source.fetch(None)
-            first = next(pages)
+            first = next(page for page in pages if page.items)
             source.close()
             source.close()
             assert collect(pages) == []
-            assert first.items
             rest = items(collect(make().fetch(first.cursor)))
             assert [*first.items, *rest] == items(collect(make().fetch(None)))
 
@@ -112,12 +127,110 @@ class TestPulled:
             assert set(times) == {None}
 
 
+@pytest.mark.parametrize("world", SERVICES)
+class TestAsked:
+    """Sources that ask a service."""
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_a_bad_day_of_the_service_is_an_error_to_retry_and_nothing_is_lost(
+        self, world: Callable[[Path], AbstractContextManager[Making]], fault: str, tmp_path: Path
+    ) -> None:
+        with world(tmp_path) as make:
+            assert make.service is not None
+            whole = items(collect(make().fetch(None)))
+            pages = make().fetch(None)
+            first = next(page for page in pages if page.items)
+            make.service.faults.append(FAULTS[fault])
+            error = failure(pages)
+            # An expired token may also be renewed at once.
+            assert error is not None or fault == "an expired token"
+            assert TOKEN not in str(error)
+            assert len(str(error)) < 500
+            if isinstance(error, RetryableError) and fault == "too many requests":
+                assert error.after_s == 7
+            assert [*first.items, *items(collect(make().fetch(first.cursor)))] == whole
+
+    def test_a_quiet_service_brings_nothing(self, world: World, tmp_path: Path) -> None:
+        with world(tmp_path) as make:
+            pages = collect(make().fetch(None))
+            assert items(collect(make().fetch(pages[-1].cursor))) == []
+
+    def test_a_cursor_of_another_kind_is_refused(self, world: World, tmp_path: Path) -> None:
+        with world(tmp_path) as make, pytest.raises(FatalError, match="cursor"):
+            collect(make().fetch('{"offset": 3}'))
+
+
+@pytest.mark.parametrize("world", [pytest.param(each, id=kind) for kind, worlds in STREAMED.items() for each in worlds])
+class TestStreamed:
+    """Sources that go on for ever."""
+
+    def test_pages_are_bounded_and_every_cursor_gives_at_least_the_rest(self, world: World, tmp_path: Path) -> None:
+        with world(tmp_path) as make:
+            source = make()
+            assert isinstance(source, Source)
+            assert source.interval_s is None
+            assert source.instance == make().instance
+            pages = until(source.fetch(None), set(range(STREAMED_COUNT)))
+            assert len(pages) > 1
+            done: set[int] = set()
+            for page in pages:
+                assert len(page.items) <= PAGE_ITEMS
+                assert sum(len(item.body) for item in page.items) <= PAGE_BYTES
+                done |= numbers([page])
+                rest = set(range(STREAMED_COUNT)) - done
+                assert not rest or numbers(until(make().fetch(page.cursor), rest)) >= rest
+
+    def test_closing_ends_it_soon_even_while_it_waits(self, world: World, tmp_path: Path) -> None:
+        with world(tmp_path) as make:
+            source = make()
+            pages = source.fetch(None)
+            seen: list[Page] = []
+            reading = Thread(target=lambda: seen.extend(pages))
+            reading.start()
+            while len(numbers(list(seen))) < STREAMED_COUNT:
+                reading.join(0.05)
+                assert reading.is_alive()
+            source.close()
+            source.close()
+            reading.join(5)
+            assert not reading.is_alive()
+
+    def test_a_cursor_of_another_kind_is_refused(self, world: World, tmp_path: Path) -> None:
+        with world(tmp_path) as make, pytest.raises(FatalError, match="cursor"):
+            next(make().fetch('{"unknown": 3}'))
+
+
 @pytest.mark.parametrize("world", [world for worlds in PUSHED.values() for world in worlds])
 def test_a_push_source_has_routes_and_nothing_to_fetch(world: World, tmp_path: Path) -> None:
     with world(tmp_path) as make:
         source = make()
         assert isinstance(source, PushSource)
         assert _waits_for_its_end(make)
+
+
+def numbers(pages: list[Page]) -> set[int]:
+    """The numbers in the texts of pages."""
+    texts = [str(json.loads(item.body)["text"]) for item in items(pages)]
+    return {int(found[0]) for text in texts if (found := re.search(r"\d+", text))}
+
+
+def until(pages: Iterator[Page], wanted: set[int]) -> list[Page]:
+    """Pages up to the one that completes what is wanted."""
+    taken: list[Page] = []
+    for page in pages:
+        taken.append(page)
+        if numbers(taken) >= wanted:
+            break
+    return taken
+
+
+def failure(pages: Iterator[Page]) -> RetryableError | None:
+    """The error that ends them, if one does."""
+    try:
+        collect(pages)
+    except RetryableError as error:
+        return error
+    return None
 
 
 def _waits_for_its_end(make: Make) -> bool:

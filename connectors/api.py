@@ -1,0 +1,44 @@
+"""A web service that answers JSON: where it is, who we are there, and what it says."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from pydantic import SecretStr
+
+from opinionwatch.connectors.found import Found
+from opinionwatch.connectors.http import Client
+from opinionwatch.pipeline.reveal import reveal
+
+Param = str | int | None
+
+
+def bearer(name: str, file: Path | None, field: str = "token_file", scheme: str = "Bearer") -> dict[str, str]:
+    """The header that carries a token; none without a file. Raises SettingsError when the file cannot be read."""
+    token = secret(name, file, field)
+    return {"authorization": f"{scheme} {token.get_secret_value()}"} if token else {}
+
+
+def secret(name: str, file: Path | None, field: str) -> SecretStr | None:
+    """The first line of a file. Raises SettingsError when it cannot be read or is empty."""
+    return reveal(None, file, f"sources.{name}.{field.removesuffix('_file')}")
+
+
+class Api:
+    """Asks one service. Raises what `Client` raises, and RetryableError when the answer is no JSON."""
+
+    def __init__(self, client: Client, base: str, headers: Mapping[str, str] | None = None) -> None:
+        self._client = client
+        self._base = base.rstrip("/")
+        self._headers = {"accept": "application/json", **(headers or {})}
+        self.host = urlsplit(base).hostname or base
+
+    def get(self, path: str, **params: Param) -> Found:
+        """GET; parameters that are None are left out."""
+        query = urlencode({name: value for name, value in params.items() if value is not None})
+        answer = self._client.get(f"{self._base}/{path}" + (f"?{query}" if query else ""), self._headers)
+        return Found.read(answer.body, self.host)
+
+    def with_headers(self, headers: Mapping[str, str]) -> "Api":
+        """The same service, asked with other headers."""
+        return Api(self._client, self._base, {**self._headers, **headers})

@@ -1,0 +1,73 @@
+"""Discourse: the forums that many makers run for their users."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import Field
+
+from opinionwatch.connectors.api import Api, secret
+from opinionwatch.connectors.entry import Entry
+from opinionwatch.connectors.found import Found
+from opinionwatch.connectors.walking import Batch, Dated, Walking, WalkingSettings
+
+WINDOW = 50
+
+
+class Discourse(Walking):
+    """Read the posts of a Discourse forum.
+
+    Asks `GET /posts.json?before=ID` (https://docs.discourse.org/, "List latest posts across topics", from memory,
+    2026-11-26). The service looks at a window of 50 ids and leaves out what we may not see, so an answer may be empty
+    although older posts exist; the walk goes on below it. Open forums need no key. Deleted and hidden posts are left
+    out. Terms: those of the forum; name a `contact`.
+
+    Delivery: at least once. A later edit or deletion of a post is not seen.
+    """
+
+    kind = "discourse"
+
+    class Settings(WalkingSettings):
+        """Settings of a `discourse` source."""
+
+        url: str = Field(min_length=8, max_length=2000, description="Address of the forum: https://meta.discourse.org.")
+        key_file: Path | None = Field(default=None, description="File whose first line is an API key, where needed.")
+        user: str = Field(default="system", max_length=100, description="User that the key belongs to.")
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        key = secret(name, settings.key_file, "key_file")
+        headers = {"api-key": key.get_secret_value(), "api-username": settings.user} if key else {}
+        self._url = settings.url.rstrip("/")
+        super().__init__(name, self._url, settings)
+        self._api = Api(self._client, settings.url, headers)
+
+    def lanes(self) -> list[str]:
+        """One: the forum."""
+        return [self._url]
+
+    def ask(self, lane: str, older: str | None, since: int) -> Batch:
+        """The posts of a window of ids; `older` is its upper end."""
+        del lane, since
+        posts = self._api.get("posts.json", before=older).list("latest_posts")
+        ids = [int(number) for post in posts if (number := post.number("id")) is not None]
+        below = min(ids) - 1 if ids else int(older) - WINDOW if older else 0
+        reached = min((at for post in posts if (at := post.seconds("created_at")) is not None), default=None)
+        return Batch(list(self._posts(posts)), str(below) if below > 0 else None, reached)
+
+    def _posts(self, posts: list[Found]) -> Iterator[Dated]:
+        for post in posts:
+            key = post.text("id")
+            if not key or post.flag("hidden") or post.flag("user_deleted") or post.there("deleted_at"):
+                continue
+            first = post.number("post_number") == 1
+            topic, number = post.text("topic_id"), post.text("post_number")
+            entry = Entry(
+                key,
+                post.text("cooked") or "",
+                title=post.text("topic_html_title") or post.text("topic_title") if first else None,
+                author=post.text("username"),
+                url=f"{self._url}/t/{topic}/{number}" if topic and number else None,
+                published_at=post.text("created_at"),
+                html=True,
+            )
+            if entry.text or entry.title:
+                yield Dated(post.seconds("created_at"), entry)

@@ -1,0 +1,23 @@
+"""One text as a connector found it."""
+
+from typing import NamedTuple
+
+import orjson
+
+
+class Entry(NamedTuple):
+    """One text in the fields of a `Submission`."""
+
+    native_id: str
+    text: str
+    title: str | None = None
+    author: str | None = None
+    url: str | None = None
+    published_at: str | None = None
+    lang: str | None = None
+    html: bool = False
+    source: str | None = None
+
+    def body(self) -> bytes:
+        """JSON of a submission; what is not there is left out."""
+        return orjson.dumps({name: value for name, value in self._asdict().items() if value is not None})

@@ -1,0 +1,74 @@
+"""Mastodon and what speaks its API: public posts with a hashtag."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import Field
+
+from opinionwatch.connectors.api import Api, bearer
+from opinionwatch.connectors.entry import Entry
+from opinionwatch.connectors.found import Found
+from opinionwatch.connectors.walking import Batch, Dated, Walking, WalkingSettings
+
+LIMIT = 40
+
+
+class Mastodon(Walking):
+    """Read public posts with hashtags, as one server of the fediverse sees them.
+
+    Asks `GET /api/v1/timelines/tag/:hashtag` and pages by `max_id`
+    (https://docs.joinmastodon.org/methods/timelines/#tag, from memory, 2026-11-26). Many servers want a token for it
+    (scope `read:statuses`). 300 requests in five minutes; the X-RateLimit headers are heeded. A post is named by its
+    `uri`, so the same post seen through two servers is one document. Boosts are left out, and so are posts of accounts
+    that ask not to be indexed (`noindex`). Terms: those of the server; ask its owners before you read much.
+
+    Delivery: at least once. A post that reaches the server more than `late_s` after it was written is not seen; a
+    later edit or deletion neither.
+    """
+
+    kind = "mastodon"
+
+    class Settings(WalkingSettings):
+        """Settings of a `mastodon` source."""
+
+        url: str = Field(min_length=8, max_length=2000, description="Address of the server: https://mastodon.social.")
+        hashtags: tuple[str, ...] = Field(min_length=1, max_length=100, description="Hashtags, with or without #.")
+        token_file: Path | None = Field(default=None, description="File whose first line is an access token.")
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        super().__init__(name, "fediverse", settings)
+        self._tags = [tag.removeprefix("#").casefold() for tag in settings.hashtags]
+        self._api = Api(self._client, settings.url, bearer(name, settings.token_file))
+
+    def lanes(self) -> list[str]:
+        """The hashtags."""
+        return [f"{self._api.host} #{tag}" for tag in self._tags]
+
+    def ask(self, lane: str, older: str | None, since: int) -> Batch:
+        """Posts with a hashtag; `older` is the id of the last one before."""
+        del since
+        tag = quote(lane.partition("#")[2], safe="")
+        posts = self._api.get(f"api/v1/timelines/tag/{tag}", limit=LIMIT, max_id=older).list()
+        last = posts[-1].text("id") if posts else None
+        reached = posts[-1].seconds("created_at") if posts else None
+        return Batch(list(_posts(posts)), None if last == older else last, reached)
+
+
+def _posts(posts: list[Found]) -> Iterator[Dated]:
+    for post in posts:
+        key = post.text("uri")
+        if not key or post.there("reblog") or post.flag("account.noindex"):
+            continue
+        entry = Entry(
+            key,
+            post.text("content") or "",
+            title=post.text("spoiler_text"),
+            author=post.text("account.acct"),
+            url=post.text("url") or key,
+            published_at=post.text("created_at"),
+            lang=post.text("language"),
+            html=True,
+        )
+        if entry.text or entry.title:
+            yield Dated(post.seconds("created_at"), entry)

@@ -1,0 +1,152 @@
+"""Polling services that show the newest first: walk back from now to where the last walk began, a page at a time.
+
+The walk itself is in the cursor. So it may be cut off after every page, by a kill or by a service that has had enough,
+and goes on from there; memory is bounded by one page however long the backlog is. Only a walk that came to its end
+moves the floor, below which nothing is asked for again.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from opinionwatch.connectors.entry import Entry
+from opinionwatch.connectors.polling import Polling, PollingSettings
+from opinionwatch.pipeline.errors import FatalError
+from opinionwatch.pipeline.ports import Item, Page
+
+SEEN = 5_000
+"""Digests a lane remembers at most."""
+
+
+class WalkingSettings(PollingSettings):
+    """Settings of every source that is walked back."""
+
+    history_h: float = Field(default=24.0, ge=0, le=1_000_000, description="Hours that the first poll looks back.")
+    late_s: int = Field(
+        default=600, ge=0, le=86_400, description="Seconds by which the service may show a post late or out of order."
+    )
+
+
+class Dated(NamedTuple):
+    """A post, and when it was published, in seconds since 1970; None: about when its neighbour was."""
+
+    at: int | None
+    entry: Entry
+
+
+class Batch(NamedTuple):
+    """What one question brought, newest first."""
+
+    posts: Iterable[Dated]
+    older: str | None
+    """How to ask for what is older; None: there is nothing."""
+    reached: int | None = None
+    """Moment down to which it was looked, where posts do not tell: all of them may have been left out."""
+
+
+class Lane(BaseModel):
+    """How far one question (a hashtag, a country) was answered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    floor: int
+    """All that was published before was delivered, unless it appears later than `late_s`."""
+    top: int
+    """The newest so far; becomes the floor when the walk has come to its end."""
+    older: str | None = None
+    """Where an unfinished walk goes on."""
+    seen: tuple[tuple[int, str], ...] = ()
+    """Delivered posts that may be met again, newest first."""
+
+    def taking(self, batch: Batch, late_s: int, now: int) -> "tuple[list[Entry], Lane, bool]":
+        """What is new in a batch, the lane after it, and whether the walk has come to its end."""
+        known = {digest for _, digest in self.seen}
+        met: dict[str, int] = {}
+        fresh: list[Entry] = []
+        last = self.top
+        ended = batch.older is None
+        for post in batch.posts:
+            # A post from the future must not push the floor there.
+            last = min(last if post.at is None else post.at, now)
+            digest = digest_of(post.entry.native_id)
+            if last >= self.floor - late_s and digest not in known and digest not in met:
+                fresh.append(post.entry)
+            met.setdefault(digest, last)
+        reached = batch.reached if batch.reached is not None else last if met else None
+        ended = ended or (reached is not None and reached < self.floor - late_s)
+        top = max([self.top, *met.values()])
+        kept = {digest: at for at, digest in self.seen if at >= top - late_s or (not ended and at <= self.floor)}
+        kept.update(
+            (digest, at) for digest, at in met.items() if digest not in kept and (not ended or at >= top - late_s)
+        )
+        seen = tuple(sorted(((at, digest) for digest, at in kept.items()), reverse=True)[:SEEN])
+        floor = top if ended else self.floor
+        return fresh, Lane(floor=floor, top=top, older=None if ended else batch.older, seen=seen), ended
+
+
+class Walking(Polling):
+    """Base of the sources that are walked back: a source adds `kind`, `lanes` and `ask`."""
+
+    def __init__(self, name: str, instance: str, settings: WalkingSettings) -> None:
+        super().__init__(name, instance, settings)
+        self._walking = settings
+
+    def lanes(self) -> Iterable[str]:
+        """The questions, by names that change when what they ask for does."""
+        raise NotImplementedError
+
+    def ask(self, lane: str, older: str | None, since: int) -> Batch:
+        """The newest posts (`older` None), or those that a batch before promised; down to `since` is enough."""
+        raise NotImplementedError
+
+    def fetch(self, cursor: str | None) -> Iterator[Page]:
+        """One poll: each lane from its newest post down to where the last finished walk began."""
+        now = int(time.time())
+        before = _Walks.read(cursor)
+        names = list(dict.fromkeys(self.lanes()))
+        lanes = {name: lane for name, lane in before.lanes.items() if name in names}
+        for name in names:
+            start = now - int(self._walking.history_h * 3600)
+            lane = stored = lanes.get(name) or Lane(floor=start, top=start)
+            ended = False
+            while not ended:
+                if self._closing.is_set():
+                    return
+                batch = self.ask(name, lane.older, lane.floor - self._walking.late_s)
+                fresh, lane, ended = lane.taking(batch, self._walking.late_s, now)
+                # Steps that brought nothing are worth a page only if the whole walk changed something.
+                if fresh or (ended and lane != stored):
+                    lanes[name] = stored = lane
+                    items = [Item(entry.body()) for entry in reversed(fresh)]
+                    yield Page(items, _Walks(lanes=lanes).model_dump_json())
+
+    @staticmethod
+    def cursor_since(lanes: Iterable[str], since: int) -> str:
+        """A cursor from which everything published after `since` (seconds since 1970) is asked for again."""
+        return _Walks(lanes={name: Lane(floor=since, top=since) for name in lanes}).model_dump_json()
+
+
+class _Walks(BaseModel):
+    """The cursor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lanes: dict[str, Lane] = {}
+
+    @classmethod
+    def read(cls, cursor: str | None) -> "_Walks":
+        """What a cursor says. Raises FatalError when it is none of ours."""
+        if cursor is None:
+            return cls()
+        try:
+            return cls.model_validate_json(cursor)
+        except ValidationError as error:
+            raise FatalError("the stored cursor is not one of this kind; give the source a new name") from error
+
+
+def digest_of(text: str) -> str:
+    """Eight bytes that stand for an id."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -1,0 +1,146 @@
+"""X: the posts of the last seven days that a query finds, and never more of them a day than was allowed."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from opinionwatch.connectors.api import Api, bearer
+from opinionwatch.connectors.entry import Entry
+from opinionwatch.connectors.found import Found
+from opinionwatch.connectors.polling import Polling, PollingSettings
+from opinionwatch.connectors.walking import digest_of
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.ports import Item, Page
+
+LEAST, MOST = 10, 100
+"""Posts that one question may ask for."""
+log = structlog.get_logger(__name__)
+
+
+class X(Polling):
+    """Read recent posts of X by a search query. Every read costs money, so a hard cap a day has to be set.
+
+    Asks `GET /2/tweets/search/recent`, newest first, with `since_id` and `next_token`
+    (https://docs.x.com/x-api/posts/search-recent-posts, from memory, 2026-11-26). Reads are counted in the cursor, and
+    as many as an answer may bring are counted before it is asked for, so that not even a crash reads more than
+    `reads_per_day` (a day is one of UTC). The cost is in the log after each poll and in `source check`. Terms: the X
+    developer agreement; posts that were deleted there have to go here, too, so keep the retention short.
+
+    Delivery: at least once, within seven days and the cap. When the cap is spent, the rest is read the next day. A
+    later edit or deletion is not seen.
+    """
+
+    kind = "x"
+
+    class Settings(PollingSettings):
+        """Settings of an `x` source."""
+
+        query: str = Field(min_length=1, max_length=4096, description="What to search for, in X's own language.")
+        token_file: Path = Field(description="File whose first line is the bearer token of your app.")
+        reads_per_day: int = Field(ge=LEAST, description="At most so many posts are read, and paid for, a day.")
+        usd_per_read: float = Field(
+            default=0.005, ge=0, description="Price of a read, to show the cost; see your plan."
+        )
+        interval_s: float = Field(default=900.0, ge=15, le=86_400, description="Seconds between polls.")
+        url: str = Field(default="https://api.x.com", description="Address of the service.")
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        super().__init__(name, "x.com", settings)
+        self._given = settings
+        self._of = digest_of(settings.query)
+        self._api = Api(self._client, settings.url, bearer(name, settings.token_file))
+
+    def fetch(self, cursor: str | None) -> Iterator[Page]:
+        """One poll: from the newest post down to the newest of the poll before."""
+        here = _Cursor.read(cursor, self._of)
+        while not self._closing.is_set():
+            today = datetime.now(UTC).date().isoformat()
+            spent = here.reads if here.day == today else 0
+            most = min(MOST, self._given.reads_per_day - spent)
+            if most < LEAST:
+                raise RetryableError(f"the day's reads are spent: {self._cost(spent)}", _until_tomorrow_s())
+            # Durable before the question is asked, because the loop goes on only then.
+            yield Page([], here.model_copy(update={"day": today, "reads": spent + most}).model_dump_json())
+            answer = self._api.get(
+                "2/tweets/search/recent",
+                query=self._given.query,
+                max_results=most,
+                since_id=here.since,
+                next_token=here.older,
+                **{"tweet.fields": "created_at,lang,author_id"},
+            )
+            here = here.after(answer, today, spent)
+            items = [Item(entry.body()) for post in reversed(answer.each("data")) if (entry := _entry(post))]
+            yield Page(items, here.model_dump_json())
+            if here.older is None:
+                log.info("x.reads", source=self.name, today=self._cost(here.reads))
+                return
+
+    def check(self) -> str:
+        """Whether the token works, and what a day may cost. Asks how often the query is found, which reads no post."""
+        self._api.get("2/tweets/counts/recent", query=self._given.query, granularity="day").list("data")
+        return f"the token works; a day may cost {self._cost(self._given.reads_per_day)}"
+
+    def _cost(self, reads: int) -> str:
+        return f"{reads:,} reads, {reads * self._given.usd_per_read:.2f} USD"
+
+
+class _Cursor(BaseModel):
+    """What was read, and what it cost today."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: str
+    since: str | None = None
+    """The newest post of the last finished walk."""
+    newest: str | None = None
+    """The newest post of this walk."""
+    older: str | None = None
+    """Where this walk goes on."""
+    day: str = ""
+    reads: int = Field(default=0, ge=0)
+
+    @classmethod
+    def read(cls, cursor: str | None, of: str) -> "_Cursor":
+        """What a cursor says; for another query only what was spent. Raises FatalError when it is none of ours."""
+        if cursor is None:
+            return cls(of=of)
+        try:
+            found = cls.model_validate_json(cursor)
+        except ValidationError as error:
+            raise FatalError("the stored cursor is not one of X; give the source a new name") from error
+        return found if found.of == of else cls(of=of, day=found.day, reads=found.reads)
+
+    def after(self, answer: Found, day: str, spent: int) -> "_Cursor":
+        """With an answer taken. Raises RetryableError when it is none."""
+        count = answer.demand("meta").number("result_count")
+        posts = answer.list("data") if count != 0 else []
+        newest = self.newest or answer.text("meta.newest_id")
+        older = answer.text("meta.next_token")
+        if older is not None:
+            return self.model_copy(update={"newest": newest, "older": older, "day": day, "reads": spent + len(posts)})
+        since = newest or self.since
+        return _Cursor(of=self.of, since=since, day=day, reads=spent + len(posts))
+
+
+def _entry(post: Found) -> Entry | None:
+    key, text = post.text("id"), post.text("text")
+    if not key or not text:
+        return None
+    lang = post.text("lang")
+    return Entry(
+        key,
+        text,
+        author=post.text("author_id"),
+        url=f"https://x.com/i/web/status/{key}",
+        published_at=post.text("created_at"),
+        lang=None if lang in ("und", "zxx", "qme", "qht", "qam", "qct", "qst") else lang,
+    )
+
+
+def _until_tomorrow_s() -> float:
+    now = datetime.now(UTC)
+    return ((now + timedelta(days=1)).replace(hour=0, minute=0, second=5, microsecond=0) - now).total_seconds()

@@ -1,0 +1,99 @@
+"""Worlds of the sources that ask services: each an imitation on this machine."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.connectors.imitation import Answer, imitating
+from tests.connectors.jetstream import jetstream, post
+from tests.connectors.keyed_services import RedditApi, XApi, YouTubeApi
+from tests.connectors.news_files import GdeltFiles
+from tests.connectors.services import (
+    AppStoreFeed,
+    DiscourseForum,
+    HackerNewsSearch,
+    MastodonServer,
+    StackExchangeSite,
+)
+from tests.contract.source_suite import Making, World
+
+FOREVER_H = 100_000
+"""A first poll that looks back to the first post of any imitation."""
+TOKEN = "t0ken-that-nobody-may-see"
+URL = "URL"
+"""Stands for the imitation's address."""
+
+
+def service(kind: str, answer: Callable[[], Answer], **given: object) -> World:
+    """A world in which a kind asks one service."""
+
+    @contextmanager
+    def world(folder: Path) -> Iterator[Making]:
+        with imitating(answer()) as imitation:
+            secrets = {name: str(folder / name) for name in given if name.endswith("_file")}
+            for path in secrets.values():
+                Path(path).write_text(TOKEN + "\n")
+            where = {"url": imitation.url, "allow_hosts": ["127.0.0.1"], "history_h": FOREVER_H}
+            told = {**where, **given, **secrets}
+            told = {
+                name: value.replace(URL, imitation.url) if isinstance(value, str) else value
+                for name, value in told.items()
+            }
+            yield Making(kind, {name: value for name, value in told.items() if value is not None}, imitation)
+
+    world.__name__ = f"{kind}_service"
+    return world
+
+
+@contextmanager
+def bluesky(folder: Path) -> Iterator[Making]:
+    """A Jetstream host."""
+    del folder
+    with jetstream([post(number) for number in range(STREAMED_COUNT)]) as host:
+        yield Making("bluesky", {"url": host.url, "allow_hosts": ["127.0.0.1"]})
+
+
+STREAMED_COUNT = 1_500
+STREAMED: dict[str, tuple[World, ...]] = {"bluesky": (bluesky,)}
+"""Kinds that go on for ever, with worlds in which so many posts come."""
+
+
+def reddit(count: int) -> RedditApi:
+    """With the secret of these worlds."""
+    api = RedditApi(count)
+    api.secret = TOKEN
+    return api
+
+
+def youtube(count: int) -> YouTubeApi:
+    """With the key of these worlds."""
+    api = YouTubeApi(count)
+    api.key = TOKEN
+    return api
+
+
+ASKED: dict[str, tuple[World, ...]] = {
+    "hackernews": (service("hackernews", lambda: HackerNewsSearch(1_234)),),
+    "mastodon": (service("mastodon", lambda: MastodonServer(234, token=TOKEN), hashtags=["#Lumora"], token_file=""),),
+    "discourse": (service("discourse", lambda: DiscourseForum(234, gone={*range(60, 150)})),),
+    "stackexchange": (service("stackexchange", lambda: StackExchangeSite(534), site="stackoverflow", late_s=60),),
+    "appstore": (service("appstore", lambda: AppStoreFeed(333), app=310633997, countries=["us", "CN"]),),
+    "reddit": (
+        service(
+            "reddit",
+            lambda: reddit(534),
+            subreddits=["lumora", "r/Phones"],
+            client_id="app",
+            secret_file="",
+            token_url=f"{URL}/api/v1/access_token",
+        ),
+    ),
+    "youtube": (service("youtube", lambda: youtube(333), videos=["v1"], channels=["UC9"], key_file=""),),
+    "gdelt": (service("gdelt", lambda: GdeltFiles(files=9, rows=90), history_h=2),),
+    "x": (
+        service(
+            "x", lambda: XApi(333, token=TOKEN), query="lumora", token_file="", reads_per_day=10**6, history_h=None
+        ),
+    ),
+}
+"""Kinds that ask a service, with worlds to ask it in."""
