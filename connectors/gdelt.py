@@ -154,7 +154,7 @@ def _rows(packed: bytes) -> Iterator[list[str]]:
             if len(members) != 1 or members[0].file_size > UNPACKED_BYTES:
                 raise RetryableError("GDELT: the archive is not one table, or too large")
             with archive.open(members[0]) as raw:
-                lines = io.TextIOWrapper(io.BufferedReader(raw), "utf-8", "replace", newline="\n")
+                lines = io.TextIOWrapper(raw, "utf-8", "replace", newline="\n")
                 while line := lines.readline(LINE_CHARS):
                     if len(line) >= LINE_CHARS:
                         raise RetryableError("GDELT: a row is too long")

@@ -3,11 +3,13 @@
 CONNECTORS: dict[str, str] = {
     "appstore": "opinionwatch.connectors.appstore:AppStore",
     "bluesky": "opinionwatch.connectors.bluesky:Bluesky",
+    "bridge": "opinionwatch.connectors.bridge:Bridge",
     "csv": "opinionwatch.connectors.csv_file:Csv",
     "demo": "opinionwatch.connectors.demo:Demo",
     "discourse": "opinionwatch.connectors.discourse:Discourse",
     "gdelt": "opinionwatch.connectors.gdelt:Gdelt",
     "hackernews": "opinionwatch.connectors.hackernews:HackerNews",
+    "imap": "opinionwatch.connectors.imap:Imap",
     "jsonl": "opinionwatch.connectors.jsonl:Jsonl",
     "mastodon": "opinionwatch.connectors.mastodon:Mastodon",
     "reddit": "opinionwatch.connectors.reddit:Reddit",

@@ -1,6 +1,6 @@
 """Feeds: RSS, Atom and JSON Feed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -40,13 +40,15 @@ class Rss(Polling):
         url: str = Field(min_length=8, max_length=2000, description="Address of the feed.")
         full_text: bool = Field(default=False, description="Fetch the article behind each entry.")
 
-    def __init__(self, name: str, settings: Settings) -> None:
+    def __init__(self, name: str, settings: Settings, shape: Callable[[Entry], Entry] = lambda entry: entry) -> None:
+        """`shape` may change what an entry says, before an article replaces its text."""
         of = _digest(settings.url)
         shown = redact(settings.url)
         # A query may hold a key, and the instance is stored with each document.
         super().__init__(name, shown if shown == settings.url else f"{shown}#{of}", settings)
         self._url = settings.url
         self._of = of
+        self._shape = shape
         self._articles = FullText(self._client) if settings.full_text else None
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
@@ -80,6 +82,7 @@ class Rss(Polling):
                 yield Page(items, after.model_dump_json())
 
     def _whole(self, entry: Entry) -> Entry:
+        entry = self._shape(entry)
         if self._articles is None or not entry.url:
             return entry
         text = self._articles.of(entry.url)

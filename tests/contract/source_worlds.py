@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.connectors.bridges import RssHub
 from tests.connectors.imitation import Answer, imitating
 from tests.connectors.jetstream import jetstream, post
 from tests.connectors.keyed_services import RedditApi, XApi, YouTubeApi
+from tests.connectors.mail_server import Mailbox, mail, mail_server
 from tests.connectors.news_files import GdeltFiles
 from tests.connectors.services import (
     AppStoreFeed,
@@ -53,6 +55,26 @@ def bluesky(folder: Path) -> Iterator[Making]:
         yield Making("bluesky", {"url": host.url, "allow_hosts": ["127.0.0.1"]})
 
 
+@contextmanager
+def mailbox(folder: Path) -> Iterator[Making]:
+    """A mail folder."""
+    (folder / "password").write_text("s3cret")
+    told = {"security": "none", "allow_hosts": ["127.0.0.1"], "user": "me", "secret_file": str(folder / "password")}
+    with mail_server(Mailbox({uid: mail(uid) for uid in range(1, 95)})) as box:
+        yield Making("imap", {"host": "127.0.0.1", "port": box.port, **told})
+
+
+@contextmanager
+def bridged(folder: Path) -> Iterator[Making]:
+    """A bridge with a long feed."""
+    del folder
+    with imitating(RssHub(500)) as service:
+        told = {"recipe": "weibo_keyword", "params": {"keyword": "流墨"}, "allow_hosts": ["127.0.0.1"]}
+        yield Making("bridge", {"url": service.url, **told}, service)
+
+
+OTHERS: dict[str, tuple[World, ...]] = {"imap": (mailbox,), "bridge": (bridged,)}
+"""Kinds that are polled in their own ways."""
 STREAMED_COUNT = 1_500
 STREAMED: dict[str, tuple[World, ...]] = {"bluesky": (bluesky,)}
 """Kinds that go on for ever, with worlds in which so many posts come."""

@@ -19,9 +19,9 @@ from opinionwatch.pipeline.ports import Page, PushSource, Source
 from opinionwatch.pipeline.registry import resolve
 from tests.connectors.imitation import FAULTS
 from tests.contract.source_suite import PAGE_BYTES, PAGE_ITEMS, PULLED, PUSHED, Make, Making, World, collect, items
-from tests.contract.source_worlds import ASKED, STREAMED, STREAMED_COUNT, TOKEN
+from tests.contract.source_worlds import ASKED, OTHERS, STREAMED, STREAMED_COUNT, TOKEN
 
-ALL = {**PULLED, **ASKED}
+ALL = {**PULLED, **OTHERS, **ASKED}
 WORLDS = [pytest.param(world, id=f"{kind}-{world.__name__}") for kind, worlds in ALL.items() for world in worlds]
 SERVICES = [pytest.param(world, id=kind) for kind, worlds in ASKED.items() for world in worlds]
 
@@ -40,7 +40,7 @@ class Impatient(Hosts):
 
 
 def test_every_kind_of_the_registry_is_held_to_the_contract() -> None:
-    groups = (PULLED, ASKED, STREAMED, PUSHED)
+    groups = (PULLED, OTHERS, ASKED, STREAMED, PUSHED)
     assert sorted(kind for group in groups for kind in group) == sorted(CONNECTORS)
 
 

@@ -1,0 +1,200 @@
+"""Mailboxes: support mail as documents, and the digests of Google Alerts as what they announce."""
+
+import imaplib
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from opinionwatch.connectors.api import secret
+from opinionwatch.connectors.entry import Entry
+from opinionwatch.connectors.google_alerts import announced
+from opinionwatch.connectors.http import tls
+from opinionwatch.connectors.mail import entry_of
+from opinionwatch.connectors.polling import PollingSettings
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.guard import Guard
+from opinionwatch.pipeline.ports import Item, Page
+
+PAGE_MAILS = 20
+MAIL_BYTES = 1_000_000
+"""Of a longer message only the beginning is asked for."""
+_UID = re.compile(rb"UID (\d{1,10})")
+_STEP_S = 15.0
+
+
+class Imap:
+    """Read the messages of a mail folder, one document each, or the results in the digests of Google Alerts.
+
+    Opens the folder read-only (`EXAMINE`) and fetches by UID with `BODY.PEEK`, so nothing is marked, moved or deleted
+    (RFC 3501 and RFC 9051, from memory, 2026-11-26). Signs in with a password or, as Gmail and Outlook demand, with an
+    OAuth token (XOAUTH2). The cursor is UIDVALIDITY and the last UID; when the server renumbers its folder, it is read
+    again, and Message-IDs tell what was known. Attachments are never opened, quoted replies are left out. Terms: these
+    are your customers' letters; authors are pseudonymised and addresses masked before anything is stored.
+
+    Delivery: at least once. A message that is moved away before it was polled is not seen.
+    """
+
+    kind = "imap"
+
+    class Settings(PollingSettings):
+        """Settings of an `imap` source."""
+
+        host: str = Field(min_length=1, max_length=253, description="Host of the mail server: imap.example.org.")
+        port: int = Field(default=993, ge=1, le=65_535, description="Port; 993 is IMAP over TLS.")
+        security: Literal["tls", "none"] = Field(default="tls", description="none: only to a host of allow_hosts.")
+        user: str = Field(min_length=1, max_length=320, description="Name to sign in with.")
+        auth: Literal["password", "xoauth2"] = Field(default="password", description="What the secret is.")
+        secret_file: Path = Field(description="File whose first line is the password or the access token.")
+        folder: str = Field(
+            default="INBOX", max_length=500, pattern=r'^[^\x00-\x1f"\\]+$', description="Folder to read."
+        )
+        digests: Literal["no", "google_alerts"] = Field(
+            default="no", description="google_alerts: take the results in the digests, and no other mail."
+        )
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        if settings.security == "none" and settings.host not in settings.allow_hosts:
+            raise FatalError(f"sources.{name}: without TLS only a host that allow_hosts names is asked")
+        self.name = name
+        self.instance = "google alerts" if settings.digests != "no" else f"{settings.host}/{settings.folder}"
+        self.interval_s: float | None = settings.interval_s
+        self.replays = False
+        self._given = settings
+        self._secret = secret(name, settings.secret_file, "secret_file")
+        self._guard = Guard(settings.allow_hosts)
+        self._closing = Event()
+
+    def fetch(self, cursor: str | None) -> Iterator[Page]:
+        """One poll: pages of the messages with UIDs above the cursor's."""
+        place = _Place.read(cursor)
+        with self._signed_in() as box:
+            validity = self._examine(box)
+            last = place.uid if place and place.validity == validity else 0
+            found = [int(uid) for uid in _line(box.uid("SEARCH", f"UID {last + 1}:*")).split() if uid.isdigit()]
+            # "n:*" always names the last message, also when its UID is below n.
+            waiting = sorted(uid for uid in found if uid > last)
+            for start in range(0, len(waiting), PAGE_MAILS):
+                if self._closing.is_set():
+                    return
+                part = waiting[start : start + PAGE_MAILS]
+                items = [Item(entry.body()) for entry in self._entries(box, validity, part)]
+                yield Page(items, _Place(validity=validity, uid=part[-1]).model_dump_json())
+
+    def close(self) -> None:
+        """Stop soon."""
+        self._closing.set()
+
+    def check(self) -> str:
+        """Whether we may sign in and read the folder, and how many messages it holds."""
+        with self._signed_in() as box:
+            count = int(_line(box.select(f'"{self._given.folder}"', readonly=True)) or b"0")
+        return f"signed in; {self._given.folder} holds {count:,} messages"
+
+    def _entries(self, box: imaplib.IMAP4, validity: int, uids: Sequence[int]) -> Iterator[Entry]:
+        asked = ",".join(map(str, uids))
+        for part in _ok(box.uid("FETCH", asked, f"(UID BODY.PEEK[]<0.{MAIL_BYTES}>)")):
+            if not isinstance(part, tuple) or len(part) != 2:
+                continue
+            uid = _UID.search(part[0])
+            entry = entry_of(part[1], f"{validity}:{uid[1].decode() if uid else ''}")
+            if self._given.digests == "google_alerts":
+                yield from announced(part[1])
+            elif entry is not None:
+                yield entry
+
+    def _examine(self, box: imaplib.IMAP4) -> int:
+        _ok(box.select(f'"{self._given.folder}"', readonly=True))
+        told = box.response("UIDVALIDITY")[1]
+        if not told or not isinstance(told[0], bytes) or not told[0].isdigit():
+            raise RetryableError(f"{self._given.host}: the folder has no UIDVALIDITY")
+        return int(told[0])
+
+    @contextmanager
+    def _signed_in(self) -> Iterator[imaplib.IMAP4]:
+        host, token = self._given.host, self._secret.get_secret_value() if self._secret else ""
+        try:
+            box = _Box(self._guard, host, self._given.port, encrypted=self._given.security == "tls")
+            try:
+                if self._given.auth == "password":
+                    box.login(self._given.user, token)
+                else:
+                    spoken = f"user={self._given.user}\x01auth=Bearer {token}\x01\x01".encode()
+                    box.authenticate("XOAUTH2", lambda _: spoken)
+                yield box
+            finally:
+                box.end()
+        except (imaplib.IMAP4.error, OSError, UnicodeError) as error:
+            said = str(error).replace(token, "…") if token else str(error)
+            raise RetryableError(f"{host}: {said[:200] or type(error).__name__}") from None
+        except ValueError as error:
+            raise FatalError(f"{host}: {error}") from error
+
+
+class _Box(imaplib.IMAP4):
+    """A connection to a checked address whose answers are bounded."""
+
+    def __init__(self, guard: Guard, host: str, port: int, *, encrypted: bool) -> None:
+        self._addresses = guard.addresses(host, port)
+        self._encrypted = encrypted
+        super().__init__(host, port, _STEP_S)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        failed: OSError | None = None
+        for address in self._addresses:
+            try:
+                plain = socket.create_connection((address, self.port), timeout)
+            except OSError as error:
+                failed = error
+            else:
+                return tls().wrap_socket(plain, server_hostname=self.host) if self._encrypted else plain
+        raise failed or OSError("the host has no address")
+
+    def read(self, size: int) -> bytes:
+        """A literal; the server says how long it is, so it is not believed."""
+        if size > 2 * MAIL_BYTES:
+            raise self.abort("the server sends more than was asked for")
+        return super().read(size)
+
+    def end(self) -> None:
+        """Sign out if the server still listens."""
+        try:
+            self.logout()
+        except (imaplib.IMAP4.error, OSError):
+            self.shutdown()
+
+
+class _Place(BaseModel):
+    """The cursor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    validity: int
+    uid: int = Field(ge=0)
+
+    @classmethod
+    def read(cls, cursor: str | None) -> "_Place | None":
+        """What a cursor says. Raises FatalError when it is none of ours."""
+        try:
+            return None if cursor is None else cls.model_validate_json(cursor)
+        except ValidationError as error:
+            raise FatalError("the stored cursor is not one of a mailbox; give the source a new name") from error
+
+
+def _ok(answer: tuple[str, Sequence[object]]) -> Sequence[object]:
+    """What the server says, if it is OK."""
+    status, told = answer
+    if status != "OK":
+        raise imaplib.IMAP4.error(f"the server says {status}: {str(told[:1])[:100]}")
+    return told
+
+
+def _line(answer: tuple[str, Sequence[object]]) -> bytes:
+    """The first line of that."""
+    told = _ok(answer)
+    return told[0] if told and isinstance(told[0], bytes) else b""

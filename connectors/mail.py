@@ -1,0 +1,77 @@
+"""E-mail messages as texts: the part a person reads, without what they quote."""
+
+import re
+from datetime import UTC
+from email import message_from_bytes, policy
+from email.errors import MessageError
+from email.message import EmailMessage
+from email.utils import parseaddr
+
+from opinionwatch.connectors.entry import Entry
+
+_QUOTED = re.compile(
+    r"(?m)^(?:>|-{2,}\s*(?:Original Message|原始邮件|Forwarded message)"
+    r"|On .{1,200} wrote:|在.{1,100}写道[::]|发件人[::])"
+)
+_DEFECTS = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError)
+"""What the library may raise on hostile messages."""
+
+
+def read(raw: bytes) -> EmailMessage:
+    """Parse a message. Raises ValueError when it cannot be read at all."""
+    try:
+        found = message_from_bytes(raw, policy=policy.default)
+    except _DEFECTS as error:
+        raise ValueError(f"no message: {type(error).__name__}") from error
+    return found
+
+
+def text_of(message: EmailMessage) -> tuple[str, bool]:
+    """What is to be read in it, and whether that is HTML; attachments are not."""
+    try:
+        part = message.get_body(("plain", "html"))
+        if part is None:
+            return "", False
+        content = part.get_content()
+        return (content, part.get_content_subtype() == "html") if isinstance(content, str) else ("", False)
+    except _DEFECTS:
+        return "", False
+
+
+def header(message: EmailMessage, name: str) -> str:
+    """A header as text; empty when it is not there or not to be read."""
+    try:
+        return str(message[name] or "").strip()
+    except _DEFECTS:
+        return ""
+
+
+def entry_of(raw: bytes, otherwise: str) -> Entry | None:
+    """A message as a text; `otherwise` names it when it has no Message-ID. None when there is nothing to read."""
+    try:
+        message = read(raw)
+    except ValueError:
+        return None
+    text, is_html = text_of(message)
+    title = header(message, "subject")
+    if not text.strip() and not title:
+        return None
+    if not is_html:
+        quoted = _QUOTED.search(text)
+        text = text[: quoted.start()].rstrip() if quoted and text[: quoted.start()].strip() else text
+    return Entry(
+        header(message, "message-id")[:512] or otherwise,
+        text,
+        title=title or None,
+        author=parseaddr(header(message, "from"))[1].lower() or None,
+        published_at=_date(message),
+        html=is_html,
+    )
+
+
+def _date(message: EmailMessage) -> str | None:
+    try:
+        at = message["date"].datetime
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat() if at else None
+    except _DEFECTS:
+        return None

@@ -1,0 +1,204 @@
+"""Reading a mail folder: order, restarts, renumbering, hostile servers, Google's digests."""
+
+import json
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from opinionwatch.connectors import imap
+from opinionwatch.connectors.google_alerts import announced
+from opinionwatch.connectors.imap import Imap
+from opinionwatch.connectors.mail import entry_of
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from tests.connectors.mail_server import Mailbox, mail, mail_server
+from tests.connectors.reading_services import bodies, ids
+from tests.contract.source_suite import build
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A file with the password."""
+    (tmp_path / "password").write_text("s3cret\n")
+    return tmp_path / "password"
+
+
+def source(box: Mailbox, key: Path, **given: object) -> Imap:
+    told = {"host": "127.0.0.1", "port": box.port, "security": "none", "allow_hosts": ["127.0.0.1"], **given}
+    found = build("imap", user="help", secret_file=key, **told)
+    assert isinstance(found, Imap)
+    return found
+
+
+def test_new_mail_comes_once_without_quotes_and_attachments_and_nothing_is_changed(key: Path) -> None:
+    with mail_server(Mailbox({uid: mail(uid) for uid in (3, 4, 9)})) as box:
+        pages = list(source(box, key).fetch(None))
+        assert list(source(box, key).fetch(pages[-1].cursor)) == []
+        box.mails[12] = mail(12)
+        assert ids(source(box, key).fetch(pages[-1].cursor)) == ["<12@example.org>"]
+    assert bodies(pages)[0] == {
+        "native_id": "<3@example.org>",
+        "text": "mail 3, the battery is awful",
+        "title": "Ticket 3: 电池",
+        "author": "ann@example.org",
+        "published_at": "2026-03-01T08:00:00+08:00",
+        "html": False,
+    }
+    words = {command.split()[0] for command in box.log}
+    assert words == {"CAPABILITY", "LOGIN", "EXAMINE", "UID", "LOGOUT"}
+
+
+def test_a_kill_between_pages_loses_and_repeats_nothing(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "PAGE_MAILS", 4)
+    with mail_server(Mailbox({uid: mail(uid) for uid in range(1, 31)})) as box:
+        found: list[str] = []
+        cursor = None
+        while page := next(source(box, key).fetch(cursor), None):
+            found += ids([page])
+            cursor = page.cursor
+    assert found == [f"<{n}@example.org>" for n in range(1, 31)]
+
+
+def test_a_renumbered_folder_is_read_again_under_the_same_ids(key: Path) -> None:
+    with mail_server(Mailbox({uid: mail(uid) for uid in (1, 2)})) as box:
+        pages = list(source(box, key).fetch(None))
+        box.validity, box.mails = 8, {uid + 50: data for uid, data in box.mails.items()}
+        assert ids(source(box, key).fetch(pages[-1].cursor)) == ids(pages)
+
+
+def test_signing_in_with_a_token(key: Path) -> None:
+    with mail_server(Mailbox({1: mail(1)})) as box:
+        assert ids(source(box, key, auth="xoauth2").fetch(None))
+
+
+def test_a_wrong_password_is_an_error_that_does_not_show_it(key: Path) -> None:
+    key.write_text("wr0ng\n")
+    with (
+        mail_server(Mailbox({1: mail(1)})) as box,
+        pytest.raises(RetryableError, match="AUTHENTICATIONFAILED") as caught,
+    ):
+        list(source(box, key).fetch(None))
+    assert "wr0ng" not in str(caught.value)
+    assert caught.value.__cause__ is None, "the library's own error repeats what was sent"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        b"* 1 FETCH (UID 1 BODY[]<0> {999999999}\r\nabc",
+        b"nonsense\r\n",
+        b"* 1 FETCH (UID 1 BODY[]<0> {50}\r\nshort",
+        b"x" * 2_000_000,
+    ],
+)
+def test_a_server_that_breaks_off_or_lies_is_retried_and_nothing_is_lost(key: Path, told: bytes | None) -> None:
+    with mail_server(Mailbox({uid: mail(uid) for uid in range(1, 5)})) as box:
+        if told is not None and not told.endswith(b"\r\n"):
+            box.faults.extend([told, None])
+        else:
+            box.faults.append(told)
+        polled = source(box, key)
+        box_step = imap._STEP_S
+        try:
+            imap._STEP_S = 0.5
+            with pytest.raises(RetryableError):
+                list(polled.fetch(None))
+        finally:
+            imap._STEP_S = box_step
+        box.faults.clear()
+        assert len(ids(polled.fetch(None))) == 4
+
+
+def test_check_says_what_is_there(key: Path) -> None:
+    with mail_server(Mailbox({uid: mail(uid) for uid in range(1, 5)})) as box:
+        assert source(box, key).check() == "signed in; INBOX holds 4 messages"
+        with pytest.raises(RetryableError, match="no such folder"):
+            source(box, key, folder="Nowhere").check()
+
+
+def test_without_tls_only_a_named_host_is_asked(key: Path) -> None:
+    with pytest.raises(FatalError, match="allow_hosts"):
+        build("imap", host="imap.example.org", security="none", user="me", secret_file=key)
+
+
+def test_an_address_inside_is_refused(key: Path) -> None:
+    with pytest.raises(FatalError, match="open internet"):
+        list(build("imap", host="10.0.0.1", user="me", secret_file=key).fetch(None))
+
+
+def test_tls_to_a_server_that_speaks_none_is_an_error(key: Path) -> None:
+    with mail_server(Mailbox({})) as box, pytest.raises(RetryableError):
+        list(source(box, key, security="tls").fetch(None))
+
+
+def test_a_cursor_of_another_kind_is_refused(key: Path) -> None:
+    with pytest.raises(FatalError, match="cursor"):
+        list(build("imap", host="imap.example.org", user="me", secret_file=key).fetch('{"offset": 3}'))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"Subject: =?utf-8?b?!!!!?=\nContent-Type: text/plain; charset=nonsense\n\nhello \xff",
+        b"Content-Type: multipart/mixed; boundary=a\n\n--a\n--a\n" * 50,
+        b"From: \nDate: nonsense\nSubject: x\n\ny",
+        b"Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n!!!\n",
+        mail(1)[:300],
+    ],
+)
+def test_a_hostile_message_is_read_as_far_as_it_can_be(raw: bytes) -> None:
+    entry = entry_of(raw, "7:1")
+    assert entry is None or json.loads(entry.body())["native_id"]
+
+
+def test_a_message_in_gb18030_html_is_text() -> None:
+    message = EmailMessage()
+    message["Subject"] = "投诉"
+    message.set_content("<p>电池太差了</p>", subtype="html", charset="gb18030")
+    entry = entry_of(message.as_bytes(), "7:1")
+    assert entry is not None
+    assert (entry.text.strip(), entry.title, entry.html, entry.native_id) == ("<p>电池太差了</p>", "投诉", True, "7:1")
+
+
+def digest(sender: str = "Google Alerts <googlealerts-noreply@google.com>", markup: object = None) -> bytes:
+    """A digest of Google Alerts."""
+    widgets = [
+        {
+            "type": "LINK",
+            "title": f"Lumora <b>recall</b> {n}",
+            "description": f"Batteries swell, case {n}",
+            "url": f"https://www.google.com/url?rct=j&sa=t&url=https://news.example/{n}&ct=ga&usg=x",
+        }
+        for n in (1, 2)
+    ]
+    told = {"cards": [{"title": "Google Alert - Lumora", "widgets": widgets}]} if markup is None else markup
+    message = EmailMessage()
+    message["From"], message["Subject"], message["Date"] = (
+        sender,
+        "Google Alert - Lumora",
+        "Sun, 01 Mar 2026 08:00:00 +0000",
+    )
+    markup = f'<script data-scope="inboxmarkup" type="application/json">{json.dumps(told)}</script>'
+    page = f"<html><head>{markup}</head></html>"
+    message.set_content("plain part")
+    message.add_alternative(page, subtype="html")
+    return message.as_bytes()
+
+
+def test_a_digest_of_google_alerts_becomes_what_it_announces_and_other_mail_is_left_alone(key: Path) -> None:
+    with mail_server(Mailbox({1: digest(), 2: mail(2), 3: digest()})) as box:
+        found = bodies(source(box, key, digests="google_alerts").fetch(None))
+    assert [body["native_id"] for body in found] == ["https://news.example/1", "https://news.example/2"] * 2
+    assert found[0]["title"] == "Lumora <b>recall</b> 1"
+    assert found[0]["text"] == "Batteries swell, case 1"
+    assert found[0]["source"] == "news.example"
+
+
+@pytest.mark.parametrize(
+    "raw", [digest("x <eve@example.org>"), digest(markup={"cards": 5}), digest(markup=[]), mail(1), b""]
+)
+def test_what_is_no_digest_announces_nothing(raw: bytes) -> None:
+    assert list(announced(raw)) == []
