@@ -4,7 +4,16 @@ import sys
 
 import typer
 
-from opinionwatch.pipeline import cli_check, cli_index, cli_kibana, cli_model, cli_run, cli_store, cli_web
+from opinionwatch.pipeline import (
+    cli_check,
+    cli_daemons,
+    cli_index,
+    cli_kibana,
+    cli_model,
+    cli_run,
+    cli_store,
+    cli_topics,
+)
 from opinionwatch.pipeline.console import complain, quiet_logs
 from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
 
@@ -16,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (cli_run, cli_model, cli_store, cli_check, cli_index, cli_kibana, cli_web):
+for module in (cli_run, cli_daemons, cli_topics, cli_index, cli_kibana, cli_model, cli_store, cli_check):
     module.register(app)
 
 

@@ -12,7 +12,7 @@ from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
 from opinionwatch.pipeline.registry import nearest
 
 config_app = typer.Typer(help="The settings: check them, show them, see what there is.", no_args_is_help=True)
-notify_app = typer.Typer(help="Try a channel.", no_args_is_help=True)
+notify_app = typer.Typer(invoke_without_command=True)
 
 
 @config_app.command("check")
@@ -57,6 +57,34 @@ def doctor(config: ConfigOption = None) -> None:
         problems += not finding.ok
     if problems:
         raise typer.Exit(1)
+
+
+@notify_app.callback()
+def notify(
+    context: typer.Context,
+    monitor_port: Annotated[
+        int | None,
+        typer.Option(
+            "--monitor-port", min=0, max=65535, help="Port of /healthz, /readyz and /metrics, not `monitor.port`."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Deliver the alerts of the Kafka runtime, until SIGTERM; or try a channel with `notify test`.
+
+    Example: opinionwatch notify -c opinionwatch.yaml
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from opinionwatch.pipeline.daemon_life import living  # what speaks to Kafka takes a while to load
+    from opinionwatch.pipeline.daemon_notify import Notifier
+
+    chosen = settings(config)
+    channels = wiring.channels(chosen)
+    if not channels:
+        raise SettingsError("nobody to tell: name at least one channel under `channels:` in the settings file")
+    with living("notify", chosen.monitor, monitor_port) as life:
+        Notifier(chosen, channels, life).run()
 
 
 @notify_app.command("test")

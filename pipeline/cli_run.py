@@ -1,14 +1,11 @@
 """Commands that run the plan: demo, run, replay."""
 
 import os
-import signal
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -21,23 +18,7 @@ from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.progress import watching
 from opinionwatch.pipeline.serving import served
 from opinionwatch.pipeline.settings import Component, Settings
-
-
-@contextmanager
-def stopping() -> Iterator[Event]:
-    """An event that SIGTERM and Ctrl-C set: finish or abandon the batch in flight, then exit 0."""
-    stop = Event()
-
-    def told(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stop.set()
-
-    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+from opinionwatch.pipeline.signals import stopping
 
 
 def demo(

@@ -1,6 +1,7 @@
 """Commands on a store: audit, export, dead letters, silences. They work beside a running daemon."""
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,10 +17,14 @@ from opinionwatch.pipeline.contracts_trend import Silence
 from opinionwatch.pipeline.errors import DEAD_REASONS, SettingsError
 from opinionwatch.pipeline.export import write_csv, write_jsonl
 from opinionwatch.pipeline.registry import nearest
+from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 
 deadletters = typer.Typer(help="Records that could not be taken: list, show, try again.", no_args_is_help=True)
 silence = typer.Typer(help="Ask not to be told about a watchlist for a time.", no_args_is_help=True)
+
+MOST_REDRIVES = 1000
+"""Dead letters that one command puts into the log."""
 
 
 def _archive(config: Path | None) -> Archive:
@@ -143,14 +148,33 @@ def redrive_deadletters(
         raise SettingsError("name dead letters by id, --reason or --all")
     _known_reason(reason)
     archive = _archive(config)
-    for letter_id in ids or ():
-        _letter(archive, letter_id)
-    store = SqliteStore(settings(config).store_path)
+    letters = [_letter(archive, letter_id) for letter_id in ids or ()]
+    chosen = settings(config)
+    if chosen.kafka.servers:
+        _through_the_log(chosen, letters or archive.deadletters(reason, MOST_REDRIVES))
+        return
+    store = SqliteStore(chosen.store_path)
     try:
         count = store.request_redrive(ids) if ids else store.request_redrive_of(reason)
     finally:
         store.close()
     out.print(f"{count} dead letters will be tried again by the running daemon, or at its next start")
+
+
+def _through_the_log(chosen: Settings, letters: Sequence[DeadLetter]) -> None:
+    """The ingest daemon takes them from their topic, and a letter is history once its record has another end."""
+    from opinionwatch.pipeline.kafka_log import KafkaLog  # what speaks to Kafka takes a while to load
+    from opinionwatch.pipeline.log import Entry
+    from opinionwatch.pipeline.log_records import encode
+
+    log = KafkaLog(chosen.kafka)
+    try:
+        log.append([Entry("redrives", 0, encode(letter)) for letter in letters])
+    finally:
+        log.close()
+    out.print(f"{len(letters)} dead letters will be tried again by the ingest daemon")
+    if len(letters) == MOST_REDRIVES:
+        out.print("there may be more: look at `opinionwatch deadletters list`, and do it again")
 
 
 @silence.command("add")

@@ -9,13 +9,13 @@ Delivery: a page is acknowledged only after its commit; a source that repeats a 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import structlog
 
 from opinionwatch.pipeline.accept import Arrival
+from opinionwatch.pipeline.advance import BEGINNING, advance, arrived, not_before
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Window
 from opinionwatch.pipeline.deadletters import again, tried
@@ -23,18 +23,15 @@ from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, Retryabl
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.hops import Hops
 from opinionwatch.pipeline.intake import QueueIntake, Submitted
-from opinionwatch.pipeline.ports import Clock, Item, StatefulStage
+from opinionwatch.pipeline.ports import Clock, StatefulStage
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.store_sqlite import SqliteStore
-from opinionwatch.pipeline.ticks import TICK, Progress, tick_of
+from opinionwatch.pipeline.ticks import Progress, tick_of
 
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_EVERY = 5_000
 """Mentions between two snapshots of the trend state: what a restart has to read again, at most."""
-
-
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Embedded:
@@ -61,7 +58,7 @@ class Embedded:
         self._limits = limits
         self._replaying = replaying
         self._live = live
-        self._reached: dict[str, datetime] = {}
+        self._reached: Mapping[str, datetime] = {}
         self._trend = self._restored()
         self._since_snapshot = 0
 
@@ -119,7 +116,7 @@ class Embedded:
         now = self._now()
         floor = self._store.progress() or BEGINNING
         arrivals = [
-            Arrival(submitted.source.name, submitted.source.kind, submitted.source.instance, _not_before(floor, item))
+            Arrival(submitted.source.name, submitted.source.kind, submitted.source.instance, not_before(floor, item))
             for submitted in taken
             for item in submitted.page.items
         ]
@@ -187,28 +184,22 @@ class Embedded:
         """The wall clock, never behind what was stamped before."""
         return max(self._clock().astimezone(UTC), self._store.progress() or BEGINNING)
 
-    def _arrived(self, taken: Sequence[Submitted]) -> dict[str, datetime]:
+    def _arrived(self, taken: Sequence[Submitted]) -> Mapping[str, datetime]:
         """How far each replay will have come with these pages."""
-        reached = dict(self._reached)
+        reached = self._reached
         for submitted in taken:
-            for item in submitted.page.items:
-                if item.arrived_at is not None:
-                    name = submitted.source.name
-                    reached[name] = max(reached.get(name, item.arrived_at), item.arrived_at)
+            reached = arrived(reached, submitted.source.name, submitted.page.items)
         return reached
 
     def _advance(self, reached: Mapping[str, datetime], now: datetime) -> datetime:
-        """How far time has come: the slowest replay's last arrival, or now when nothing is replayed."""
-        floor = self._store.progress() or BEGINNING
-        waiting = set(self._replaying())
-        if waiting:
-            return max(floor, min(reached.get(name, floor) for name in waiting))
-        if self._live:
-            return max(floor, now)
-        if not reached:  # an earlier life has read everything, but perhaps not closed its last tick
-            return max(floor, (self._store.last_accepted() or BEGINNING) + TICK)
-        # All replays have ended: their last tick may be closed.
-        return max(floor, *(last + TICK for last in reached.values()))
+        return advance(
+            self._store.progress() or BEGINNING,
+            now,
+            reached=reached,
+            replaying=set(self._replaying()),
+            live=self._live,
+            last_accepted=None if reached else self._store.last_accepted(),
+        )
 
     def _tick_ended(self, up_to: datetime) -> bool:
         return tick_of(up_to) > tick_of(self._store.progress() or BEGINNING)
@@ -221,8 +212,3 @@ class Embedded:
                 "broken. Nothing of this batch was taken. Look at `opinionwatch deadletters list`, mend the source, "
                 "start again."
             )
-
-
-def _not_before(floor: datetime, item: Item) -> Item:
-    """A replay that starts behind what is decided arrives now: what is decided stays as the log tells it."""
-    return item if item.arrived_at is None or item.arrived_at >= floor else replace(item, arrived_at=floor)

@@ -9,12 +9,15 @@ from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention,
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Silence
 from opinionwatch.pipeline.ports import StatefulStage
 
+Scored = ScoredDocument | Mention | Drop | DeadLetter
+"""What the score hop returns."""
+
 
 @dataclass(frozen=True)
 class Hops:
     """One callable a hop; `trend` makes a new stage, because a runtime may have to rebuild its state."""
 
     ingest: Callable[[Sequence[Arrival], datetime], Sequence[Document | DeadLetter]]
-    score: Callable[[Sequence[Document], datetime], Sequence[ScoredDocument | Mention | Drop | DeadLetter]]
+    score: Callable[[Sequence[Document], datetime], Sequence[Scored]]
     trend: Callable[[], StatefulStage]
     notify: Callable[[Sequence[Alert | Silence], datetime], Sequence[Delivery]]

@@ -13,6 +13,8 @@ Why these four hops and these keys:
 * Duplicates, voices, windows and the detector need all mentions of a watchlist in one place, in one order: the mentions
   log is keyed by watchlist, and `trend` closes a tick only when every input has passed its end. Within a tick,
   mentions are folded in the order of their ids. So alarms are a function of the log alone.
+  With several partitions each has a trend stage of its own, and a tick is closed at the smallest progress of all
+  partitions of the documents log, which the score workers forward through every partition of the mentions log.
 * `notify` is keyed by receiver: one owner a channel, so that nothing is told twice.
 
 Every hop's outcomes besides its log go to the index: scored documents, windows, episodes, dead letters, drops.

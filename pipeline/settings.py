@@ -22,6 +22,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.registry import explain, nearest
 from opinionwatch.pipeline.settings_elastic import Elastic
+from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.settings_kibana import Kibana
 
 
@@ -75,6 +76,29 @@ class Web(Section):
     ] = None
 
 
+class Monitor(Section):
+    """Where a daemon answers `/healthz`, `/readyz` and `/metrics`."""
+
+    host: Annotated[
+        str, Field(description="Address to listen on. Anybody who reaches it can read the numbers; no texts, no ids.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int | None,
+        Field(
+            ge=0, le=65535, description="0 picks a free port. Not given: 9461 ingest to 9465 web, one for each role."
+        ),
+    ] = None
+
+
+class Hooks(Section):
+    """Where the ingest daemon takes what is pushed to it; embedded, the page does."""
+
+    host: Annotated[str, Field(description="Address to listen on. Every request is signed, so it may be public.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Field(ge=0, le=65535, description="0 picks a free port.")] = 8766
+
+
 class Limits(Section):
     """Bounds on everything that comes from outside."""
 
@@ -125,6 +149,9 @@ class Settings(BaseSettings):
     web: Web = Web()
     kibana: Kibana = Kibana()
     limits: Limits = Limits()
+    kafka: Kafka = Kafka()
+    monitor: Monitor = Monitor()
+    hooks: Hooks = Hooks()
 
     @field_validator("zone")
     @classmethod
@@ -219,4 +246,4 @@ def _refuse_unknown_environment() -> None:
             raise SettingsError(f"environment variable {variable}: no such setting; known: {', '.join(sorted(known))}")
 
 
-__all__ = ["Component", "Limits", "Settings", "Web", "load"]
+__all__ = ["Component", "Hooks", "Kafka", "Limits", "Monitor", "Settings", "Web", "load"]

@@ -71,6 +71,21 @@ class SqliteStore:
                 self._db.execute("UPDATE ledger SET duplicates = duplicates + 1 WHERE id = ?", (record.id,))
         return new
 
+    def is_same(self, record: Document | DeadLetter) -> bool:
+        """Whether this very record (id and `accepted_at`) was admitted before. One without an outcome yet counts as the
+        same: nothing else of its id can have been delivered before it was finished. So does one that was dropped.
+        """
+        row = self._db.execute(
+            "SELECT l.state, coalesce(d.accepted_at, x.accepted_at) FROM ledger l LEFT JOIN documents d ON d.id = l.id "
+            "LEFT JOIN deadletters x ON x.id = l.id WHERE l.id = ?",
+            (record.id,),
+        ).fetchone()
+        return row is not None and (row[0] in ("pending", "dropped") or row[1] == stamp(record.accepted_at))
+
+    def forget_letter(self, letter_id: str) -> None:
+        """A dead letter that was tried again has a better end now: take it away."""
+        self._db.execute("DELETE FROM deadletters WHERE id = ?", (letter_id,))
+
     def write(self, records: Iterable[Outcome]) -> None:
         """Write what a hop returned, each record where it belongs."""
         for record in records:

@@ -21,7 +21,7 @@ STOP_S = 5.0
 class Serving:
     """A page that is being served. A context manager: leaving it stops the page."""
 
-    def __init__(self, url: str, server: uvicorn.Server, thread: Thread, live: Live) -> None:
+    def __init__(self, url: str, server: uvicorn.Server, thread: Thread, live: Live | None) -> None:
         self.url = url
         self._server = server
         self._thread = thread
@@ -34,7 +34,8 @@ class Serving:
 
     def stop(self) -> None:
         """Stop within 5 s, open live streams included. More than once is fine."""
-        self._live.stop()
+        if self._live is not None:
+            self._live.stop()
         self._server.should_exit = True
         self._thread.join(STOP_S)
 
@@ -56,7 +57,17 @@ def serve(app: Starlette, settings: Web, ready: Callable[[str], None]) -> Servin
     does not come up.
     """
     check_exposure(settings)
-    listener = _listen(settings)
+    serving = started(app, settings)
+    ready(serving.url)
+    return serving
+
+
+def started(app: Starlette, address: Web, what: str = "web.port") -> Serving:
+    """Serve any `app` on a thread; `what` is the setting that names the port.
+
+    Raises SettingsError when the address cannot be used, FatalError when it does not come up.
+    """
+    listener = _listen(address, what)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -79,13 +90,11 @@ def serve(app: Starlette, settings: Web, ready: Callable[[str], None]) -> Servin
             server.should_exit = True
             raise FatalError("the page did not come up")
         sleep(0.01)
-    url = _url(settings.host, listener.getsockname()[1])
-    ready(url)
-    live: Live = app.state.live
-    return Serving(url, server, thread, live)
+    live: Live | None = getattr(app.state, "live", None)
+    return Serving(_url(address.host, listener.getsockname()[1]), server, thread, live)
 
 
-def _listen(settings: Web) -> socket.socket:
+def _listen(settings: Web, what: str) -> socket.socket:
     host = settings.host.strip("[]")
     try:
         return socket.create_server(
@@ -93,7 +102,7 @@ def _listen(settings: Web) -> socket.socket:
         )
     except OSError as error:
         raise SettingsError(
-            f"web.port: cannot listen on {host}:{settings.port} ({error.strerror}); set another, or 0 for a free one"
+            f"{what}: cannot listen on {host}:{settings.port} ({error.strerror}); set another, or 0 for a free one"
         ) from error
 
 

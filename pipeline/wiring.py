@@ -18,16 +18,17 @@ from opinionwatch.alerts.route import Route
 from opinionwatch.alerts.trend import Trend
 from opinionwatch.connectors.registry import CONNECTORS
 from opinionwatch.models.registry import SCORERS
-from opinionwatch.pipeline.accept import Accept
+from opinionwatch.pipeline.accept import Accept, Arrival
 from opinionwatch.pipeline.archive import Archive
-from opinionwatch.pipeline.contracts_trend import Alert, Message
+from opinionwatch.pipeline.contracts import DeadLetter, Document
+from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Message, Silence
 from opinionwatch.pipeline.errors import SettingsError
-from opinionwatch.pipeline.hops import Hops
+from opinionwatch.pipeline.hops import Hops, Scored
 from opinionwatch.pipeline.isolate import isolated
 from opinionwatch.pipeline.kibana_link import episode_link
 from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.plan import HopName, hop
-from opinionwatch.pipeline.ports import Channel, Intake, PushSource, Scorer, Source, Stage
+from opinionwatch.pipeline.ports import Channel, Intake, PushSource, Scorer, Source, Stage, StatefulStage
 from opinionwatch.pipeline.read import Read
 from opinionwatch.pipeline.registry import options, resolve
 from opinionwatch.pipeline.score import Mentions, Score
@@ -93,30 +94,50 @@ def pseudonym_key(settings: Settings) -> bytes:
     return key
 
 
-def hops(settings: Settings, reader: Scorer, told: Mapping[str, Channel]) -> Hops:
-    """The plan's hops from its stage names; `told` are the channels that alerts go to."""
-    lists = watchlists(settings)
-    trend = trend_settings(settings)
+def ingest_hop(settings: Settings) -> Callable[[Sequence[Arrival], datetime], Sequence[Document | DeadLetter]]:
+    """The ingest hop."""
     accept = Accept(settings.limits, settings.tenant, pseudonym_key(settings))
-    informed = [name for name, channel in told.items() if getattr(getattr(channel, "settings", None), "info", False)]
-    stages: dict[str, Callable[[], Stage[Any, Any]]] = {
-        "accept": lambda: accept,
-        "read": Read,
-        "match": lambda: MatchStage(lists),
-        "score": lambda: Score(reader),
-        "mention": lambda: Mentions(lists),
-        "trend": lambda: Trend(trend, settings.tenant),
-        "route": lambda: Route(tuple(told), informed=informed),
+    return isolated(_built("ingest", {"accept": accept}), accept.bury)
+
+
+def score_hop(settings: Settings, reader: Scorer) -> Callable[[Sequence[Document], datetime], Sequence[Scored]]:
+    """The score hop."""
+    lists = watchlists(settings)
+    stages: dict[str, Stage[Any, Any]] = {
+        "read": Read(),
+        "match": MatchStage(lists),
+        "score": Score(reader),
+        "mention": Mentions(lists),
     }
+    return isolated(_built("score", stages), lambda document, error, _: bury_document(document, "score", error))
 
-    def build(name: HopName) -> Stage[Any, Any]:
-        return chain(*(stages[stage]() for stage in hop(name).stages))
 
+def trend_stage(settings: Settings) -> Callable[[], StatefulStage]:
+    """Makes the trend hop, as often as a runtime has to rebuild its state."""
+    trend = trend_settings(settings)
+    return lambda: Trend(trend, settings.tenant)
+
+
+def notify_hop(
+    told: Mapping[str, Channel],
+) -> Callable[[Sequence[Alert | Silence], datetime], Sequence[Delivery]]:
+    """The notify hop; `told` are the channels that alerts go to."""
+    informed = [name for name, channel in told.items() if getattr(getattr(channel, "settings", None), "info", False)]
+    return _built("notify", {"route": Route(tuple(told), informed=informed)})
+
+
+def _built(name: HopName, stages: Mapping[str, Stage[Any, Any]]) -> Stage[Any, Any]:
+    """The stages that the plan names, one after the other."""
+    return chain(*(stages[stage] for stage in hop(name).stages))
+
+
+def hops(settings: Settings, reader: Scorer, told: Mapping[str, Channel]) -> Hops:
+    """All of the plan's hops, for a runtime that executes them in one process."""
     return Hops(
-        ingest=isolated(build("ingest"), accept.bury),
-        score=isolated(build("score"), lambda document, error, _: bury_document(document, "score", error)),
-        trend=lambda: Trend(trend, settings.tenant),
-        notify=build("notify"),
+        ingest=ingest_hop(settings),
+        score=score_hop(settings, reader),
+        trend=trend_stage(settings),
+        notify=notify_hop(told),
     )
 
 

@@ -36,6 +36,7 @@ class CountingFeed:
         started: AwareDatetime = Field(
             description="Simulated arrival of the first line; the next come half a second apart."
         )
+        ends: bool = Field(default=False, description="Whether it is exhausted after its last line, or waits.")
         page_items: int = Field(default=64, gt=0, description="Lines in a page.")
 
     def __init__(self, name: str, settings: Settings) -> None:
@@ -58,7 +59,8 @@ class CountingFeed:
                 page = [Item(body, self._arrival(line + index)) for index, body in enumerate(bodies)]
                 line += len(bodies)
                 yield Page(page, f"{line}:{file.tell()}")
-        self._closed.wait()
+        if not self._settings.ends:
+            self._closed.wait()
 
     def _arrival(self, line: int) -> datetime:
         return self._settings.started + line * GAP

@@ -1,0 +1,109 @@
+"""`opinionwatch notify`: alerts from the log to the outbox, and from the outbox to the channels.
+
+Any number may run; one owns the alerts topic and works, the others wait for it to fail. The owner has two proofs: the
+group's partition, which is given up only after all sending has ended, and the outbox's fence, which holds even against
+a process that was paused and does not know yet that it was replaced.
+"""
+
+from collections.abc import Callable, Mapping
+from threading import Event, Thread
+
+import structlog
+
+from opinionwatch.alerts.outbox import Deliverer
+from opinionwatch.pipeline import stores, wiring
+from opinionwatch.pipeline.archives import archive_of
+from opinionwatch.pipeline.contracts_trend import Alert, Message
+from opinionwatch.pipeline.daemon_life import Life, wall_clock
+from opinionwatch.pipeline.errors import RetryableError
+from opinionwatch.pipeline.failpoints import failpoint
+from opinionwatch.pipeline.kafka_alerts import AlertFeed
+from opinionwatch.pipeline.kafka_log import KafkaLog
+from opinionwatch.pipeline.log import FencedError
+from opinionwatch.pipeline.log_records import decode
+from opinionwatch.pipeline.outbox_fenced import FencedOutbox
+from opinionwatch.pipeline.ports import Channel, Outbox
+from opinionwatch.pipeline.settings import Settings
+
+STOP_S = 15.0
+log = structlog.get_logger(__name__)
+
+
+class Notifier:
+    """One notify daemon."""
+
+    def __init__(self, settings: Settings, channels: Mapping[str, Channel], life: Life) -> None:
+        self._settings, self._channels, self._life = settings, channels, life
+        self._archive = archive_of(settings)
+        web = settings.web
+        self._render = wiring.renderer(settings, web.public_url or f"http://{web.host}:{web.port}", self._archive)
+        self._route = wiring.notify_hop(channels)
+        self._sending: _Sending | None = None
+
+    def run(self) -> None:
+        """Run until told to stop. Raises FencedError when another notifier has taken over while this one slept."""
+        with (
+            stores.outbox(self._settings) as outbox,
+            stores.ledger(self._settings, self._life.stop) as ledger,
+            AlertFeed(self._settings.kafka, lambda: self._begin(outbox), self._end) as feed,
+        ):
+            while not self._life.stop.is_set():
+                self._life.watchdog.alive(waiting=True)
+                if self._sending is not None and self._sending.outbox.fenced.is_set():
+                    raise FencedError("another notifier has taken over; this one was asleep for too long")
+                try:
+                    self._once(feed, ledger.write)
+                except RetryableError as error:
+                    log.warning("alerts wait", reason=str(error))
+                    self._life.stop.wait(error.after_s or 1.0)
+                    feed.rewind()
+
+    def _once(self, feed: AlertFeed, write: Callable[..., object]) -> None:
+        entries = feed.poll()
+        records = [record for entry in entries for record in decode(entry.value or b"")]
+        alerts = [record for record in records if isinstance(record, Alert)]
+        failpoint("notify.polled")
+        if alerts:
+            deliveries = self._route([*self._archive.silences(), *alerts], wall_clock())
+            write(deliveries)
+            for delivery in deliveries:
+                self._life.metrics.count("opinionwatch_deliveries_total", label=delivery.state)
+        failpoint("notify.written")
+        if entries:
+            feed.commit()
+        failpoint("notify.committed")
+
+    def _begin(self, outbox: Outbox) -> None:
+        owner = KafkaLog(self._settings.kafka, owner=f"{self._settings.kafka.prefix}.notify")
+        self._sending = _Sending(FencedOutbox(outbox, owner), self._channels, self._render, owner)
+        self._life.ready.set()
+
+    def _end(self) -> None:
+        if self._sending is not None:
+            self._life.ready.clear()
+            self._sending.stop()
+            self._sending = None
+
+
+class _Sending:
+    """The deliverer, as long as the outbox is ours."""
+
+    def __init__(
+        self,
+        outbox: FencedOutbox,
+        channels: Mapping[str, Channel],
+        render: Callable[[Alert, bool], Message],
+        owner: KafkaLog,
+    ) -> None:
+        self.outbox = outbox
+        self._owner = owner
+        self._told = Event()
+        deliverer = Deliverer(outbox, channels, render, wall_clock, patience_s=STOP_S)
+        self._thread = Thread(target=deliverer.run, args=(self._told,), name="notifier", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No more attempts; wait for those that have begun."""
+        self._told.set()
+        self._thread.join(STOP_S + 1)
+        self._owner.close()

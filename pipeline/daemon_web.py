@@ -1,0 +1,48 @@
+"""`opinionwatch web`: the page and its API beside the daemons, and the numbers that only the whole index can tell."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from opinionwatch.pipeline import web, wiring
+from opinionwatch.pipeline.archive import Archive
+from opinionwatch.pipeline.archives import archive_of
+from opinionwatch.pipeline.daemon_life import Life, wall_clock
+from opinionwatch.pipeline.errors import RetryableError
+from opinionwatch.pipeline.metrics import Metrics
+from opinionwatch.pipeline.settings import Settings
+
+COUNT_S = 15.0
+"""Seconds between two looks at the ledger."""
+log = structlog.get_logger(__name__)
+
+
+def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
+    """Serve until told to stop. Raises SettingsError when strangers could reach the page without a token."""
+    archive = archive_of(settings)
+    app = web.build(
+        archive,
+        watchlists=[(watchlist.id, watchlist.name) for watchlist in wiring.watchlists(settings)],
+        settings=settings.web,
+        lang=settings.language,
+    )
+    with web.serve(app, settings.web, ready):
+        life.ready.set()
+        while True:
+            try:
+                counted(archive, life.metrics, wall_clock())
+            except RetryableError as error:
+                log.warning("the ledger cannot be counted now", reason=str(error))
+            if life.stop.wait(COUNT_S):
+                return
+
+
+def counted(archive: Archive, metrics: Metrics, now: datetime) -> None:
+    """Tell what is accounted for. Raises RetryableError when the index is away."""
+    rows = archive.ledger()
+    metrics.set("opinionwatch_conservation_gap", sum(abs(row.gap) for row in rows))
+    metrics.set("opinionwatch_pending_records", sum(row.pending for row in rows))
+    hours = [datetime.strptime(row.hour, "%Y-%m-%dT%HZ").replace(tzinfo=UTC) for row in rows if row.pending]
+    oldest = max((now - hour - timedelta(hours=1) for hour in hours), default=timedelta(0))
+    metrics.set("opinionwatch_oldest_pending_seconds", max(0.0, oldest.total_seconds()))

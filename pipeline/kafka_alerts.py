@@ -1,0 +1,94 @@
+"""The alerts topic as the notifier reads it: one owner at a time, and what was polled is committed when it is done."""
+
+from collections.abc import Callable
+from types import TracebackType
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+
+from opinionwatch.pipeline.kafka_client import connection, speaking
+from opinionwatch.pipeline.log import Stored
+from opinionwatch.pipeline.settings_kafka import Kafka
+from opinionwatch.pipeline.topics import topic_of
+
+POLL_MS = 500
+LEAVE_MS = 120_000
+"""How long the owner may take to finish what it is doing before the topic is given away over its head."""
+
+
+class AlertFeed:
+    """Membership in the group of notifiers. `gained` and `lost` are called from `poll`; `lost` must end all sending."""
+
+    def __init__(self, kafka: Kafka, gained: Callable[[], None], lost: Callable[[], None]) -> None:
+        self._kafka, self._gained, self._lost = kafka, gained, lost
+        self._place = TopicPartition(topic_of(kafka, "alerts"), 0)
+        self._owns = False
+        with speaking(kafka, self._place.topic):
+            self._consumer = KafkaConsumer(
+                **connection(kafka),
+                group_id=f"{kafka.prefix}.notify",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                bootstrap_timeout_ms=int(kafka.connect_s * 1000),
+                session_timeout_ms=10_000,
+                max_poll_interval_ms=LEAVE_MS,
+                metrics_enabled=False,
+            )
+            self._consumer.subscribe([self._place.topic], listener=_Told(self._left))
+
+    @property
+    def owns(self) -> bool:
+        """Whether the topic is ours."""
+        return self._owns
+
+    def poll(self) -> list[Stored]:
+        """What has come; nothing while another process owns the topic. RetryableError: no broker."""
+        with speaking(self._kafka, self._place.topic):
+            found = self._consumer.poll(timeout_ms=POLL_MS, max_records=100).get(self._place, [])
+            if not self._owns and self._place in self._consumer.assignment():
+                self._owns = True
+                self._gained()
+            return [Stored(record.offset, record.key, record.value) for record in found]
+
+    def commit(self) -> None:
+        """What was polled is done."""
+        with speaking(self._kafka, self._place.topic):
+            self._consumer.commit()
+
+    def rewind(self) -> None:
+        """What was polled is not done: it comes again."""
+        with speaking(self._kafka, self._place.topic):
+            if self._place in self._consumer.assignment():
+                committed = self._consumer.committed(self._place)
+                self._consumer.seek(self._place, committed if committed is not None else 0)
+
+    def _left(self) -> None:
+        if self._owns:
+            self._owns = False
+            self._lost()
+
+    def __enter__(self) -> "AlertFeed":
+        """It is a member already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave, so that another takes over at once."""
+        self._left()
+        self._consumer.close(autocommit=False)
+
+
+class _Told(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is not typed
+    def __init__(self, left: Callable[[], None]) -> None:
+        self._left = left
+
+    def on_partitions_revoked(self, revoked: object) -> None:
+        """Before another can own it."""
+        del revoked
+        self._left()
+
+    def on_partitions_assigned(self, assigned: object) -> None:
+        """Seen by the next poll."""
+        del assigned

@@ -1,0 +1,118 @@
+"""Writing to the topics: nothing counts as written before the broker has confirmed every single record.
+
+kafka-python's `flush` and `close` say nothing about failures, and its buffer has no bound; so there is a byte budget
+in front of `send`, and each record's future is asked. Idempotent, acks=all.
+"""
+
+from collections.abc import Sequence
+from threading import Lock
+from time import monotonic
+
+from kafka import KafkaProducer
+
+from opinionwatch.pipeline.budget import Budget
+from opinionwatch.pipeline.errors import OpinionwatchError
+from opinionwatch.pipeline.kafka_client import connection, speaking
+from opinionwatch.pipeline.log import Entry
+from opinionwatch.pipeline.settings_kafka import Kafka
+from opinionwatch.pipeline.topics import topic_of
+
+LINGER_MS = 5
+BATCH_BYTES = 65_536
+CLOSE_S = 2.0
+
+
+class KafkaLog:
+    """A producer that tells the truth. Safe to use from many threads."""
+
+    def __init__(self, kafka: Kafka, owner: str | None = None) -> None:
+        """Nothing is connected yet. `owner`: whoever opens the log under the same name later shuts this one out
+        (`FencedError`), and every `append` is all or nothing.
+        """
+        self._kafka = kafka
+        self._owner = owner
+        self._budget = Budget(kafka.in_flight_bytes, patience_s=kafka.delivery_s)
+        self._lock = Lock()
+        self._turn = Lock()
+        self._producer: KafkaProducer | None = None
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Store all; each partition keeps their order. Returns when the broker has confirmed every one.
+
+        Raises RetryableError when it has not within `kafka.delivery_s`: then some may be stored and some not.
+        """
+        if not entries:
+            return
+        with self._budget.spend(sum(len(entry.value or b"") for entry in entries)):
+            if self._owner is None:
+                self._attempt(entries)
+                return
+            with self._turn:  # a transaction is the whole producer's
+                self._attempt(entries)
+
+    def open(self) -> None:
+        """Connect now instead of at the first record; an owner shuts out the one before it."""
+        self._opened()
+
+    def close(self) -> None:
+        """Close; what was confirmed stays."""
+        with self._lock:
+            if self._producer is not None:
+                self._producer.close(timeout=CLOSE_S)
+            self._producer = None
+
+    def _attempt(self, entries: Sequence[Entry]) -> None:
+        producer = self._opened()
+        try:
+            with speaking(self._kafka, "log"):
+                if self._owner is not None:
+                    producer.begin_transaction()
+                self._send(producer, entries)
+                if self._owner is not None:
+                    producer.commit_transaction()
+        except OpinionwatchError:
+            # What is still in its buffers must not come through behind our back when the next attempt has been made.
+            self._discard(producer)
+            raise
+
+    def _send(self, producer: KafkaProducer, entries: Sequence[Entry]) -> None:
+        deadline = monotonic() + self._kafka.delivery_s + CLOSE_S
+        futures = [
+            producer.send(
+                topic_of(self._kafka, entry.topic), value=entry.value, key=entry.key, partition=entry.partition
+            )
+            for entry in entries
+        ]
+        for future in futures:
+            future.get(timeout=max(0.0, deadline - monotonic()))
+
+    def _opened(self) -> KafkaProducer:
+        with self._lock:
+            if self._producer is None:
+                wait_ms = int(self._kafka.delivery_s * 1000)
+                with speaking(self._kafka, "log"):
+                    producer = KafkaProducer(
+                        **connection(self._kafka),
+                        enable_idempotence=True,
+                        acks="all",
+                        linger_ms=LINGER_MS,
+                        batch_size=BATCH_BYTES,
+                        delivery_timeout_ms=wait_ms,
+                        request_timeout_ms=wait_ms - 2 * LINGER_MS,
+                        max_block_ms=int(self._kafka.connect_s * 1000),
+                        bootstrap_timeout_ms=int(self._kafka.connect_s * 1000),
+                        reconnect_backoff_max_ms=2000,
+                        allow_auto_create_topics=False,
+                        transactional_id=self._owner,
+                        metrics_enabled=False,
+                    )
+                    if self._owner is not None:
+                        producer.init_transactions()
+                self._producer = producer
+            return self._producer
+
+    def _discard(self, producer: KafkaProducer) -> None:
+        with self._lock:
+            if self._producer is producer:
+                self._producer = None
+        producer.close(timeout=0)

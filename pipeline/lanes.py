@@ -1,0 +1,56 @@
+"""How far all inputs of a trend partition have come: the smallest progress of its lanes decides.
+
+A lane is one ingest daemon's records in one documents partition. Everything here follows from the marks in the log, so
+a successor who reads the same log comes to the same. Only the wish to go on without a lane that is silent comes from
+the clock; it takes effect by a mark in the log (`assumed`), and so for every reader at the same place.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from opinionwatch.pipeline.log_records import Mark
+
+Lane = tuple[str, int]
+
+
+class Lanes:
+    """The progress of all lanes."""
+
+    def __init__(self, partitions: int, reached: Mapping[Lane, datetime] | None = None) -> None:
+        """`partitions` of the documents log: every ingest daemon has one lane in each."""
+        self._partitions = partitions
+        self.reached: dict[Lane, datetime] = dict(reached or {})
+        self._heard: dict[Lane, datetime] = {}
+
+    def take(self, mark: Mark, now: datetime) -> None:
+        """Take a mark, heard `now` by the wall clock."""
+        self.reached[mark.lane] = max(mark.up_to, self.reached.get(mark.lane, mark.up_to))
+        if not mark.assumed:
+            self._heard[mark.lane] = now
+
+    def up_to(self) -> datetime | None:
+        """What every lane has passed; None as long as one of a known ingest daemon has never been heard of."""
+        lanes = self._lanes()
+        if not lanes or any(lane not in self.reached for lane in lanes):
+            return None
+        return min(self.reached[lane] for lane in lanes)
+
+    def silent(self, now: datetime, after: timedelta) -> list[Mark]:
+        """Marks to write on behalf of lanes that were not heard of for so long while others went on."""
+        lanes = self._lanes()
+        for lane in lanes:
+            self._heard.setdefault(lane, now)
+        quiet = {lane for lane in lanes if self._heard[lane] <= now - after}
+        loud = [self.reached[lane] for lane in lanes if lane not in quiet and lane in self.reached]
+        if not quiet or not loud:
+            return []
+        up_to = min(loud)
+        return [
+            Mark(ingest=ingest, partition=partition, up_to=up_to, assumed=True)
+            for ingest, partition in sorted(quiet)
+            if self.reached.get((ingest, partition)) is None or self.reached[ingest, partition] < up_to
+        ]
+
+    def _lanes(self) -> list[Lane]:
+        ingests = sorted({ingest for ingest, _ in self.reached})
+        return [(ingest, partition) for ingest in ingests for partition in range(self._partitions)]

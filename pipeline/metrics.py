@@ -1,0 +1,82 @@
+"""What the daemons tell Prometheus. Every name is here and nowhere else.
+
+Counters end in `_total`, times are seconds, ratios are between 0 and 1. Labels have few values: no ids, no texts.
+"""
+
+from typing import Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+
+MetricName = Literal[
+    "opinionwatch_records_total",  # records that got where they belong; outcome
+    "opinionwatch_dead_letters_total",  # dead letters; reason
+    "opinionwatch_drops_total",  # documents left out by a rule; rule
+    "opinionwatch_deliveries_total",  # deliveries decided; state
+    "opinionwatch_retries_total",  # batches postponed because the world was not ready
+    "opinionwatch_lag_entries",  # entries of the log that are not acknowledged; partition
+    "opinionwatch_progress_timestamp_seconds",  # how far time has come, by the log; partition
+    "opinionwatch_silent_lanes",  # lanes written for because they were silent; partition
+    "opinionwatch_conservation_gap",  # accepted records that ended nowhere or in two places: anything but 0 is a defect
+    "opinionwatch_pending_records",  # accepted records without an end yet
+    "opinionwatch_oldest_pending_seconds",  # how long the oldest of them has waited, by full hours of acceptance
+    "opinionwatch_source_up",  # 1 unless the source is failed or backing off; source
+    "opinionwatch_batch_seconds",  # duration of a batch, from taken to confirmed
+    "opinionwatch_batch_entries",  # how full a batch was
+    "opinionwatch_latency_seconds",  # from accepted to indexed
+]
+"""Meaning and label of each; `tests/pipeline/test_metrics.py` holds that what is exported is this list."""
+
+LABELS: dict[MetricName, str] = {
+    "opinionwatch_records_total": "outcome",
+    "opinionwatch_dead_letters_total": "reason",
+    "opinionwatch_drops_total": "rule",
+    "opinionwatch_deliveries_total": "state",
+    "opinionwatch_lag_entries": "partition",
+    "opinionwatch_progress_timestamp_seconds": "partition",
+    "opinionwatch_silent_lanes": "partition",
+    "opinionwatch_source_up": "source",
+}
+HISTOGRAMS: dict[MetricName, tuple[float, ...]] = {
+    "opinionwatch_batch_seconds": (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+    "opinionwatch_batch_entries": (1, 2, 4, 8, 16, 32, 64),
+    "opinionwatch_latency_seconds": (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 10_000),
+}
+
+
+class Metrics:
+    """The numbers of one daemon, on a registry of their own. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
+        self._registry = CollectorRegistry()
+        self._counters: dict[MetricName, Counter] = {}
+        self._gauges: dict[MetricName, Gauge] = {}
+        self._histograms: dict[MetricName, Histogram] = {}
+        for name in get_args(MetricName):
+            labels = [LABELS[name]] if name in LABELS else []
+            if name in HISTOGRAMS:
+                self._histograms[name] = Histogram(
+                    name, name, labels, registry=self._registry, buckets=HISTOGRAMS[name]
+                )
+            elif name.endswith("_total"):
+                self._counters[name] = Counter(name, name, labels, registry=self._registry)
+            else:
+                self._gauges[name] = Gauge(name, name, labels, registry=self._registry)
+
+    def count(self, name: MetricName, number: float = 1, label: str | None = None) -> None:
+        """Add to a counter."""
+        counter = self._counters[name]
+        (counter if label is None else counter.labels(label)).inc(number)
+
+    def set(self, name: MetricName, value: float, label: str | None = None) -> None:
+        """Set a gauge."""
+        gauge = self._gauges[name]
+        (gauge if label is None else gauge.labels(label)).set(value)
+
+    def observe(self, name: MetricName, value: float) -> None:
+        """Add to a histogram."""
+        self._histograms[name].observe(value)
+
+    def text(self) -> bytes:
+        """All of it, in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,53 @@
+"""The outbox in Elasticsearch's deliveries index: small, rewritten as deliveries go on, and read by whoever owns it.
+
+Searches see what was written with a second's delay; a delivery that this process has just saved is known to it at
+once, so that nothing is handed out twice.
+"""
+
+from datetime import datetime
+from threading import Lock
+
+from elasticsearch import Elasticsearch
+
+from opinionwatch.pipeline.contracts_trend import Delivery
+from opinionwatch.pipeline.elastic_client import asking
+from opinionwatch.pipeline.elastic_mapping import index_of
+from opinionwatch.pipeline.elastic_records import delivery_source, stamp
+from opinionwatch.pipeline.settings_elastic import Elastic
+
+
+class ElasticOutbox:
+    """An `Outbox` on Elasticsearch. One owner at a time; within it, any number of threads."""
+
+    def __init__(self, client: Elasticsearch, settings: Elastic) -> None:
+        self._client = client
+        self._index = index_of(settings.prefix, "deliveries")
+        self._lock = Lock()
+        self._saved: dict[str, Delivery] = {}
+
+    def due(self, now: datetime, limit: int) -> list[Delivery]:
+        """Pending deliveries whose time has come, oldest first, and those an earlier life left in `sending`."""
+        pending = {
+            "bool": {
+                "filter": [{"term": {"delivery.state": "pending"}}, {"range": {"@timestamp": {"lte": stamp(now)}}}],
+            }
+        }
+        with asking():
+            answer = self._client.search(
+                index=self._index,
+                query={"bool": {"should": [{"term": {"delivery.state": "sending"}}, pending]}},
+                sort=[{"@timestamp": "asc"}, {"event.id": "asc"}],
+                size=min(limit, 10_000),
+                source_includes=["record"],
+            )
+        found = [Delivery.model_validate(hit["_source"]["record"]) for hit in answer["hits"]["hits"]]
+        with self._lock:
+            told = [self._saved.get(delivery.id, delivery) for delivery in found]
+        return [each for each in told if each.state == "sending" or (each.state == "pending" and each.due_at <= now)]
+
+    def save(self, delivery: Delivery) -> None:
+        """Replace a delivery's state; durable when it returns."""
+        with asking():
+            self._client.index(index=self._index, id=delivery.id, document=delivery_source(delivery))
+        with self._lock:
+            self._saved[delivery.id] = delivery

@@ -1,0 +1,37 @@
+"""An outbox that only its owner can change: a notifier that was replaced while it slept sends nothing when it wakes up.
+
+Every change is first written to the compacted outbox topic under the owner's name. `sending` is written before each
+attempt, so an attempt of a process that has been shut out never begins.
+"""
+
+from datetime import datetime
+from threading import Event
+
+from opinionwatch.pipeline.contracts_trend import Delivery
+from opinionwatch.pipeline.log import Entry, FencedError, OwnedAppender
+from opinionwatch.pipeline.ports import Outbox
+
+
+class FencedOutbox:
+    """An `Outbox` around another one. Safe to use from several threads."""
+
+    def __init__(self, inner: Outbox, owner: OwnedAppender) -> None:
+        """Shut out whoever held the outbox before."""
+        self._inner, self._owner = inner, owner
+        self.fenced = Event()
+        """Set once somebody else has taken over."""
+        owner.open()
+
+    def due(self, now: datetime, limit: int) -> list[Delivery]:
+        """As the inner outbox says; nothing once somebody else has taken over."""
+        return [] if self.fenced.is_set() else self._inner.due(now, limit)
+
+    def save(self, delivery: Delivery) -> None:
+        """Replace a delivery's state. Raises FencedError when somebody else has taken over."""
+        body = delivery.model_dump_json(exclude_defaults=True).encode()
+        try:
+            self._owner.append([Entry("outbox", 0, body, delivery.id.encode())])
+        except FencedError:
+            self.fenced.set()
+            raise
+        self._inner.save(delivery)

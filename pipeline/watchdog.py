@@ -1,0 +1,73 @@
+"""Ends a wedged process, so that its supervisor starts a new one. A thread of its own, since anything else may hang."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+
+import structlog
+
+WEDGED = 75
+"""Exit code of a process that did not go on (EX_TEMPFAIL)."""
+log = structlog.get_logger(__name__)
+
+
+class Watchdog:
+    """Watches whether work that waits goes on. `alive` says that it does.
+
+    Work that is being retried because the world is not ready goes on, too: what must not happen is silence.
+    """
+
+    def __init__(self, patience_s: float, end: Callable[[int], None] = os._exit) -> None:
+        """A process whose work waits for `patience_s` without a sign of life is ended by `end`."""
+        self._patience_s = patience_s
+        self._end = end
+        self._lock = Lock()
+        self._last = time.monotonic()
+        self._waiting = False
+        self._deadline: tuple[float, int] | None = None
+        self._done = Event()
+
+    def alive(self, *, waiting: bool) -> None:
+        """A sign of life; `waiting` says whether there is still work to be done."""
+        with self._lock:
+            self._last, self._waiting = time.monotonic(), waiting
+
+    def waiting(self) -> None:
+        """There is work; nothing is said about whether it goes on."""
+        with self._lock:
+            if not self._waiting:
+                self._last, self._waiting = time.monotonic(), True
+
+    def stop_within(self, seconds: float, code: int) -> None:
+        """The process was told to stop: end it with `code` when it has not ended by itself in time."""
+        with self._lock:
+            self._deadline = self._deadline or (time.monotonic() + seconds, code)
+
+    def start(self) -> None:
+        """Watch from now on."""
+        Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._done.set()
+
+    def verdict(self) -> int | None:
+        """The exit code that is due now; None while all is well."""
+        now = time.monotonic()
+        with self._lock:
+            if self._deadline is not None and now >= self._deadline[0]:
+                return self._deadline[1]
+            if self._deadline is None and self._waiting and now - self._last > self._patience_s:
+                return WEDGED
+        return None
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.5):
+            code = self.verdict()
+            if code is not None:
+                log.error("the process is ended by its watchdog", code=code)
+                sys.stderr.flush()
+                self._end(code)
+                return

@@ -1,0 +1,167 @@
+"""The score hop on the log: documents in; scored documents, drops and dead letters to the index, mentions to the log.
+
+Order of a batch: admit → score → write to the index → dead letters confirmed → mentions confirmed → marks of progress.
+A mark leaves after every mention of the documents before it, in every partition of the mentions log, whatever is
+killed in between: a successor begins again before those documents.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.errors import FatalError, RejectedError
+from opinionwatch.pipeline.failpoints import failpoint
+from opinionwatch.pipeline.hops import Scored
+from opinionwatch.pipeline.log import Appender, Entry
+from opinionwatch.pipeline.log_records import Again, Mark, Unreadable, decode, encode, entries
+from opinionwatch.pipeline.metrics import Metrics
+from opinionwatch.pipeline.ports import Clock
+from opinionwatch.pipeline.settings import Limits
+from opinionwatch.pipeline.settings_kafka import Kafka
+from opinionwatch.pipeline.stages import bury_document
+from opinionwatch.pipeline.topics import TopicName, partition_of, topic_of
+from opinionwatch.pipeline.trials import Trials
+from opinionwatch.pipeline.work import DaemonLedger, Delivered
+
+
+class ScoreWork:
+    """One score worker's work."""
+
+    reads: TopicName = "documents"
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        limits: Limits,
+        score: Callable[[Sequence[Document], datetime], Sequence[Scored]],
+        ledger: DaemonLedger,
+        log: Appender,
+        trials: Trials,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._trials = trials
+        self._metrics = metrics
+        self._kafka, self._limits, self._score = kafka, limits, score
+        self._ledger, self._log, self._clock = ledger, log, clock
+        self._buried: list[tuple[datetime, int]] = []
+
+    def take(self, batch: Sequence[Delivered]) -> None:
+        """Score what these entries hold. Raises FatalError when there are more dead letters than the limit allows."""
+        now = self._clock()
+        admissible: list[Document | DeadLetter] = []
+        retried: list[Again] = []
+        marks: dict[tuple[str, int], Mark] = {}
+        first: dict[int, int] = {}
+        for entry in batch:
+            first.setdefault(entry.partition, entry.offset)
+            for record in decode(entry.value):
+                match record:
+                    case Document() | DeadLetter():
+                        admissible.append(record)
+                    case Again():
+                        retried.append(record)
+                    case Mark():
+                        marks[record.lane] = record
+                    case Unreadable():
+                        place = f"{topic_of(self._kafka, self.reads)}/{entry.partition}/{entry.offset}"
+                        admissible.append(record.letter(place, now))
+        careful = self._trials.begin(first)
+        failpoint("score.begin")
+        admitted = self._ledger.admit(admissible) if admissible else []
+        failpoint("score.admitted")
+        suspects = [record for record in (*admitted, *retried) if self._partition(record) in careful]
+        for suspect in suspects:
+            self._alone(suspect, now)
+        self._trials.together()
+        self._settle([record for record in (*admitted, *retried) if record not in suspects], now)
+        self._log.append(
+            [
+                Entry("mentions", partition, encode(mark))
+                for mark in marks.values()
+                for partition in range(self._kafka.mentions_partitions)
+            ]
+        )
+        failpoint("score.marked")
+        self._trials.done({entry.partition: entry.offset + 1 for entry in batch})
+
+    def finish(self) -> None:
+        """Nothing: the score hop remembers nothing."""
+
+    def _partition(self, record: Document | DeadLetter | Again) -> int:
+        name = record.document.id if isinstance(record, Again) else record.id
+        return partition_of(name, self._kafka.documents_partitions)
+
+    def _alone(self, suspect: Document | DeadLetter | Again, now: datetime) -> None:
+        """One record of a batch on which processes have died."""
+        document = suspect.document if isinstance(suspect, Again) else suspect
+        partition = self._partition(suspect)
+        if isinstance(document, Document) and self._trials.condemned(partition, document.id):
+            death = RejectedError("crash_loop", "process after process died on it, alone; it was not tried again")
+            suspect = bury_document(document, "score", death)
+        self._trials.alone(partition, document.id)
+        self._settle([suspect], now)
+
+    def _settle(self, records: Sequence[Document | DeadLetter | Again], now: datetime) -> None:
+        """Give every record its outcome."""
+        attempts = {record.document.id: record.attempts for record in records if isinstance(record, Again)}
+        given = [record.document if isinstance(record, Again) else record for record in records]
+        documents = [record for record in given if isinstance(record, Document)]
+        scored = self._score(documents, now) if documents else ()
+        failpoint("score.scored")
+        dead = [record for record in (*given, *scored) if isinstance(record, DeadLetter)]
+        dead = [
+            letter.model_copy(update={"attempts": attempts[letter.id] + 1}) if letter.id in attempts else letter
+            for letter in dead
+        ]
+        self._refuse_a_flood(len(dead), now)
+        outcomes = [record for record in scored if not isinstance(record, DeadLetter)]
+        refused = self._ledger.write([*outcomes, *dead]) if outcomes or dead else []
+        failpoint("score.written")
+        if dead:
+            self._buried.append((now, len(dead)))
+        lost = {letter.id for letter in refused}
+        for id_ in sorted(attempts.keys() - {letter.id for letter in dead} - lost):
+            self._ledger.forget_letter(id_)
+        self._log.append([Entry("deadletters", 0, encode(letter)) for letter in (*dead, *refused)])
+        failpoint("score.buried")
+        mentions = [record for record in outcomes if isinstance(record, Mention) and record.document_id not in lost]
+        self._log.append(self._mentions(mentions))
+        failpoint("score.mentioned")
+        self._count([*outcomes, *dead, *refused])
+
+    def _count(self, outcomes: Sequence[Scored]) -> None:
+        now = self._clock()
+        for record in outcomes:
+            match record:
+                case ScoredDocument():
+                    self._metrics.count("opinionwatch_records_total", label="indexed")
+                    waited = (now - record.document.accepted_at).total_seconds()
+                    self._metrics.observe("opinionwatch_latency_seconds", max(0.0, waited))
+                case Mention():
+                    self._metrics.count("opinionwatch_records_total", label="mention")
+                case Drop():
+                    self._metrics.count("opinionwatch_records_total", label="dropped")
+                    self._metrics.count("opinionwatch_drops_total", label=record.rule)
+                case DeadLetter():
+                    self._metrics.count("opinionwatch_records_total", label="dead")
+                    self._metrics.count("opinionwatch_dead_letters_total", label=record.reason)
+
+    def _mentions(self, mentions: Iterable[Mention]) -> list[Entry]:
+        lines: dict[int, list[bytes]] = {}
+        for mention in mentions:
+            partition = partition_of(mention.watchlist, self._kafka.mentions_partitions)
+            lines.setdefault(partition, []).append(encode(mention))
+        return [Entry("mentions", partition, entry) for partition, found in lines.items() for entry in entries(found)]
+
+    def _refuse_a_flood(self, count: int, now: datetime) -> None:
+        if not count:
+            return
+        self._buried = [(at, number) for at, number in self._buried if at > now - timedelta(hours=1)]
+        total = count + sum(number for _, number in self._buried)
+        if total > self._limits.deadletters_per_hour:
+            raise FatalError(
+                f"{total} dead letters within an hour, more than limits.deadletters_per_hour: something upstream is "
+                "broken. Nothing of this batch was committed. Look at `opinionwatch deadletters list`, mend the "
+                "source, start again."
+            )

@@ -1,0 +1,149 @@
+"""The trend hop on the log: mentions in; windows and episodes to the index, alerts to the log.
+
+The state of a partition is a function of its log, so it may move to another process at any moment: the successor takes
+the last saved state and the log behind it, exactly as far as the offset that it is given first. Outputs are confirmed
+before an offset is committed, and are the same when they are made again.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import structlog
+
+from opinionwatch.pipeline.contracts_trend import Alert, Episode, Window
+from opinionwatch.pipeline.errors import FatalError
+from opinionwatch.pipeline.failpoints import failpoint
+from opinionwatch.pipeline.lanes import Lanes
+from opinionwatch.pipeline.log import Appender, Entry, Reader
+from opinionwatch.pipeline.log_records import Mark, encode
+from opinionwatch.pipeline.metrics import Metrics
+from opinionwatch.pipeline.ports import Clock, StatefulStage
+from opinionwatch.pipeline.settings_kafka import Kafka
+from opinionwatch.pipeline.ticks import tick_of
+from opinionwatch.pipeline.topics import TopicName, topic_of
+from opinionwatch.pipeline.trend_partition import TrendPartition
+from opinionwatch.pipeline.trend_store import Saved, TrendStore
+from opinionwatch.pipeline.work import DaemonLedger, Delivered
+
+SAVE_EVERY = 5_000
+"""Mentions between two saves: what a successor has to read again, at most."""
+SAVE_AFTER = timedelta(seconds=60)
+log = structlog.get_logger(__name__)
+
+
+class TrendWork:
+    """One trend worker's work: any number of partitions."""
+
+    reads: TopicName = "mentions"
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        make: Callable[[], StatefulStage],
+        ledger: DaemonLedger,
+        appender: Appender,
+        reader: Reader,
+        store: TrendStore,
+        clock: Clock,
+        metrics: Metrics,
+        save_every: int = SAVE_EVERY,
+    ) -> None:
+        """`make` makes an empty trend stage; `appender` writes what any process may write, `store` what only the
+        owner of a partition may; `save_every` so many mentions the state is saved.
+        """
+        self._kafka, self._make, self._ledger = kafka, make, ledger
+        self._log, self._reader, self._store, self._clock = appender, reader, store, clock
+        self._save_every, self._metrics = save_every, metrics
+        self._partitions: dict[int, TrendPartition] = {}
+        self._saved_at: dict[int, datetime] = {}
+        self._shown: dict[int, int] = {}
+        """The tick up to which each partition's progress was told to people."""
+
+    def take(self, entries: Sequence[Delivered]) -> None:
+        """Fold these entries, partition by partition."""
+        by_partition = sorted(entries, key=lambda entry: (entry.partition, entry.offset))
+        for number, group in groupby(by_partition, key=lambda entry: entry.partition):
+            held: TrendPartition | None = None
+            try:
+                held = self._take(number, list(group))
+            finally:
+                # Half a batch in memory is nobody's state: the next attempt starts from what is saved.
+                if held is None:
+                    self._partitions.pop(number, None)
+                else:
+                    self._partitions[number] = held
+
+    def finish(self) -> None:
+        """Save what is in memory, so that a successor reads nothing twice."""
+        for number, partition in self._partitions.items():
+            self._save(number, partition)
+        self._store.close()
+
+    def _take(self, number: int, entries: Sequence[Delivered]) -> TrendPartition:
+        now = self._clock()
+        partition = self._partitions.get(number)
+        if partition is None or partition.offset != entries[0].offset:
+            partition = self._restored(number, entries[0].offset)
+        failpoint("trend.begin")
+        found: list[object] = []
+        for entry in entries:
+            found += partition.take(entry.offset, entry.value, now)
+        failpoint("trend.decided")
+        self._tell(number, partition, found, now)
+        failpoint("trend.told")
+        due = partition.taken and now - self._saved_at.setdefault(number, now) >= SAVE_AFTER
+        if due or partition.taken >= self._save_every:
+            self._save(number, partition)
+        self._log.append([Entry("mentions", number, encode(mark)) for mark in self._silent(number, partition, now)])
+        return partition
+
+    def _tell(self, number: int, partition: TrendPartition, found: Sequence[object], now: datetime) -> None:
+        alerts = [Entry("alerts", 0, encode(record)) for record in found if isinstance(record, Alert)]
+        written = [record for record in found if isinstance(record, Window | Episode)]
+        if alerts or written:
+            # First as the owner: one that has been replaced is shut out before it writes over newer windows.
+            self._store.append(number, [Entry("trend", number, b"{}", b"owner")])
+        if written:
+            self._ledger.write(written)
+        failpoint("trend.written")
+        self._store.append(number, alerts)
+        place = f"{topic_of(self._kafka, self.reads)}/{number}"
+        self._log.append([Entry("deadletters", 0, encode(line.letter(place, now))) for line in partition.unreadable])
+        partition.unreadable.clear()
+        for what, count in (("alert", len(alerts)), ("window or episode", len(written))):
+            self._metrics.count("opinionwatch_records_total", count, what)
+        up_to = partition.lanes.up_to()
+        if up_to is not None and self._shown.get(number) != tick_of(up_to):
+            self._ledger.save_progress(up_to, f"trend-{number}")
+            self._shown[number] = tick_of(up_to)
+        if up_to is not None:
+            self._metrics.set("opinionwatch_progress_timestamp_seconds", up_to.timestamp(), str(number))
+
+    def _restored(self, number: int, offset: int) -> TrendPartition:
+        """The partition as it stands before `offset`, or behind it, where a save had come further than the commit."""
+        partitions, now = self._kafka.documents_partitions, self._clock()
+        saved = self._store.take_over(number)
+        partition = TrendPartition(self._make(), Lanes(partitions))
+        if saved is not None:
+            try:
+                partition = TrendPartition.of(self._make(), partitions, saved.offset, saved.state)
+            except FatalError as error:
+                log.warning("the trend state is rebuilt from the whole log", partition=number, reason=str(error))
+        behind = self._reader.stretch(self.reads, number, partition.offset, max(offset, partition.offset))
+        partition.replay(((record.offset, record.value or b"") for record in behind), now)
+        self._saved_at[number] = now
+        return partition
+
+    def _save(self, number: int, partition: TrendPartition) -> None:
+        failpoint("trend.before_save")
+        self._store.save(number, Saved(partition.offset, partition.save()))
+        self._saved_at[number] = self._clock()
+        failpoint("trend.saved")
+
+    def _silent(self, number: int, partition: TrendPartition, now: datetime) -> list[Mark]:
+        marks = partition.lanes.silent(now, timedelta(seconds=self._kafka.silent_after_s))
+        self._metrics.set("opinionwatch_silent_lanes", len(marks), str(number))
+        for mark in marks:
+            log.warning("a lane is silent; the others go on", partition=number, lane=f"{mark.ingest}/{mark.partition}")
+        return marks

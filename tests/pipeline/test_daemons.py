@@ -1,0 +1,125 @@
+"""The whole Kafka runtime as a newcomer would run it, on a real Kafka and a real Elasticsearch."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+
+import httpx2
+import pytest
+
+from opinionwatch.connectors.demo import watchlists
+from opinionwatch.pipeline.archive import Archive
+from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.archives import archive_of
+from opinionwatch.pipeline.engine import Engine
+from tests.alerts.slack_stub import SlackStub, slack_stub
+from tests.alerts.smtp_stub import SmtpStub, smtp_stub
+from tests.pipeline.daemons import Daemons
+
+EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+DEMO = {"watchlists": list(watchlists()), "sources": [{"name": "demo", "kind": "demo"}]}
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> bytes:
+    """The same authors in every store."""
+    return b"the same authors in every folder"
+
+
+def embedded(daemons: Daemons, folder: Path, key: bytes) -> SqliteArchive:
+    """The same settings, run in one process on one SQLite file."""
+    folder.mkdir()
+    (folder / "pseudonym.key").write_bytes(key)
+    chosen = daemons.settings.model_copy(update={"store": "sqlite", "data_dir": folder, "channels": ()})
+    Engine(chosen, "http://127.0.0.1").run(Event(), until_exhausted=True)
+    return SqliteArchive(chosen.store_path)
+
+
+def ledger(archive: Archive) -> Mapping[str, list[str]]:
+    """Everything that must be the same in every runtime."""
+    names = [str(each["id"]) for each in watchlists()]
+    return {
+        "documents": [each.model_dump_json() for each in archive.every_document()],
+        "windows": [each.model_dump_json() for name in names for each in archive.windows(name, *EVER)],
+        "episodes": sorted(each.model_dump_json() for each in archive.episodes(limit=1000)),
+        "ledger": sorted(f"{row.source} {row.hour} {row.indexed} {row.dead} {row.dropped} {row.gap}"
+                         for row in archive.ledger()),
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class People:
+    """Those who are told."""
+
+    slack: SlackStub
+    mail: SmtpStub
+
+
+@pytest.fixture
+def people() -> Iterator[People]:
+    """A Slack and a mail server on this machine."""
+    with slack_stub() as slack, smtp_stub() as mail:
+        yield People(slack, mail)
+
+
+@pytest.fixture
+def daemons(tmp_path: Path, services: Mapping[str, str], key: bytes, people: People) -> Iterator[Daemons]:
+    """A cluster on the demo's posts; whatever is started in it is ended with the test."""
+    found = Daemons(
+        tmp_path / "cluster",
+        services,
+        **DEMO,
+        channels=[
+            {"name": "team", "kind": "slack", "url": people.slack.url, "allow_loopback": True},
+            {"name": "desk", "kind": "email", "host": "127.0.0.1", "port": people.mail.port, "security": "none",
+             "sender": "ow@example.com", "recipients": ["desk@example.com"]},
+        ],
+    )  # fmt: skip
+    (found.folder / "data").mkdir()
+    (found.folder / "data" / "pseudonym.key").write_bytes(key)
+    found.prepared()
+    try:
+        yield found
+    finally:
+        found.kill()
+
+
+def test_the_demo_comes_to_the_same_ledger_through_kafka_and_people_are_told(
+    daemons: Daemons, people: People, tmp_path: Path, key: bytes
+) -> None:
+    for role in ("score", "trend", "trend", "notify", "notify"):
+        daemons.start(role)
+    read = daemons.command("ingest", "--once")
+    assert read.returncode == 0, read.stderr
+    same = embedded(daemons, tmp_path / "embedded", key)
+    archive = archive_of(daemons.settings)
+    end = same.now()
+    assert end is not None
+    daemons.until(lambda: (archive.now() or EVER[0]) >= end, 180)
+    want = {delivery.alert.id: delivery.alert for delivery in archive.deliveries()}
+    daemons.until(lambda: {each.state for each in archive.deliveries()} <= {"sent", "suppressed"}, 60)
+    assert max(daemons.end().values()) <= 30
+    assert ledger(archive) == ledger(same)
+    assert {alert.event for alert in want.values()} >= {"opened"}
+    negative = [alert for alert in want.values() if alert.episode.severity != "info"]
+    assert len(people.slack.received) == len(people.mail.received) == len(negative), "each was told once"
+    assert "Lumora" in json.loads(people.slack.received[0])["text"] + people.slack.received[0].decode()
+
+
+def test_every_daemon_says_how_it_is(daemons: Daemons) -> None:
+    for role, port in (("ingest", 19461), ("score", 19462), ("trend", 19463), ("notify", 19464)):
+        daemons.start(role, "--monitor-port", str(port))
+    for port in range(19461, 19465):
+        daemons.until(lambda port=port: _answers(port, "readyz"))  # type: ignore[misc]  # bound now
+        assert _answers(port, "healthz")
+        assert b"opinionwatch_records_total" in httpx2.get(f"http://127.0.0.1:{port}/metrics").content
+
+
+def _answers(port: int, path: str) -> bool:
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}/{path}").status_code == 200
+    except httpx2.TransportError:
+        return False

@@ -1,0 +1,86 @@
+"""What speaks to Kafka, on a real broker and on none."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import yaml
+
+from opinionwatch.pipeline import kafka_admin
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.kafka_log import KafkaLog
+from opinionwatch.pipeline.kafka_read import KafkaReader
+from opinionwatch.pipeline.log import Entry
+from opinionwatch.pipeline.settings_kafka import Kafka
+from opinionwatch.pipeline.topics import TOPIC_NAMES
+from tests.pipeline.command import Command
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def kafka(services: Mapping[str, str]) -> Kafka:
+    """Settings whose topics nobody has made yet."""
+    return Kafka(servers=(services["kafka"],), prefix=f"t{uuid4().hex[:10]}", mentions_partitions=2)
+
+
+def written(kafka: Kafka, folder: Path) -> Path:
+    """A settings file."""
+    path = folder / "opinionwatch.yaml"
+    path.write_text(yaml.safe_dump({"kafka": kafka.model_dump(mode="json", exclude_defaults=True)}))
+    return path
+
+
+def test_topics_are_made_once_and_then_found_as_the_settings_want_them(
+    kafka: Kafka, command: Command, tmp_path: Path
+) -> None:
+    path = written(kafka, tmp_path)
+    missing = command("topics", "check", "-c", path)
+    assert missing.code == 1
+    assert "opinionwatch topics create" in missing.said
+    made = command("topics", "create", "-c", path)
+    assert made.code == 0
+    assert all(f"{kafka.prefix}.{name} made" in made.out for name in TOPIC_NAMES)
+    assert "all topics are there" in command("topics", "create", "-c", path).out
+    assert command("topics", "check", "-c", path).code == 0
+
+
+def test_a_topic_that_is_cut_otherwise_is_named_with_its_cure(kafka: Kafka) -> None:
+    kafka_admin.create(kafka)
+    other = kafka.model_copy(update={"mentions_partitions": 3, "retention_h": 24})
+    states = {state.wanted.name.rpartition(".")[2]: state for state in kafka_admin.check(other)}
+    assert [name for name, state in states.items() if not state.right] == ["documents", "mentions", "trend"]
+    assert "2 partitions, the settings say 3" in states["mentions"].differences[0]
+    assert "retention.ms" in states["documents"].differences[0]
+
+
+def test_a_broker_that_is_away_is_said_within_seconds(tmp_path: Path) -> None:
+    # In a process of its own: kafka-python leaves sockets open when it finds nobody, and warnings are errors here.
+    path = written(Kafka(servers=("127.0.0.1:1",), connect_s=0.5), tmp_path)
+    said = subprocess.run(
+        [str(BIN / "opinionwatch"), "topics", "check", "-c", str(path)],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert said.returncode == 1
+    assert "no answer from the broker at 127.0.0.1:1" in " ".join(said.stderr.split())
+    assert "Traceback" not in said.stderr
+
+
+def test_nothing_is_written_to_a_topic_that_nobody_has_made(kafka: Kafka) -> None:
+    log = KafkaLog(kafka.model_copy(update={"connect_s": 1, "delivery_s": 2}))
+    with pytest.raises(RetryableError):
+        log.append([Entry("documents", 0, b"x")])
+    log.close()
+
+
+def test_a_record_that_the_broker_will_never_take_stops_the_writer(kafka: Kafka) -> None:
+    kafka_admin.create(kafka)
+    log = KafkaLog(kafka)
+    with pytest.raises(FatalError, match="larger than the broker takes"):
+        log.append([Entry("documents", 0, b"x" * 2_000_000)])
+    log.append([Entry("documents", 0, b"small")])
+    assert [record.value for record in KafkaReader(kafka).stretch("documents", 0)] == [b"small"]
+    log.close()

@@ -1,0 +1,46 @@
+"""What Prometheus is told has one list of names, and the page that tells it says how the daemon is."""
+
+from typing import get_args
+
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from opinionwatch.pipeline.metrics import HISTOGRAMS, LABELS, MetricName, Metrics
+from opinionwatch.pipeline.monitor import monitor
+
+
+def exported(metrics: Metrics) -> set[str]:
+    """The names in the text, as they are listed."""
+    families = text_string_to_metric_families(metrics.text().decode())
+    return {family.name + ("_total" if family.type == "counter" else "") for family in families}
+
+
+def test_exactly_the_listed_names_are_exported() -> None:
+    assert exported(Metrics()) == set(get_args(MetricName))
+    assert {*LABELS, *HISTOGRAMS} <= set(get_args(MetricName))
+
+
+def test_numbers_arrive_under_their_labels() -> None:
+    metrics = Metrics()
+    metrics.count("opinionwatch_dead_letters_total", 2, "malformed_json")
+    metrics.set("opinionwatch_lag_entries", 7, "3")
+    metrics.observe("opinionwatch_batch_seconds", 0.2)
+    text = metrics.text().decode()
+    assert 'opinionwatch_dead_letters_total{reason="malformed_json"} 2.0' in text
+    assert 'opinionwatch_lag_entries{partition="3"} 7.0' in text
+    assert "opinionwatch_batch_seconds_count 1.0" in text
+
+
+def test_a_wedged_daemon_is_neither_alive_nor_ready_and_one_without_work_only_alive() -> None:
+    state = {"alive": True, "ready": False}
+    client = TestClient(monitor(Metrics(), lambda: state["alive"], lambda: state["ready"]))
+
+    def answers() -> list[int]:
+        return [client.get(path).status_code for path in ("/healthz", "/readyz")]
+
+    assert answers() == [200, 503]
+    state["ready"] = True
+    assert answers() == [200, 200]
+    state["alive"] = False
+    assert answers() == [503, 503]
+    assert b"opinionwatch_lag_entries" in client.get("/metrics").content

@@ -1,0 +1,75 @@
+"""The watchdog ends what is wedged, and nothing else."""
+
+import pytest
+
+from opinionwatch.pipeline import watchdog
+from opinionwatch.pipeline.watchdog import WEDGED, Watchdog
+
+
+class Time:
+    """A clock that the test holds in its hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """The time it was set to."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """Time stands still until the test moves it."""
+    time = Time()
+    monkeypatch.setattr(watchdog, "time", time)
+    return time
+
+
+def test_a_process_without_work_may_be_silent_for_ever(clock: Time) -> None:
+    dog = Watchdog(60)
+    dog.alive(waiting=False)
+    clock.now += 1e6
+    assert dog.verdict() is None
+
+
+def test_work_that_waits_and_does_not_go_on_ends_the_process(clock: Time) -> None:
+    dog = Watchdog(60)
+    clock.now += 1e6
+    dog.waiting()
+    clock.now += 59
+    dog.waiting()
+    assert dog.verdict() is None
+    clock.now += 2
+    assert dog.verdict() == WEDGED
+
+
+def test_work_that_is_tried_again_and_again_is_alive(clock: Time) -> None:
+    dog = Watchdog(60)
+    for _ in range(100):
+        dog.alive(waiting=True)
+        clock.now += 50
+        assert dog.verdict() is None
+    clock.now += 50
+    assert dog.verdict() == WEDGED
+
+
+def test_a_process_that_was_told_to_stop_has_its_deadline_and_only_one(clock: Time) -> None:
+    dog = Watchdog(60)
+    dog.alive(waiting=True)
+    dog.stop_within(25, 0)
+    clock.now += 20
+    dog.stop_within(25, 0)
+    assert dog.verdict() is None
+    clock.now += 6
+    assert dog.verdict() == 0
+
+
+def test_it_ends_the_process_from_a_thread_of_its_own() -> None:
+    from queue import Queue
+
+    ended: Queue[int] = Queue()
+    dog = Watchdog(60, ended.put)
+    dog.stop_within(0, 3)
+    dog.start()
+    assert ended.get(timeout=30) == 3
+    dog.close()

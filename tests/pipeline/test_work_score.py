@@ -1,0 +1,108 @@
+"""The score hop on the log: every record gets exactly one end, and marks leave last."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from opinionwatch.pipeline.contracts import DeadLetter, Mention
+from opinionwatch.pipeline.errors import FatalError
+from opinionwatch.pipeline.log import Entry
+from opinionwatch.pipeline.log_records import Mark, Unreadable, decode
+from opinionwatch.pipeline.ports import Page
+from opinionwatch.pipeline.topics import TopicName
+from tests.pipeline.fleet import Fleet
+from tests.pipeline.rig import BEGIN, TABLES, post, rows
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    """Logs and a store."""
+    return Fleet(tmp_path, random.Random(1))
+
+
+def lines(fleet: Fleet, topic: TopicName, partitions: int) -> list[object]:
+    return [
+        record
+        for number in range(partitions)
+        for entry in fleet.log.stretch(topic, number)
+        for record in decode(entry.value or b"")
+    ]
+
+
+def score(fleet: Fleet) -> None:
+    work = fleet.scorer()
+    while fleet.step(work, range(3), 1000):
+        pass
+
+
+def test_marks_leave_after_the_mentions_of_what_was_before_them_and_reach_every_partition(fleet: Fleet) -> None:
+    for number in range(30):
+        fleet.intake.submit(fleet.feed, Page([post(number, "Lumora is slow", BEGIN)], str(number)))
+    fleet.intake.beat()
+    score(fleet)
+    for number in range(2):
+        found = [record for entry in fleet.log.stretch("mentions", number) for record in decode(entry.value or b"")]
+        marks = [record.lane for record in found if isinstance(record, Mark)]
+        assert sorted(marks) == [("ingest", 0), ("ingest", 1), ("ingest", 2)]
+        assert all(isinstance(record, Mention) for record in found[: len(found) - len(marks)])
+    assert sum(isinstance(record, Mention) for record in lines(fleet, "mentions", 2)) == 30
+
+
+def test_a_line_that_is_no_record_is_buried_and_counted_and_its_neighbours_go_on(fleet: Fleet) -> None:
+    fleet.log.append([Entry("documents", 0, b"what is this?")])
+    fleet.intake.submit(fleet.feed, Page([post(1, "Lumora is slow", BEGIN)], "1"))
+    score(fleet)
+    [letter] = lines(fleet, "deadletters", 1)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.reason, letter.stage) == ("malformed_json", "log")
+    states = [row[3] for row in rows(fleet.settings.store_path, TABLES["ledger"])]
+    assert sorted(map(str, states)) == ["dead", "indexed"]
+
+
+def test_more_dead_letters_than_the_limit_stop_the_worker_before_any_is_written(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, random.Random(1))
+    limits = fleet.settings.limits.model_copy(update={"deadletters_per_hour": 5})
+    fleet.settings = fleet.settings.model_copy(update={"limits": limits})
+    fleet.intake.submit(fleet.feed, Page([post(number, "", BEGIN) for number in range(6)], "1"))
+    work = fleet.scorer()
+    with pytest.raises(FatalError, match="deadletters_per_hour"):
+        fleet.step(work, range(3), 1000)
+    assert rows(fleet.settings.store_path, TABLES["deadletters"]) == []
+    assert lines(fleet, "deadletters", 1) == []
+    assert fleet.committed == {}
+
+
+def test_a_dead_letter_that_is_tried_again_with_success_is_history(fleet: Fleet) -> None:
+    fleet.intake.submit(fleet.feed, Page([post(1, "Lumora is slow", BEGIN)], "1"))
+    score(fleet)
+    [(document_id, _)] = rows(fleet.settings.store_path, TABLES["documents"])
+    scored = fleet.settings.store_path
+    [(body,)] = rows(scored, "SELECT json_extract(CAST(body AS TEXT), '$.document') FROM documents")
+    letter = DeadLetter(
+        id=str(document_id), tenant="default", source="feed", source_kind="test", instance="feed-instance",
+        native_id="post-1", stage="score", reason="stage_failed", detail="", raw=str(body), accepted_at=BEGIN,
+    )  # fmt: skip
+    with fleet.store.transaction():
+        fleet.store.write([letter])
+        fleet.store._db.execute("DELETE FROM documents")
+    from opinionwatch.pipeline.deadletters import again
+
+    fleet.intake.retry(letter, again)
+    score(fleet)
+    assert [row[0] for row in rows(scored, TABLES["documents"])] == [document_id]
+    assert rows(scored, TABLES["deadletters"]) == []
+    assert [row[3] for row in rows(scored, TABLES["ledger"])] == ["indexed"]
+
+
+def test_a_duplicate_is_counted_and_told_to_nobody(fleet: Fleet) -> None:
+    for number in range(3):
+        fleet.intake.submit(
+            fleet.feed, Page([post(1, "Lumora is slow", BEGIN), post(1, "Lumora!", BEGIN)], str(number))
+        )
+    score(fleet)
+    assert len(lines(fleet, "mentions", 2)) == 1
+    assert rows(fleet.settings.store_path, "SELECT state, duplicates FROM ledger") == [("indexed", 3)], (
+        "the very same record again may be a replay, and counts as nothing"
+    )
+    assert not any(isinstance(record, Unreadable) for record in lines(fleet, "documents", 3))
