@@ -55,3 +55,4 @@ bench: setup  # Measure, and rewrite BENCHMARKS.md
 .PHONY: lock
 lock: .venv/.ready  # Renew the lock file from pyproject.toml
 	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	$(BIN)/uv pip compile -q pyproject.toml --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o compose/image.lock
