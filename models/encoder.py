@@ -30,10 +30,14 @@ class Encoder(nn.Module):
     pooling is what the backbone was trained for.
     """
 
+    sixteen_bits = True
+    """Whether its body can run in 16 bits."""
+
     def __init__(self, body: PreTrainedModel, settings: Body) -> None:
         super().__init__()
+        self.config = body.config
         hidden = int(body.config.hidden_size)
-        self.body = body
+        self.body: nn.Module = body
         self.sentiment = SentimentHead(hidden, settings.dropout)
         self.opinions = OpinionsHead(hidden, settings.span_size, settings.dropout)
 
@@ -72,18 +76,23 @@ class Encoder(nn.Module):
     @property
     def vocabulary(self) -> int:
         """How many token ids it knows."""
-        return int(self.body.config.vocab_size)
+        return int(self.config.vocab_size)
 
     def shape(self) -> dict[str, JsonValue]:
         """The configuration of the body, as plain JSON."""
-        found: dict[str, JsonValue] = json.loads(self.body.config.to_json_string())
+        found: dict[str, JsonValue] = json.loads(self.config.to_json_string())
         return found
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Encoded:
         """Read a padded batch (B, L) of token ids."""
-        hidden = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
+        hidden = self.hidden(input_ids, attention_mask)
         aspect_tags, opinion_tags = self.opinions.tags(hidden)
         return Encoded(self.sentiment(hidden, attention_mask), aspect_tags, opinion_tags, hidden)
+
+    def hidden(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Hidden states (B, L, H) of a padded batch, in 32 bits."""
+        states: Tensor = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return states.float()
 
     def pairs(self, encoded: Encoded, aspects: SpanBatch, opinions: SpanBatch, pairs: Tensor) -> Tensor:
         """Logits (P, 4) of {no link, negative, neutral, positive}; see `OpinionsHead.pairs`."""

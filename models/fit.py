@@ -20,6 +20,7 @@ from typing import TextIO
 import structlog
 import torch
 import transformers
+import yaml
 from tokenizers import Tokenizer
 
 from opinionwatch.models import checkpoint
@@ -31,7 +32,9 @@ from opinionwatch.models.losses import losses
 from opinionwatch.models.optimise import optimiser, progress, set_rate
 from opinionwatch.models.recipe import Recipe, load_recipe
 from opinionwatch.models.registry import ARCHITECTURES
+from opinionwatch.models.scratch import Scratch
 from opinionwatch.models.tokens import TextTokens
+from opinionwatch.models.vocabulary import make_tokenizer
 from opinionwatch.pipeline.errors import FatalError, SettingsError
 from opinionwatch.pipeline.registry import resolve
 
@@ -56,7 +59,7 @@ def fit(recipe_path: Path, out: Path, *, data: Path, backbone: str, resume: bool
     recipe = load_recipe(recipe_path)
     out.mkdir(parents=True, exist_ok=True)
     rows = read_rows(recipe, data, strict=strict)
-    _describe(out, recipe_path, rows)
+    _describe(out, recipe, rows)
     schedule = recipe.schedule
     if schedule.threads is not None:
         torch.set_num_threads(schedule.threads)
@@ -65,25 +68,20 @@ def fit(recipe_path: Path, out: Path, *, data: Path, backbone: str, resume: bool
     kind = resolve(ARCHITECTURES, recipe.body.architecture, "architecture")
     if not issubclass(kind, Encoder):
         raise SettingsError(f"architecture: '{recipe.body.architecture}' is not an Encoder")
-    model = kind.from_backbone(backbone, recipe.body)
-    tokens = TextTokens(load_tokenizer(backbone), schedule.train_tokens)
+    tokenizer = make_tokenizer(recipe, backbone, rows.train)
+    model = _fresh(kind, backbone, recipe, tokenizer)
+    tokens = TextTokens(tokenizer, schedule.train_tokens)
     encoded = encode(rows.train, tokens)
     log.info("train.rows", train=len(encoded), dev=len(rows.dev), bad=len(rows.bad))
-    identity = sha256(recipe_path.read_bytes() + json.dumps(rows.hashes, sort_keys=True).encode()).hexdigest()
+    identity = sha256((recipe.model_dump_json() + json.dumps(rows.hashes, sort_keys=True)).encode()).hexdigest()
     done = _loop(model, encoded, tokens.pad, recipe, out, identity if resume else None, identity)
     return Fit(model, tokens.tokenizer, rows, recipe, done.step, done.elapsed_s / 60)
 
 
-def load_tokenizer(backbone: str) -> Tokenizer:
-    """The fast tokenizer of a folder or of a hub id."""
-    path = Path(backbone) / "tokenizer.json"
-    if path.exists():
-        return Tokenizer.from_file(str(path))
-    found = transformers.AutoTokenizer.from_pretrained(backbone, use_fast=True, trust_remote_code=False)
-    inner: Tokenizer | None = getattr(found, "backend_tokenizer", None)
-    if inner is None:
-        raise SettingsError(f"backbone '{backbone}' has no fast tokenizer")
-    return inner
+def _fresh(kind: type[Encoder], backbone: str, recipe: Recipe, tokenizer: Tokenizer) -> Encoder:
+    if issubclass(kind, Scratch):
+        return kind.from_backbone(backbone, recipe.body, tokenizer)
+    return kind.from_backbone(backbone, recipe.body)
 
 
 def _loop(
@@ -142,8 +140,9 @@ def _report(written: TextIO, at: checkpoint.Progress, share: float, means: torch
     log.info("train.step", **entry, sentiment=sentiment, tags=tags, pairs=pairs)
 
 
-def _describe(out: Path, recipe_path: Path, rows: Rows) -> None:
-    (out / "recipe.yaml").write_bytes(recipe_path.read_bytes())
+def _describe(out: Path, recipe: Recipe, rows: Rows) -> None:
+    whole = yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
+    (out / "recipe.yaml").write_text(whole, encoding="utf-8")
     facts = {"counts": rows.counts, "hashes": rows.hashes, "bad": [asdict(row) for row in rows.bad]}
     (out / "rows.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False))
     about = {

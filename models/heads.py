@@ -26,19 +26,50 @@ class SpanBatch(NamedTuple):
     last: Tensor
 
 
-class SentimentHead(nn.Module):
-    """Masked mean pooling and a linear layer: hidden (B, L, H) → logits (B, 3)."""
+class MeanPooling(nn.Module):
+    """The mean of the states of real tokens: (B, L, H) → (B, H)."""
 
-    def __init__(self, hidden: int, dropout: float) -> None:
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """`mask` is (B, L), 1 on real tokens."""
+        weights = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weights).sum(1) / weights.sum(1)
+
+
+class MaxPooling(nn.Module):
+    """The largest value of each state over the real tokens."""
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """`mask` is (B, L), 1 on real tokens."""
+        return hidden.masked_fill(mask.unsqueeze(-1) == 0, float("-inf")).amax(1)
+
+
+class AttentionPooling(nn.Module):
+    """A mean whose weights are learnt: how well a state answers one query."""
+
+    def __init__(self, hidden: int) -> None:
         super().__init__()
+        self.key = nn.Linear(hidden, hidden)
+        self.query = nn.Linear(hidden, 1, bias=False)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """`mask` is (B, L), 1 on real tokens."""
+        fit = self.query(torch.tanh(self.key(hidden))).masked_fill(mask.unsqueeze(-1) == 0, float("-inf"))
+        pooled: Tensor = (fit.softmax(1) * hidden).sum(1)
+        return pooled
+
+
+class SentimentHead(nn.Module):
+    """Pooling, the mean unless another is given, and a linear layer: hidden (B, L, H) → logits (B, 3)."""
+
+    def __init__(self, hidden: int, dropout: float, pool: nn.Module | None = None) -> None:
+        super().__init__()
+        self.pool = MeanPooling() if pool is None else pool
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(hidden, 3)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Class logits in the order of LABELS. `mask` is (B, L), 1 on real tokens."""
-        weights = mask.unsqueeze(-1).to(hidden.dtype)
-        pooled = (hidden * weights).sum(1) / weights.sum(1)
-        logits: Tensor = self.classify(self.dropout(pooled))
+        logits: Tensor = self.classify(self.dropout(self.pool(hidden, mask)))
         return logits
 
 

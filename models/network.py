@@ -49,7 +49,7 @@ class Network:
         companion: Companion | None = None,
     ) -> None:
         self.model = model.eval().to(device)
-        torch.nn.Module.to(self.model.body, dtype)
+        torch.nn.Module.to(self.model.body, dtype if model.sixteen_bits else torch.float32)
         self.tokens = tokens
         self.device = device
         self.tokens_per_batch = tokens_per_batch

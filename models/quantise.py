@@ -12,9 +12,12 @@ SCALE = ".scale"
 
 
 def narrow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices become int8 with a float32 scale a row, everything else float16."""
+    """Matrices become int8 with a float32 scale a row, other weights float16; whole numbers stay as they are."""
     narrowed: dict[str, Tensor] = {}
     for name, weight in weights.items():
+        if not weight.is_floating_point():
+            narrowed[name] = weight.contiguous()
+            continue
         if weight.dim() != 2:
             narrowed[name] = weight.half().contiguous()
             continue
@@ -29,6 +32,9 @@ def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     widened: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if name.endswith(SCALE):
+            continue
+        if not weight.is_floating_point() and weight.dtype != torch.int8:
+            widened[name] = weight
             continue
         wide = weight.float()
         if weight.dtype == torch.int8:

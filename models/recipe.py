@@ -10,6 +10,9 @@ from opinionwatch.models.ngrams import Ngrams
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.registry import nearest
 
+MOST_BASES = 4
+"""Recipes that may extend one another."""
+
 
 class Section(BaseModel):
     """A part of a recipe: frozen, and closed to unknown keys."""
@@ -25,6 +28,17 @@ class Body(Section):
     max_tokens: int = Field(128, ge=8, description="longest text in tokens at scoring; the rest is cut off")
     span_size: int = Field(128, gt=0, description="width of the span vectors of the opinions head")
     dropout: float = Field(0.1, ge=0, lt=1)
+    # What follows shapes the architectures that are trained from scratch.
+    inputs: Literal["subwords", "vectors", "ngrams", "frozen"] = Field(
+        "subwords", description="what the body reads, see `models/inputs.py`"
+    )
+    vectors: Path | None = Field(None, description="file of word2vec, GloVe or fastText vectors in text form")
+    width: int = Field(128, gt=0, le=4096, description="of the input vectors, unless they are frozen")
+    hidden: int = Field(128, gt=0, le=4096, description="states a direction, filters a width, or states of a layer")
+    depth: int = Field(1, gt=0, le=48, description="recurrent or attention layers")
+    vocabulary: int | None = Field(
+        None, ge=100, le=500_000, description="train a subword vocabulary of so many pieces; null: the backbone's"
+    )
 
 
 class SentimentSource(Section):
@@ -116,20 +130,43 @@ class Recipe(Section):
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe file.
+    """Read a recipe file. With `extends: other` it is that recipe of the same folder with some keys changed.
 
     Raises SettingsError naming the field, and the nearest valid key for an unknown one.
     """
+    try:
+        return Recipe.model_validate(_keys(path, MOST_BASES))
+    except ValidationError as error:
+        raise SettingsError(f"recipe {path}: " + "; ".join(_reasons(error))) from error
+
+
+def _keys(path: Path, bases: int) -> dict[str, object]:
+    """What the file says, over what the recipe that it extends says."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"recipe {path}: {error}") from error
     if not isinstance(raw, dict):
         raise SettingsError(f"recipe {path}: expected keys and values")
-    try:
-        return Recipe.model_validate(raw)
-    except ValidationError as error:
-        raise SettingsError(f"recipe {path}: " + "; ".join(_reasons(error))) from error
+    base = raw.pop("extends", None)
+    if base is None:
+        return raw
+    if not bases:
+        raise SettingsError(f"recipe {path}: extends too many others, or itself")
+    other = path.with_name(f"{base}.yaml")
+    if not other.is_file():
+        known = (file.stem for file in path.parent.glob("*.yaml"))
+        raise SettingsError(f"recipe {path}: extends '{base}', which is not beside it; {nearest(str(base), known)}")
+    return _over(_keys(other, bases - 1), raw)
+
+
+def _over(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:
+    """Keys above replace keys below; sections are merged, lists are not."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _over(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _reasons(error: ValidationError) -> list[str]:

@@ -6,6 +6,10 @@ A user's own class is named the same way in a recipe, `architecture: mycompany.n
 
 ARCHITECTURES: dict[str, str] = {
     "encoder": "opinionwatch.models.encoder:Encoder",
+    "textcnn": "opinionwatch.models.textcnn:TextCnn",
+    "rnn": "opinionwatch.models.rnn:Gru",
+    "lstm": "opinionwatch.models.lstm:Lstm",
+    "transformer": "opinionwatch.models.transformer:Transformer",
 }
 
 SCORERS: dict[str, str] = {

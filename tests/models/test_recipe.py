@@ -29,7 +29,35 @@ def test_a_missing_recipe_is_a_settings_error(tmp_path: Path) -> None:
         load_recipe(tmp_path / "none.yaml")
 
 
-def test_the_shipped_recipe_trains_on_no_row_whose_terms_forbid_it() -> None:
-    recipe = load_recipe(RECIPES / "default.yaml")
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_no_shipped_recipe_trains_on_a_row_whose_terms_forbid_it(path: Path) -> None:
+    recipe = load_recipe(path)
+    assert recipe.name == path.stem
     trained = [source.name for source in recipe.sources if not source.evaluate_only]
     assert not [name for name in trained for part in FORBIDDEN if part in name]
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def test_a_recipe_may_extend_another_and_change_some_keys(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        base="name: base\nsentiment: [{name: a, terms: t}]\nschedule: {epochs: 3, seed: 5}\ncompanion: {epochs: 2}\n",
+        middle="extends: base\nname: middle\nschedule: {epochs: 4}\n",
+        top="extends: middle\nname: top\nbody: {layers: 3}\ncompanion: null\nsentiment: [{name: b, terms: t}]\n",
+    )
+    top = load_recipe(tmp_path / "top.yaml")
+    assert (top.name, top.schedule.epochs, top.schedule.seed, top.body.layers) == ("top", 4, 5, 3)
+    assert top.companion is None
+    assert [source.name for source in top.sentiment] == ["b"]
+
+
+def test_a_recipe_that_extends_nothing_that_is_there_or_itself_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, default="name: default\nsentiment: []\n", near="extends: defalt\n", ring="extends: ring\n")
+    with pytest.raises(SettingsError, match="did you mean 'default'"):
+        load_recipe(tmp_path / "near.yaml")
+    with pytest.raises(SettingsError, match="or itself"):
+        load_recipe(tmp_path / "ring.yaml")

@@ -102,3 +102,26 @@ def test_the_weights_of_a_run_are_those_it_is_loaded_with(
 ) -> None:
     done = train(recipe, tmp_path / "run", data=data, backbone=str(backbone))
     assert load(done.artefact).version == done.version
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "architecture: textcnn, inputs: subwords, vocabulary: 100",
+        "architecture: lstm, inputs: ngrams, vocabulary: 100",
+        "architecture: rnn, inputs: frozen",
+        "architecture: transformer, hidden: 32",
+    ],
+)
+def test_every_architecture_learns_its_rows_by_the_same_command(
+    body: str, recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    text = recipe.read_text().replace("epochs: 4", "epochs: 40")
+    recipe.write_text(text.replace("layers: 2", f"{body}, width: 32, layers: 2"))
+    done = train(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+    figures = {figure.source: figure for figure in done.figures.sources}
+    assert figures["mood"].macro_f1 is not None
+    assert figures["mood"].macro_f1 > 0.8
+    scorer = NeuralScorer(NeuralScorer.Settings(artefact=done.artefact, device="cpu", precision="fp32"))
+    great, awful = scorer.score([Passage("great service", "en"), Passage("awful service", "en")])
+    assert (great.sentiment.label, awful.sentiment.label) == ("positive", "negative")
