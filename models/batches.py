@@ -13,6 +13,7 @@ from opinionwatch.models.tokens import TextTokens, token_span
 
 IGNORED = -100
 """Target of whatever a row does not know; PyTorch's losses skip it."""
+UNTAUGHT = (float("nan"),) * 3
 POOL_BATCHES = 50
 """Lengths are sorted within this many batches' worth of shuffled texts."""
 
@@ -29,16 +30,22 @@ class Row:
     aspects: tuple[Span, ...] | None
     opinions: tuple[Span, ...] | None
     links: tuple[TokenLink, ...] | None
+    soft: tuple[float, float, float] | None = None
+    """What teachers say: log-probabilities, softened. None: they were not asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded ids and masks (B, L), labels and class counts (B,), tags (B, L); the rows for the pair targets."""
+    """Padded ids and masks (B, L), labels and class counts (B,), what teachers say (B, 3), tags (B, L); the rows for
+    the pair targets.
+    """
 
     ids: Tensor
     mask: Tensor
     labels: Tensor
     classes: Tensor
+    soft: Tensor
+    """NaN where no teacher was asked."""
     aspect_tags: Tensor
     opinion_tags: Tensor
     rows: list[Row]
@@ -50,6 +57,7 @@ class Batch:
             mask=self.mask.to(device),
             labels=self.labels.to(device),
             classes=self.classes.to(device),
+            soft=self.soft.to(device),
             aspect_tags=self.aspect_tags.to(device),
             opinion_tags=self.opinion_tags.to(device),
             rows=self.rows,
@@ -133,6 +141,7 @@ def collate(rows: list[Row], pad: int) -> Batch:
         mask,
         torch.tensor([row.label for row in rows]),
         torch.tensor([row.classes for row in rows]),
+        torch.tensor([row.soft or UNTAUGHT for row in rows]),
         tags[0],
         tags[1],
         rows,

@@ -31,8 +31,11 @@ class Calibration(BaseModel):
 def calibrate(logits: Tensor, labels: Tensor, langs: Sequence[str], sure: float) -> dict[str, Calibration]:
     """A calibration for each language with enough rows, and `other` from all of them.
 
-    Logits are (n, 3), labels (n,) class indices; `sure` is the share of confident labels that must be right.
+    Logits are (n, 3), labels (n,) class indices; `sure` is the share of confident labels that must be right. Of no
+    rows there is no calibration.
     """
+    if not len(labels):
+        return {}
     found = {OTHER: _one(logits, labels, sure)}
     for lang in sorted(set(langs)):
         rows = torch.tensor([at for at, other in enumerate(langs) if other == lang])

@@ -1,7 +1,8 @@
 """A training run on disk that survives `kill -9`: written beside, then renamed over the old one."""
 
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -12,10 +13,14 @@ from opinionwatch.pipeline.errors import SettingsError
 
 @dataclass
 class Progress:
-    """Where a run stands: steps done, seconds of training so far (over all resumes)."""
+    """Where a run stands: steps done, seconds of training so far (over all resumes), the best look and looks since."""
 
     step: int = 0
     elapsed_s: float = 0.0
+    looked: int = 0
+    """The step of the last look at the validation rows."""
+    best_loss: float = math.inf
+    since_best: int = 0
 
 
 def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, at: Progress, recipe: str) -> None:
@@ -24,11 +29,11 @@ def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, at: Pro
     torch.save(
         {
             "recipe": recipe,
-            "step": at.step,
-            "elapsed_s": at.elapsed_s,
+            "at": asdict(at),
             "model": model.state_dict(),
             "optimiser": optimiser.state_dict(),
             "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         },
         beside,
     )
@@ -47,4 +52,6 @@ def restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, reci
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     torch.set_rng_state(state["random"])
-    return Progress(int(state["step"]), float(state["elapsed_s"]))
+    if state["random_cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["random_cuda"])
+    return Progress(**state["at"])

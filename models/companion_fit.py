@@ -68,9 +68,8 @@ def accompany(
 
 def _uncapped(recipe: Recipe) -> Recipe:
     """The same files without caps; of the opinion rows only the written ones say how a text is meant."""
-    every = tuple(source.model_copy(update={"cap": None}) for source in recipe.sentiment)
     written = tuple(source for source in recipe.opinions if source.kind == "written")
-    return recipe.model_copy(update={"sentiment": every, "opinions": written, "validation": 0.0})
+    return recipe.model_copy(update={"opinions": written, "uncapped": True, "validation": 0.0})
 
 
 def fit_companion(

@@ -26,7 +26,7 @@ Polarity = Annotated[Literal[0, 1, 2], BeforeValidator(lambda name: LABELS.index
 
 class _SentimentRow(BaseModel):
     text: str
-    label: str
+    label: str | None = None
     lang: str = "und"
     topic: str | None = None
 
@@ -85,7 +85,7 @@ def read_rows(recipe: Recipe, data: Path, *, strict: bool = False) -> Rows:
                 train, spare = _split(train, recipe.validation, salt="validation ")
                 rows.validation += spare
             dev = _file(data / "dev", source, rows, strict, required=False)
-        train = _cap(train, source.cap)
+        train = _cap(train, None if recipe.uncapped else source.cap)
         rows.counts[source.name] = len(train)
         rows.train += train * (source.repeat if isinstance(source, OpinionSource) else 1)
         rows.dev += _cap(dev, recipe.dev_cap)
@@ -173,6 +173,10 @@ def _example(row: object, source: SentimentSource | OpinionSource) -> Example | 
 def _sentiment(row: _SentimentRow, source: SentimentSource) -> Example | None:
     if row.topic in source.without_topics or row.label == "mixed":
         return None
+    if source.unlabelled:
+        return Example(row.text, source.name, row.lang)
+    if row.label is None:
+        raise ValueError("no label")
     if row.label not in LABELS:
         raise ValueError(f"unknown label '{row.label}'")
     return Example(row.text, source.name, row.lang, label=LABELS.index(row.label), classes=source.classes)

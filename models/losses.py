@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div
 
 from opinionwatch.models.batches import IGNORED, Batch, pair_targets
 from opinionwatch.models.decode import spans_of
 from opinionwatch.models.encoder import Encoded, Encoder
 from opinionwatch.models.examples import Span
-from opinionwatch.models.recipe import Schedule
+from opinionwatch.models.recipe import Distillation, Schedule
 
 NEUTRAL = 1
 
@@ -22,20 +22,38 @@ class Losses(NamedTuple):
     tags: Tensor
     pairs: Tensor
 
-    def total(self, schedule: Schedule) -> Tensor:
-        """The weighted sum that is minimised."""
-        return (
-            schedule.sentiment_weight * self.sentiment
-            + schedule.tags_weight * self.tags
-            + schedule.pairs_weight * self.pairs
-        )
+    def total(self, schedule: Schedule, noise: Tensor | None = None) -> Tensor:
+        """The weighted sum that is minimised.
+
+        `noise` (3,) are learnt log-variances: each loss is divided by its own, which costs their sum (Kendall, Gal,
+        Cipolla, Multi-Task Learning Using Uncertainty, CVPR 2018).
+        """
+        weights = (schedule.sentiment_weight, schedule.tags_weight, schedule.pairs_weight)
+        weighed = torch.stack([weight * part for weight, part in zip(weights, self, strict=True)])
+        return weighed.sum() if noise is None else ((-noise).exp() * weighed + noise / 2).sum()
 
 
-def losses(model: Encoder, encoded: Encoded, batch: Batch, schedule: Schedule) -> Losses:
+def losses(
+    model: Encoder, encoded: Encoded, batch: Batch, schedule: Schedule, distillation: Distillation | None = None
+) -> Losses:
     """All losses of a batch that the model has read."""
+    logits = encoded.sentiment.float()
+    counts = None
+    if schedule.class_weights is not None:
+        known = batch.labels.clamp(min=0)
+        counts = torch.tensor(schedule.class_weights, device=logits.device)[known]
     sentiment = sentiment_loss(
-        encoded.sentiment.float(), batch.labels, batch.classes, schedule.two_class_weight, schedule.label_smoothing
+        logits,
+        batch.labels,
+        batch.classes,
+        schedule.two_class_weight,
+        schedule.label_smoothing,
+        counts,
+        schedule.focal_gamma,
     )
+    if distillation is not None:
+        taught = teacher_loss(logits, batch.soft, distillation.temperature)
+        sentiment = (1 - distillation.weight) * sentiment + distillation.weight * taught
     tags = _tags_loss(encoded.aspect_tags, batch.aspect_tags) + _tags_loss(encoded.opinion_tags, batch.opinion_tags)
     return Losses(sentiment, tags, _pairs_loss(model, encoded, batch))
 
@@ -47,11 +65,13 @@ def sentiment_loss(
     two_class_weight: float,
     smoothing: float = 0.0,
     weights: Tensor | None = None,
+    focal_gamma: float = 0.0,
 ) -> Tensor:
     """Cross-entropy; for a row whose source lacks neutral, only between negative and positive.
 
     Such a row has, besides, the term −w·log(1 − p(neutral)): w = 0 says nothing about neutral, w = 1 makes the sum the
     plain three-class loss, since p(y) = p(y | not neutral) · p(not neutral). `weights` (n,), of mean 1, weigh the rows.
+    With `focal_gamma` a row counts (1 − p)^γ as much (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017).
     """
     known = labels != IGNORED
     if not bool(known.any()):
@@ -60,12 +80,26 @@ def sentiment_loss(
     masked = logits.clone()
     masked[two, NEUTRAL] = float("-inf")
     chosen = -masked.log_softmax(-1).gather(1, labels.unsqueeze(1)).squeeze(1)
+    if focal_gamma:
+        chosen = (1 - (-chosen).exp()).clamp(min=0) ** focal_gamma * chosen
     if smoothing:
         spread = -(logits.log_softmax(-1)).mean(-1)
         chosen = torch.where(two, chosen, (1 - smoothing) * chosen + smoothing * spread)
     polar = logits.logsumexp(-1) - logits[:, [0, 2]].logsumexp(-1)
     each = chosen + two_class_weight * polar * two
     return (each if weights is None else each * weights[known]).mean()
+
+
+def teacher_loss(logits: Tensor, soft: Tensor, temperature: float) -> Tensor:
+    """Divergence from the teachers' softened log-probabilities `soft` (n, 3); rows of NaN were not asked.
+
+    Times the temperature squared, so that its gradients weigh as much as those of labels.
+    """
+    asked = ~soft.isnan().any(-1)
+    if not bool(asked.any()):
+        return logits.sum() * 0
+    own = (logits[asked] / temperature).log_softmax(-1)
+    return kl_div(own, soft[asked], log_target=True, reduction="batchmean") * temperature**2
 
 
 def _tags_loss(logits: Tensor, tags: Tensor) -> Tensor:

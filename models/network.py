@@ -69,6 +69,27 @@ class Network:
         raws = [found[at] for at in range(len(texts))]
         return raws if self.companion is None else _joined(self.companion, texts, encoded, raws)
 
+    def moods(self, texts: Sequence[str]) -> list[tuple[float, float, float]]:
+        """The uncalibrated sentiment logits alone, in order: what a student learns from."""
+        encoded = self.tokens.encode(texts)
+        found: dict[int, tuple[float, float, float]] = {}
+        for group in groups([len(tokens.ids) for tokens in encoded], self.tokens_per_batch):
+            ids, mask, _ = self._padded(group.width, [encoded[at] for at in group.indices])
+            with torch.inference_mode():
+                logits = self.model(ids, mask).sentiment.cpu().tolist()
+            found.update(zip(group.indices, map(tuple, logits), strict=True))
+        raws = [Raw(found[at], ()) for at in range(len(texts))]
+        return [
+            raw.logits for raw in (raws if self.companion is None else _joined(self.companion, texts, encoded, raws))
+        ]
+
+    def _padded(self, width: int, encoded: list[Tokens]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+        """Ids and mask on the device, and how long each row is."""
+        sizes = [len(tokens.ids) for tokens in encoded]
+        ids = torch.tensor([tokens.ids + [self.tokens.pad] * (width - len(tokens.ids)) for tokens in encoded])
+        mask = (torch.arange(width) < torch.tensor(sizes).unsqueeze(1)).long()
+        return ids.to(self.device), mask.to(self.device), sizes
+
     def _fitting(self, group: Group, encoded: list[Tokens], texts: list[str]) -> list[Raw]:
         """Read a group; out of memory, read its halves."""
         try:
@@ -84,10 +105,8 @@ class Network:
 
     @torch.inference_mode()
     def _read(self, width: int, encoded: list[Tokens], texts: list[str]) -> list[Raw]:
-        sizes = [len(tokens.ids) for tokens in encoded]
-        ids = torch.tensor([tokens.ids + [self.tokens.pad] * (width - len(tokens.ids)) for tokens in encoded])
-        mask = (torch.arange(width) < torch.tensor(sizes).unsqueeze(1)).long()
-        out = self.model(ids.to(self.device), mask.to(self.device))
+        ids, mask, sizes = self._padded(width, encoded)
+        out = self.model(ids, mask)
         logits = out.sentiment.cpu()
         if not bool(torch.isfinite(logits).all()):
             raise RejectedError("model_output", "the sentiment logits are not finite numbers")

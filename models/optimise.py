@@ -1,5 +1,6 @@
 """The optimiser of a run: parameter groups with layer-wise rates, and a rate that fits a deadline."""
 
+import math
 import re
 
 import torch
@@ -10,8 +11,8 @@ from opinionwatch.models.recipe import Schedule
 _LAYER = re.compile(r"\.layers?\.(\d+)\.")
 
 
-def optimiser(model: Encoder, schedule: Schedule) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter, ICLR 2019). Lower layers learn slower; biases and norms do not decay.
+def optimiser(model: Encoder, schedule: Schedule) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, ICLR 2019), Adam or SGD. Lower layers learn slower; biases and norms do not decay.
 
     Each group keeps its full rate under `peak`; `set_rate` scales it.
     """
@@ -24,12 +25,24 @@ def optimiser(model: Encoder, schedule: Schedule) -> torch.optim.AdamW:
             rate = schedule.head_learning_rate
         decay = schedule.weight_decay if weight.dim() > 1 else 0.0
         groups.append({"params": [weight], "peak": rate, "lr": rate, "weight_decay": decay})
-    return torch.optim.AdamW(groups, fused=True)
+    match schedule.optimiser:
+        case "adamw":
+            return torch.optim.AdamW(groups, fused=True)
+        case "adam":
+            return torch.optim.Adam(groups, fused=True)
+        case "sgd":
+            return torch.optim.SGD(groups, momentum=schedule.momentum, fused=True)
 
 
-def set_rate(optimiser: torch.optim.Optimizer, progress: float, warmup: float) -> None:
-    """Linear warm-up over the first `warmup` of the run, then linear decay to zero at `progress` 1."""
-    factor = progress / warmup if progress < warmup else max(0.0, (1 - progress) / (1 - warmup))
+def set_rate(optimiser: torch.optim.Optimizer, progress: float, schedule: Schedule) -> None:
+    """Linear warm-up over the first `warmup` of the run, then the decay that ends at zero at `progress` 1."""
+    left = max(0.0, (1 - progress) / (1 - schedule.warmup))
+    if progress < schedule.warmup:
+        factor = progress / schedule.warmup
+    elif schedule.decay == "cosine":
+        factor = (1 - math.cos(math.pi * left)) / 2
+    else:
+        factor = left if schedule.decay == "linear" else 1.0
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * factor
 

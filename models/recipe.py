@@ -1,10 +1,10 @@
 """What a training run is made of: a YAML file, read into typed settings that refuse unknown keys."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from opinionwatch.models.ngrams import Ngrams
 from opinionwatch.pipeline.errors import SettingsError
@@ -50,6 +50,7 @@ class SentimentSource(Section):
     classes: Literal[2, 3] = Field(3, description="2: the file lacks neutral, rows train negative against positive")
     without_topics: tuple[str, ...] = Field((), description="rows of these topics are left out (other terms)")
     evaluate_only: bool = Field(False, description="never trained on: only measured, where the folder has it")
+    unlabelled: bool = Field(False, description="labels are not read: rows learn from the teachers alone")
 
 
 class OpinionSource(Section):
@@ -80,7 +81,31 @@ class Schedule(Section):
     weight_decay: float = Field(0.01, ge=0)
     warmup: float = Field(0.06, ge=0, lt=1, description="share of the run spent warming up")
     clip_norm: float = Field(1.0, gt=0)
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
+    decay: Literal["linear", "cosine", "constant"] = Field("linear", description="of the rates after the warm-up")
+    accumulate: int = Field(1, gt=0, description="batches whose gradients are added up for one step")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="of the arithmetic; weights stay in 32 bits. auto: bf16 where the hardware is faster at it"
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    focal_gamma: float = Field(0.0, ge=0, le=10, description="rows that are told well count less; 0: all alike")
+    class_weights: tuple[float, float, float] | None = Field(
+        None, description="how much negative, neutral and positive rows count; null: all alike"
+    )
+    task_weighting: Literal["fixed", "learned"] = Field(
+        "fixed", description="learned: each loss is weighed by a noise that is learnt with it"
+    )
+    adversarial: float = Field(
+        0.0, ge=0, description="length of the step against the input vectors of a second pass (FGM); 0: one pass"
+    )
+    augment: float = Field(0.0, ge=0, le=1, description="share of the rows without spans that are altered each epoch")
+    patience: int | None = Field(
+        None,
+        gt=0,
+        description="stop after so many looks at the validation rows without gain, keep the best; null: never",
+    )
+    look_every: int = Field(200, gt=0, description="steps between looks at the validation rows")
     two_class_weight: float = Field(
         0.25, ge=0, le=1, description="how strongly a two-class row says `not neutral`: 0 masks it, 1 is plain 3-class"
     )
@@ -107,6 +132,16 @@ class CompanionPlan(Section):
     gate_weight: float = Field(0.3, ge=0, description="how strongly the gate between domains is trained")
 
 
+class Distillation(Section):
+    """Learning from teachers (Hinton, Vinyals, Dean, Distilling the Knowledge in a Neural Network, 2015)."""
+
+    recipes: tuple[str, ...] = Field(
+        min_length=1, description="recipes of the same folder, trained first; several are averaged: an ensemble"
+    )
+    temperature: float = Field(2.0, gt=0, description="softens what both say")
+    weight: float = Field(0.5, ge=0, le=1, description="of the teachers against the labels")
+
+
 class Recipe(Section):
     """Everything that `opinionwatch train` needs beside the data folder and the backbone."""
 
@@ -115,6 +150,11 @@ class Recipe(Section):
     schedule: Schedule = Schedule()
     sentiment: tuple[SentimentSource, ...]
     opinions: tuple[OpinionSource, ...] = ()
+    origin: Literal["e5", "other"] = Field(
+        "other", description="e5: the card carries the notice of the project's backbone; other: it names the backbone"
+    )
+    uncapped: bool = Field(False, description="caps of sources are ignored: for machines that read every row in time")
+    distillation: Distillation | None = Field(None, description="null: no teacher")
     companion: CompanionPlan | None = Field(None, description="null: the encoder alone")
     held_out: float = Field(0.1, ge=0, lt=1, description="share of each written set kept for dev")
     validation: float = Field(
@@ -122,6 +162,14 @@ class Recipe(Section):
     )
     dev_cap: int | None = Field(1000, gt=0, description="measure on at most this many dev rows a source")
     sure: float = Field(0.9, gt=0, lt=1, description="share of confident labels that must be right on dev")
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if self.distillation is None and (idle := [s.name for s in self.sentiment if s.unlabelled]):
+            raise ValueError(f"'{idle[0]}' is unlabelled: without `distillation` there is no teacher to learn from")
+        if self.schedule.patience is not None and not self.validation:
+            raise ValueError("`patience` needs `validation`, the share of rows that is looked at")
+        return self
 
     @property
     def sources(self) -> tuple[SentimentSource | OpinionSource, ...]:
@@ -172,7 +220,7 @@ def _over(below: dict[str, object], above: dict[str, object]) -> dict[str, objec
 def _reasons(error: ValidationError) -> list[str]:
     known = {
         key
-        for part in (Recipe, Body, Schedule, CompanionPlan, Ngrams, SentimentSource, OpinionSource)
+        for part in (Recipe, Body, Schedule, Distillation, CompanionPlan, Ngrams, SentimentSource, OpinionSource)
         for key in part.model_fields
     }
     reasons = []

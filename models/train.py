@@ -4,6 +4,7 @@ Beside what `fit` leaves in the run folder there are `artefact/` and `metrics.js
 the artefact as it will be loaded, 8-bit weights included.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +16,14 @@ from opinionwatch.models.card import E5_NOTICE, write_card
 from opinionwatch.models.companion_fit import Accompanied, accompany
 from opinionwatch.models.data import Rows
 from opinionwatch.models.device import pick_device, pick_dtype
+from opinionwatch.models.distil import answers
 from opinionwatch.models.encoder import Encoder
-from opinionwatch.models.fit import Fit, fit
+from opinionwatch.models.fit import Fit, Teacher, fit
 from opinionwatch.models.measure import CALIBRATION_CAP, Figures, measure
 from opinionwatch.models.network import Network
-from opinionwatch.models.recipe import Recipe
+from opinionwatch.models.recipe import Recipe, load_recipe
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.registry import nearest
 
 log = structlog.get_logger(__name__)
 RECIPES = Path(__file__).parent / "recipes"
@@ -42,8 +46,25 @@ def train(
     `data` is the folder with `train/` and `dev/`, `backbone` a folder or hub id of a Hugging Face encoder. Raises
     SettingsError for a recipe, data or backbone that cannot work, FatalError when the loss is no longer a number.
     """
-    done = fit(recipe_path, out, data=data, backbone=backbone, resume=resume, strict=strict)
+    plan = load_recipe(recipe_path).distillation
+    teacher: Teacher | None = None
+    if plan is not None:
+        schools = [_teacher(recipe_path, name, out, data, backbone) for name in plan.recipes]
+        teacher = partial(answers, schools, plan=plan, out=out)
+    done = fit(recipe_path, out, data=data, backbone=backbone, resume=resume, strict=strict, teacher=teacher)
     return release(done, out, data=data, backbone=backbone)
+
+
+def _teacher(recipe_path: Path, name: str, out: Path, data: Path, backbone: str) -> Path:
+    """The artefact of a teacher, trained in the run folder by the recipe beside the student's, unless it is there."""
+    beside = recipe_path.with_name(f"{name}.yaml")
+    if not beside.is_file() or beside == recipe_path:
+        known = (file.stem for file in recipe_path.parent.glob("*.yaml") if file != recipe_path)
+        raise SettingsError(f"recipe {recipe_path}: no teacher '{name}' beside it; {nearest(name, known)}")
+    folder = out / "teachers" / name
+    if not (folder / "metrics.json").exists():
+        train(beside, folder, data=data, backbone=backbone, resume=True)
+    return folder / "artefact"
 
 
 class Made(NamedTuple):
@@ -78,7 +99,7 @@ def publish(made: Made, network: Network, given: Accompanied | None, out: Path, 
     folder = out / "artefact"
     network.companion = None if given is None else given.companion
     measured = measure(network, made.rows.dev, made.recipe)
-    origin = E5_NOTICE if made.recipe.name == "default" else f"Started from `{backbone}`; see its own terms."
+    origin = E5_NOTICE if made.recipe.origin == "e5" else f"Started from `{backbone}`; see its own terms."
     card = write_card(
         made.recipe,
         made.rows.counts,

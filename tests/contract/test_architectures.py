@@ -45,7 +45,7 @@ def made(name: str, inputs: str, folder: Path) -> Encoder:
         intermediate_size=32,
         pad_token_id=1,
     )
-    BertModel(config).save_pretrained(backbone)
+    BertModel(config).save_pretrained(backbone)  # type: ignore[no-untyped-call]  # untyped in transformers
     kind = resolve(ARCHITECTURES, name, "architecture")
     assert issubclass(kind, Encoder)
     if issubclass(kind, Scratch):

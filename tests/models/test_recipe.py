@@ -61,3 +61,13 @@ def test_a_recipe_that_extends_nothing_that_is_there_or_itself_is_refused(tmp_pa
         load_recipe(tmp_path / "near.yaml")
     with pytest.raises(SettingsError, match="or itself"):
         load_recipe(tmp_path / "ring.yaml")
+
+
+def test_the_distilled_recipe_has_its_teacher_beside_it_and_no_row_of_its_own_choice() -> None:
+    student, teacher = load_recipe(RECIPES / "distilled.yaml"), load_recipe(RECIPES / "teacher.yaml")
+    default = load_recipe(RECIPES / "default.yaml")
+    assert student.distillation is not None
+    assert student.distillation.recipes == ("teacher",)
+    assert (student.body.layers, teacher.body.layers) == (6, None)
+    assert student.sources == teacher.sources == default.sources
+    assert student.companion == default.companion

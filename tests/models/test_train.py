@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from opinionwatch.models import fit as fitting
+from opinionwatch.models import checkpoint, loop
 from opinionwatch.models.artefact import load
 from opinionwatch.models.fit import fit
 from opinionwatch.models.neural import NeuralScorer
@@ -45,14 +45,14 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     whole = fit(recipe, tmp_path / "whole", data=data, backbone=str(backbone))
 
     saves = iter(range(5))
-    save = fitting.checkpoint.save
+    save = checkpoint.save
 
     def save_then_die(*args: object) -> None:
         save(*args)  # type: ignore[arg-type]  # passed through as they came
         if next(saves) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting.checkpoint, "save", save_then_die)
+    monkeypatch.setattr(checkpoint, "save", save_then_die)
     with pytest.raises(KeyboardInterrupt):
         fit(recipe, tmp_path / "killed", data=data, backbone=str(backbone))
     monkeypatch.undo()
@@ -72,7 +72,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(recipe: Path, data: Path, bac
 def test_a_loss_that_is_no_number_stops_the_run(
     recipe: Path, data: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "LOG_EVERY", 1)
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
     recipe.write_text(recipe.read_text().replace("learning_rate: 0.01", "learning_rate: 1.0e+38"))
     with pytest.raises(FatalError, match="no longer a number"):
         fit(recipe, tmp_path / "run", data=data, backbone=str(backbone))

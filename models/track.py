@@ -1,0 +1,63 @@
+"""Tracks a run: `log.jsonl`, TensorBoard's event files, and lines for people."""
+
+import json
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+import torch
+from tensorboardX import SummaryWriter
+from torch import Tensor
+
+from opinionwatch.models.checkpoint import Progress
+from opinionwatch.pipeline.errors import FatalError
+
+log = structlog.get_logger(__name__)
+PARTS = ("sentiment", "tags", "pairs")
+
+
+class Track:
+    """Means of the losses every so many steps. `tensorboard --logdir RUN/tensorboard` draws them."""
+
+    def __init__(self, out: Path, every: int) -> None:
+        self._every = every
+        self._sums, self._count = torch.zeros(len(PARTS)), 0
+        self._file = (out / "log.jsonl").open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(out / "tensorboard"))
+
+    def __enter__(self) -> Self:
+        """Nothing more to do."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files."""
+        self._file.close()
+        self._board.close()
+
+    def step(self, at: Progress, share: float, parts: Tensor) -> None:
+        """Count the losses of a step. Raises FatalError when they are no longer numbers."""
+        self._sums += parts
+        self._count += 1
+        if at.step % self._every:
+            return
+        means = dict(zip(PARTS, (round(mean, 4) for mean in (self._sums / self._count).tolist()), strict=True))
+        self._sums, self._count = torch.zeros(len(PARTS)), 0
+        if not all(map(math.isfinite, means.values())):
+            raise FatalError(f"the loss is no longer a number at step {at.step}; lower the learning rate")
+        entry = {"step": at.step, "minutes": round(at.elapsed_s / 60, 2), "progress": round(share, 4), **means}
+        self._write("train", at.step, entry, means)
+
+    def look(self, at: Progress, loss: float) -> None:
+        """Note the loss on the validation rows."""
+        self._write("look", at.step, {"step": at.step, "validation": round(loss, 4)}, {"validation": loss})
+
+    def _write(self, what: str, step: int, entry: dict[str, float], numbers: dict[str, float]) -> None:
+        self._file.write(json.dumps(entry) + "\n")
+        self._file.flush()
+        for name, number in numbers.items():
+            self._board.add_scalar(f"loss/{name}", number, step)
+        log.info(f"train.{what}", **entry)
