@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,9 @@ from opinionwatch.models.device import Precision, pick_device, pick_dtype
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
 from opinionwatch.pipeline.contracts import Label, OpinionTerm, Reading, Sentiment
 from opinionwatch.pipeline.ports import Passage
+
+if TYPE_CHECKING:
+    from opinionwatch.models.explain import Explanation
 
 DEFAULT = Path(__file__).parent / "default"
 """The artefact that ships with the package."""
@@ -63,6 +67,13 @@ class NeuralScorer:
             artefact.config.decoding,
             artefact.companion,
         )
+
+    def explain(self, passage: Passage) -> "Explanation":
+        """Why a text is read as it is. Needs `precision: fp32`, as `opinionwatch explain` sets it; takes a second."""
+        # captum takes a second to load, which only this needs.
+        from opinionwatch.models.explain import explain
+
+        return explain(self._network, passage.text, for_lang(self._calibrations, passage.lang))
 
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
         """One reading a passage, in order; equal passages are read once. Raises RejectedError, see `Network.read`."""

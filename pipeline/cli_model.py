@@ -1,4 +1,4 @@
-"""Commands on models: score, evaluate, compare, train, companion."""
+"""Commands on models: score, explain, evaluate, compare, train, companion."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,9 @@ from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.console import ConfigOption, err, settings
 from opinionwatch.pipeline.console import out as out_
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
-from opinionwatch.pipeline.ports import Scorer
+from opinionwatch.pipeline.fold import fold
+from opinionwatch.pipeline.ports import Passage, Scorer
+from opinionwatch.pipeline.read import language
 from opinionwatch.pipeline.registry import nearest
 from opinionwatch.pipeline.scoring import score_texts
 from opinionwatch.pipeline.settings import Settings
@@ -87,6 +89,33 @@ def evaluate(
 
         write_pages(report, report_)
         err.print(f"written: {report_ / 'report.md'} and {report_ / 'report.html'}", markup=False)
+
+
+def explain(
+    text: Annotated[str, typer.Argument(help="A text of any length; what the model reads of it is explained.")],
+    json_: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show which words made the model read a text as it does, and whether taking them out changes its mind.
+
+    Example: opinionwatch explain "The screen is great but the battery is awful"
+    """
+    from opinionwatch.models.explain_show import to_text
+    from opinionwatch.models.neural import NeuralScorer
+
+    chosen = settings(config)
+    if chosen.scorer.kind != "neural":
+        raise SettingsError(f"explain needs a neural scorer; the settings say '{chosen.scorer.kind}'")
+    scorer = NeuralScorer(NeuralScorer.Settings.model_validate({**chosen.scorer.options, "precision": "fp32"}))
+    folded = fold(text[: chosen.limits.text_chars]).text
+    passage = Passage(folded, language(folded).tag)
+    found = scorer.explain(passage)
+    if json_:
+        words = [{"text": passage.text[slice(*word.span)], "weight": round(word.weight, 4)} for word in found.words]
+        plain = {**found._asdict(), "words": words, "faithfulness": found.faithfulness}
+        sys.stdout.buffer.write(orjson.dumps(plain) + b"\n")
+    else:
+        out_.print(to_text(passage.text, found))
 
 
 def compare(
@@ -182,6 +211,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(score)
     app.command()(evaluate)
+    app.command()(explain)
     app.command()(compare)
     app.command()(train)
     app.command()(companion)

@@ -164,3 +164,24 @@ def test_compare_names_what_is_not_there(command: Command, tmp_path: Path) -> No
     unknown = command("compare", "lexicon", "lexicom", file)
     assert unknown.code == 2
     assert "did you mean 'lexicon'?" in unknown.said
+
+
+def test_explain_shows_the_words_and_whether_they_matter(command: Command) -> None:
+    Path("opinionwatch.yaml").write_text("scorer: {kind: neural, device: cpu}\n")
+    ended = command("explain", "I love this great camera, everything about it is wonderful", "--json")
+    assert ended.code == 0
+    found = json.loads(ended.out)
+    assert found["label"] == "positive"
+    assert found["probability"] == pytest.approx(found["curve"][0])
+    heaviest = sorted(found["words"], key=lambda word: -word["weight"])[:3]
+    assert {"love", "great", "wonderful"} & {word["text"] for word in heaviest}
+    shown = command("explain", "客服态度太差了")
+    assert shown.code == 0
+    assert "faithfulness" in shown.said
+
+
+def test_explain_needs_a_neural_scorer(command: Command) -> None:
+    Path("opinionwatch.yaml").write_text("scorer: {kind: lexicon}\n")
+    ended = command("explain", "good")
+    assert ended.code == 2
+    assert "needs a neural scorer" in ended.said

@@ -1,0 +1,97 @@
+"""Explanations of a network whose reasons are known, because it was taught them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from opinionwatch.models.artefact import load
+from opinionwatch.models.calibrate import Calibration
+from opinionwatch.models.companion import Companion, Mixing
+from opinionwatch.models.explain import Explanation, Weighed, explain
+from opinionwatch.models.explain_show import coloured, to_text
+from opinionwatch.models.network import Network
+from opinionwatch.models.ngrams import Ngrams, features
+from opinionwatch.models.train import train
+
+TEXT = "the screen is great and the battery"
+
+
+@pytest.fixture
+def network(recipe: Path, data: Path, backbone: Path, tmp_path: Path) -> Network:
+    recipe.write_text(recipe.read_text().replace("epochs: 4", "epochs: 60"))
+    stored = load(train(recipe, tmp_path / "run", data=data, backbone=str(backbone)).artefact)
+    return Network(stored.model, stored.tokens, torch.device("cpu"), torch.float32)
+
+
+def heaviest(text: str, found: Explanation) -> str:
+    return text[slice(*max(found.words, key=lambda word: word.weight).span)]
+
+
+def test_the_word_that_carries_the_mood_weighs_most_and_its_loss_is_felt(network: Network) -> None:
+    found = explain(network, TEXT, Calibration())
+    assert found.label == "positive"
+    assert heaviest(TEXT, found) == "great"
+    assert found.curve[0] == pytest.approx(found.probability)
+    assert found.curve[-1] < found.probability - 0.2
+    assert found.faithfulness > 0.1
+
+
+def test_words_cover_the_text_in_order_without_overlap(network: Network) -> None:
+    for text in (TEXT, "味道很好，服务差", "don't 很好!!"):
+        words = explain(network, text, Calibration()).words
+        places = [place for word in words for place in range(*word.span)]
+        assert places == sorted(set(places))
+        assert {at for at, sign in enumerate(text) if not sign.isspace()} <= set(places)
+
+
+def test_a_text_without_words_explains_nothing_and_does_not_fail(network: Network) -> None:
+    for text in ("", "   "):
+        found = explain(network, text, Calibration())
+        assert found.words == ()
+        assert found.faithfulness == pytest.approx(0)
+
+
+def test_what_the_encoder_attributes_adds_up_to_its_logit(network: Network) -> None:
+    # Completeness: the sum is the logit of the text less that of the text of padding.
+    found = explain(network, TEXT, Calibration())
+    [encoded] = network.tokens.encode([TEXT])
+    ids = torch.tensor([encoded.ids])
+    empty = torch.full_like(ids, network.tokens.pad)
+    empty[0, 0], empty[0, -1] = ids[0, 0], ids[0, -1]
+    with torch.inference_mode():
+        full, none = (network.model(each, torch.ones_like(ids)).sentiment[0, 2] for each in (ids, empty))
+    total = sum(word.weight for word in found.words)
+    assert total == pytest.approx(float(full - none), abs=0.05 * abs(float(full - none)) + 0.05)
+
+
+def test_the_companion_is_explained_by_what_it_would_lose(network: Network) -> None:
+    ngrams = Ngrams(bits=14, characters=1, pieces=1)
+    [slow] = (row.ids for row in network.tokens.encode(["slow"]))
+    numbers = features(["slow"], [slow], ngrams).numbers
+    network.companion = Companion(Mixing(ngrams=ngrams, encoder=0.0, table=5.0)).eval()
+    with torch.no_grad():
+        network.companion.table[torch.from_numpy(numbers), 0] = 1.0
+    text = "it is slow"
+    found = explain(network, text, Calibration())
+    assert found.label == "negative"
+    assert heaviest(text, found) == "slow"
+
+
+def test_colours_tell_for_from_against_and_no_text_steers_the_terminal() -> None:
+    text = "good bad \x1b[31m so"
+    found = Explanation(
+        "positive", 0.9, (Weighed((0, 4), 2.0), Weighed((5, 8), -0.5), Weighed((15, 17), 0.1)),
+        (0.0, 0.5), (0.9, 0.2), (0.9, 0.6),
+    )  # fmt: skip
+    shown = coloured(text, found)
+    assert {(span.start, span.end): str(span.style) for span in shown.spans} == {
+        (0, 4): "black on green", (5, 8): "red",
+    }  # fmt: skip
+    assert "\x1b" not in shown.plain
+    console = Console(width=100)
+    with console.capture() as written:
+        console.print(to_text(text, found))
+    assert "positive 90%" in written.get()
+    assert "faithfulness +0.40" in written.get()
