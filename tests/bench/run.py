@@ -20,6 +20,7 @@ def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
     """Name → title and command. Those whose data are not here are left out, and the report says so."""
     found = {
         "throughput": ("Throughput, embedded", ["tests/bench/throughput.py"]),
+        "scorer": ("The scorer beside two pipelines", ["tests/bench/scorer.py"]),
         "kill": ("Kill campaign, embedded", ["tests/faults/campaign.py", "--documents", "100000", "--kills", "40"]),
         "poison": ("Poison", ["tests/faults/poisoning.py"]),
     }

@@ -1,0 +1,129 @@
+"""CPU-seconds a text of the shipped scorer, beside two Hugging Face pipelines of the same encoder in the same run.
+
+    python tests/bench/scorer.py [--texts 600]
+
+One thread. The texts are the project's own written sentences: as they are (short), and joined so that their lengths
+spread like those of posts (mixed). Two pipelines: one reads the sentiment, one tags the words, batches of 32 in the
+order of arrival, which is what the scorer's two heads replace. The ceiling is what the processor reaches on the
+encoder's own matrix shapes; the fraction counts the multiplications of the real tokens, so padding lowers it.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import AutoConfig, BertForSequenceClassification, BertForTokenClassification, PreTrainedTokenizerFast
+
+from opinionwatch.models.artefact import load
+from opinionwatch.models.device import pick_dtype
+from opinionwatch.models.neural import DEFAULT, NeuralScorer
+from opinionwatch.pipeline.ports import Passage
+
+ROOT = Path(__file__).resolve().parents[2]
+SEED, BATCH = 7, 32
+CPU = torch.device("cpu")
+
+
+def sentences() -> list[str]:
+    """The challenge set's texts, shuffled."""
+    lines = (ROOT / "models" / "challenge.tsv").read_text(encoding="utf-8").splitlines()
+    texts = [line.split("\t")[3] for line in lines]
+    random.Random(SEED).shuffle(texts)
+    return texts
+
+
+def mixed(count: int) -> list[str]:
+    """Posts of one to eight sentences, short ones most often: about 32 tokens on average."""
+    dice, texts = random.Random(SEED), sentences()
+    sizes = dice.choices((1, 2, 3, 5, 8), weights=(60, 22, 10, 6, 2), k=count)
+    return [" ".join(dice.sample(texts, size)) for size in sizes]
+
+
+def cost(read: Callable[[], object]) -> float:
+    """CPU-seconds of one reading, after a warm-up."""
+    read()
+    started = time.process_time()
+    read()
+    return time.process_time() - started
+
+
+def pipelines(folder: Path) -> Callable[[Sequence[str]], object]:
+    """Two models of the artefact's encoder behind transformers' own pipelines."""
+    stored = load(DEFAULT)
+    shape = {key: value for key, value in stored.config.backbone.items() if key != "model_type"}
+    config = AutoConfig.for_model("bert", **shape, num_labels=3)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=stored.tokens.tokenizer, pad_token="<pad>", model_max_length=stored.config.body.max_tokens
+    )
+    tokenizer.save_pretrained(folder)
+    made = []
+    for task, kind in (
+        ("text-classification", BertForSequenceClassification),
+        ("token-classification", BertForTokenClassification),
+    ):
+        model = kind(config).eval()
+        made.append(transformers.pipeline(task, model=model, tokenizer=tokenizer, device="cpu", batch_size=BATCH))
+    classify, tag = made
+    return lambda texts: (classify(list(texts), truncation=True), tag(list(texts)))
+
+
+def ceiling(dtype: torch.dtype) -> float:
+    """Multiply-adds a second, twice, on the encoder's own shapes, 2,048 tokens at a time."""
+    flops, seconds = 0, 0.0
+    for inner, outer in ((384, 384), (384, 1536), (1536, 384)):
+        left, right = torch.randn(2048, inner, dtype=dtype), torch.randn(inner, outer, dtype=dtype)
+
+        def multiply(left: torch.Tensor = left, right: torch.Tensor = right) -> None:
+            for _ in range(10):
+                left @ right
+
+        seconds += cost(multiply)
+        flops += 10 * 2 * 2048 * inner * outer
+    return flops / seconds
+
+
+def needed(sizes: Sequence[int]) -> int:
+    """Floating-point operations of the encoder on texts of so many tokens: six layers of width 384."""
+    return sum(2 * 6 * size * (4 * 384**2 + 2 * 384 * 1536) + 4 * 6 * 384 * size**2 for size in sizes)
+
+
+def table(title: str, texts: Sequence[str], two: Callable[[Sequence[str]], object]) -> str:
+    """One table: the pipelines, then the scorer in each precision."""
+    passages = [Passage(text, "en") for text in texts]
+    sizes = [len(tokens.ids) for tokens in load(DEFAULT).tokens.encode(texts)]
+    base = cost(lambda: two(texts)) / len(texts)
+    rows = [
+        f"### {title}: {len(texts):,} texts, {sum(sizes) / len(sizes):.0f} tokens on average\n",
+        "| | CPU-ms a text | times faster | of the ceiling |\n|---|---:|---:|---:|",
+        f"| two Hugging Face pipelines, fp32 | {1000 * base:.2f} | 1.0 | |",
+    ]
+    precisions = {"fp32": torch.float32} | ({"bf16": torch.bfloat16} if pick_dtype(CPU) == torch.bfloat16 else {})
+    for name, dtype in precisions.items():
+        scorer = NeuralScorer(NeuralScorer.Settings.model_validate({"device": "cpu", "precision": name}))
+        own = cost(lambda scorer=scorer: scorer.score(passages)) / len(texts)  # type: ignore[misc]  # bound now
+        share = needed(sizes) / len(texts) / own / ceiling(dtype)
+        rows.append(f"| scorer, both heads, {name} | {1000 * own:.2f} | {base / own:.1f} | {share:.0%} |")
+    return "\n".join(rows) + "\n"
+
+
+def main() -> None:
+    """Print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--texts", type=int, default=600)
+    count = parser.parse_args().texts
+    torch.set_num_threads(1)
+    transformers.utils.logging.set_verbosity_error()
+    with tempfile.TemporaryDirectory(prefix="opinionwatch-") as folder:
+        two = pipelines(Path(folder))
+        sys.stdout.write(table("Mixed lengths", mixed(count), two) + "\n")
+        sys.stdout.write(table("Short texts", sentences()[:count], two) + "\n")
+
+
+if __name__ == "__main__":
+    main()
