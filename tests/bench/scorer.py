@@ -11,7 +11,6 @@ encoder's own matrix shapes; the fraction counts the multiplications of the real
 import argparse
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,23 +52,19 @@ def cost(read: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def pipelines(folder: Path) -> Callable[[Sequence[str]], object]:
+def pipelines() -> Callable[[Sequence[str]], object]:
     """Two models of the artefact's encoder behind transformers' own pipelines."""
     stored = load(DEFAULT)
     shape = {key: value for key, value in stored.config.backbone.items() if key != "model_type"}
     config = AutoConfig.for_model("bert", **shape, num_labels=3)
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # untyped in transformers
         tokenizer_object=stored.tokens.tokenizer, pad_token="<pad>", model_max_length=stored.config.body.max_tokens
     )
-    tokenizer.save_pretrained(folder)
-    made = []
-    for task, kind in (
-        ("text-classification", BertForSequenceClassification),
-        ("token-classification", BertForTokenClassification),
-    ):
-        model = kind(config).eval()
-        made.append(transformers.pipeline(task, model=model, tokenizer=tokenizer, device="cpu", batch_size=BATCH))
-    classify, tag = made
+    ways = {"tokenizer": tokenizer, "device": "cpu", "batch_size": BATCH}
+    moods = BertForSequenceClassification(config)  # type: ignore[no-untyped-call]  # untyped in transformers
+    words = BertForTokenClassification(config)  # type: ignore[no-untyped-call]  # untyped in transformers
+    classify = transformers.pipeline("text-classification", model=moods, **ways)  # type: ignore[call-overload]  # as above
+    tag = transformers.pipeline("token-classification", model=words, **ways)  # type: ignore[call-overload]  # as above
     return lambda texts: (classify(list(texts), truncation=True), tag(list(texts)))
 
 
@@ -118,11 +113,10 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=600)
     count = parser.parse_args().texts
     torch.set_num_threads(1)
-    transformers.utils.logging.set_verbosity_error()
-    with tempfile.TemporaryDirectory(prefix="opinionwatch-") as folder:
-        two = pipelines(Path(folder))
-        sys.stdout.write(table("Mixed lengths", mixed(count), two) + "\n")
-        sys.stdout.write(table("Short texts", sentences()[:count], two) + "\n")
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in transformers
+    two = pipelines()
+    sys.stdout.write(table("Mixed lengths", mixed(count), two) + "\n")
+    sys.stdout.write(table("Short texts", sentences()[:count], two) + "\n")
 
 
 if __name__ == "__main__":
