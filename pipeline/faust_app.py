@@ -36,8 +36,8 @@ from opinionwatch.pipeline.topics import partitions_of, topic_of
 from opinionwatch.pipeline.watchdog import Watchdog
 from opinionwatch.pipeline.work import Delivered, Work
 
-BATCH = 64
-"""Entries in a micro-batch at most; each may hold hundreds of records."""
+BATCH = 16
+"""Entries in a micro-batch at most; each may hold dozens of documents or hundreds of mentions."""
 WITHIN_S = 0.2
 SESSION_S = 10.0
 """How long the group waits for a killed worker before others take over."""
@@ -96,7 +96,7 @@ class FaustRuntime:
             broker_max_poll_interval=3e8,
             consumer_auto_offset_reset="earliest",
             stream_wait_empty=True,
-            stream_buffer_maxsize=4 * BATCH,
+            stream_buffer_maxsize=8 * BATCH,
             agent_supervisor=mode.CrashingSupervisor,
             topic_disable_leader=True,
             topic_allow_declare=False,

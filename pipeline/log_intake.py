@@ -24,6 +24,8 @@ from opinionwatch.pipeline.ports import Clock, Item, Page, Source
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import TopicName, partition_of
 
+ENTRY_BYTES = 32 * 1024
+"""Of documents, about sixty posts: a batch of entries must be scored long before anybody thinks its worker wedged."""
 Accepting = Callable[[Sequence[Arrival], datetime], Sequence[Document | DeadLetter]]
 
 
@@ -145,7 +147,9 @@ class LogIntake:
             partition = partition_of(name, self._kafka.documents_partitions)
             lines.setdefault(partition, []).append(encode(record))
         topic: TopicName = "documents"
-        self._log.append([Entry(topic, each, entry) for each, found in lines.items() for entry in entries(found)])
+        self._log.append(
+            [Entry(topic, each, entry) for each, found in lines.items() for entry in entries(found, ENTRY_BYTES)]
+        )
 
 
 def _older(letter: DeadLetter, before: DeadLetter) -> DeadLetter:

@@ -29,6 +29,7 @@ from opinionwatch.pipeline.settings import load
 from opinionwatch.pipeline.trials import Trial
 from tests.faults.campaign import Campaign, Verdict, expected, line
 from tests.pipeline.daemons import Daemons
+from tests.services.pair import Services, running
 
 HERE = Path(__file__).resolve().parent
 ROLES = ("ingest", "score", "score", "trend", "trend", "notify")
@@ -39,7 +40,11 @@ KEY = b"the same authors in every folder"
 class DaemonCampaign:
     """One run in a scratch folder, on services that the caller started."""
 
-    def __init__(self, folder: Path, services: Mapping[str, str], documents: int, seed: int) -> None:
+    def __init__(
+        self, folder: Path, services: Mapping[str, str], documents: int, seed: int, own: Services | None = None
+    ) -> None:
+        """`own` are services that may be killed."""
+        self.own = own
         (folder / "feed").mkdir()
         self.plain = Campaign(folder / "feed", documents, seed)
         self.documents, self.dice = documents, random.Random(seed)
@@ -73,13 +78,31 @@ class DaemonCampaign:
             self.start(number)
         return len(ended)
 
-    def run(self, kills: int, terms: int) -> Verdict:
-        """Kill and stop roles at random progress, let the rest finish, and judge."""
+    def strike(self, ending: str, number: int) -> tuple[float, int]:
+        """Kill, stop or restart; how long a stop took, and how many ended otherwise than with 0."""
+        if ending in ("kafka", "elasticsearch") and self.own is not None:
+            service = self.own.kafka if ending == "kafka" else self.own.elasticsearch
+            service.kill()
+            service.start()
+            service.wait()
+            self.killed[ending] += 1
+            return 0.0, 0
+        life = self.lives[number]
+        life.send_signal(signal.SIGKILL if ending == "kill" else signal.SIGTERM)
+        asked = time.monotonic()
+        life.wait(60)
+        took = time.monotonic() - asked if ending == "term" else 0.0
+        self.killed[f"{ending} {ROLES[number]}"] += 1
+        self.start(number)
+        return took, int(ending == "term" and life.returncode != 0)
+
+    def run(self, kills: int, terms: int, brokers: int = 0, indices: int = 0) -> Verdict:
+        """Kill and stop roles and services at random progress, let the rest finish, and judge."""
         began = time.monotonic()
         self.daemons.prepared()
         for number in range(len(ROLES)):
             self.start(number)
-        endings = [signal.SIGKILL] * kills + [signal.SIGTERM] * terms
+        endings = ["kill"] * kills + ["term"] * terms + ["kafka"] * brokers + ["elasticsearch"] * indices
         self.dice.shuffle(endings)
         # Every role is hit before one is hit twice.
         order = [number for _ in range(len(endings) // len(ROLES) + 1)
@@ -88,31 +111,25 @@ class DaemonCampaign:
         for index, ending in enumerate(endings):
             self.wait(int((index + self.dice.random()) / (len(endings) + 1) * self.documents))
             crashes += self.supervise()
-            number = order[index]
-            life = self.lives[number]
-            life.send_signal(ending)
-            asked = time.monotonic()
-            life.wait(60)
-            if ending == signal.SIGTERM:
-                slowest = max(slowest, time.monotonic() - asked)
-                bad_exits += life.returncode != 0
-            self.killed[ROLES[number]] += 1
-            self.start(number)
+            took, bad = self.strike(ending, order[index])
+            slowest, bad_exits = max(slowest, took), bad_exits + bad
         self.wait(self.documents)
         archive, same = archive_of(self.daemons.settings), self.undisturbed()
         self.settled(archive, same)
         crashes += sum(life.poll() is not None for life in self.lives.values())
-        took = self.daemons.end()
-        slowest = max([slowest, *took.values()])
+        slowest = max([slowest, *self.daemons.end().values()])
         seconds = time.monotonic() - began
         verdict = Verdict(self.documents, kills, terms, self.replays(), self.started, seconds, slowest)
-        verdict.faults = {"bad exits": bad_exits, "exits by themselves": crashes, **self.judge(archive, same)}
+        verdict.faults = {"bad exits": bad_exits, **self.judge(archive, same)}
+        if self.own is None:  # while a service is away, a daemon may end and be started again
+            verdict.faults["exits by themselves"] = crashes
         return verdict
 
     def wait(self, reached: int, timeout_s: float = 300) -> None:
         """Until the feed has handed over the line `reached`; whoever ends meanwhile is started again."""
         deadline = time.monotonic() + timeout_s
         while max((end for _, end in self.plain.deliveries()), default=0) < reached:
+            self.supervise()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no progress to {reached} in {timeout_s} s: {self.daemons.said()}")
             time.sleep(0.02)
@@ -133,6 +150,7 @@ class DaemonCampaign:
         deadline = time.monotonic() + timeout_s
         end = same.now() or EVER[0]
         while time.monotonic() < deadline:
+            self.supervise()
             done = sum(row.accepted for row in archive.ledger()) == self.documents and (archive.now() or EVER[0]) >= end
             waiting = [each for each in archive.deliveries(limit=1000) if each.state in ("pending", "sending")]
             told = len(archive.deliveries(limit=1000)) >= len(archive.episodes(limit=1000))
@@ -182,30 +200,23 @@ def _windows(archive: Archive) -> list[str]:
 
 def main() -> int:
     """Run a campaign on services of its own and print the verdict as JSON."""
-    from tests.services.pair import running
-    from tests.services.run import given as given_services
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--terms", type=int, default=5)
+    parser.add_argument("--brokers", type=int, default=0, help="Restarts of Kafka (kill -9).")
+    parser.add_argument("--indices", type=int, default=0, help="Restarts of Elasticsearch (kill -9).")
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
     folder = Path(mkdtemp(prefix="opinionwatch-daemon-campaign-", dir="/var/tmp"))
-    services = given_services()
-    if services is None:
-        with running() as started:
-            addresses = {"kafka": started.kafka.address, "elasticsearch": started.elasticsearch.address}
-            return _report(DaemonCampaign(folder, addresses, given.documents, given.seed), given.kills, given.terms)
-    return _report(DaemonCampaign(folder, services, given.documents, given.seed), given.kills, given.terms)
-
-
-def _report(campaign: DaemonCampaign, kills: int, terms: int) -> int:
-    try:
-        verdict = campaign.run(kills, terms)
-    finally:
-        campaign.daemons.kill()
-    said = {**vars(verdict), "roles hit": dict(campaign.killed), "clean": verdict.clean}
+    with running() as started:
+        addresses = {"kafka": started.kafka.address, "elasticsearch": started.elasticsearch.address}
+        campaign = DaemonCampaign(folder, addresses, given.documents, given.seed, started)
+        try:
+            verdict = campaign.run(given.kills, given.terms, given.brokers, given.indices)
+        finally:
+            campaign.daemons.kill()
+    said = {**vars(verdict), "seed": given.seed, "hit": dict(campaign.killed), "clean": verdict.clean}
     sys.stdout.write(json.dumps(said, indent=2) + "\n")
     return 0 if verdict.clean else 1
 
