@@ -5,13 +5,15 @@ in front of `send`, and each record's future is asked. Idempotent, acks=all.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Lock
 from time import monotonic
 
 from kafka import KafkaProducer
+from kafka import errors as kafka_errors
 
 from opinionwatch.pipeline.budget import Budget
-from opinionwatch.pipeline.errors import OpinionwatchError
+from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.kafka_client import connection, speaking
 from opinionwatch.pipeline.log import Entry
 from opinionwatch.pipeline.settings_kafka import Kafka
@@ -58,7 +60,7 @@ class KafkaLog:
         """Close; what was confirmed stays."""
         with self._lock:
             if self._producer is not None:
-                self._producer.close(timeout=CLOSE_S)
+                _ended(self._producer)
             self._producer = None
 
     def _attempt(self, entries: Sequence[Entry]) -> None:
@@ -87,32 +89,53 @@ class KafkaLog:
             future.get(timeout=max(0.0, deadline - monotonic()))
 
     def _opened(self) -> KafkaProducer:
-        with self._lock:
+        # One thread tries to connect; the others do not queue up behind it to try the same one after the other.
+        if not self._lock.acquire(timeout=self._kafka.connect_s + 1):
+            raise RetryableError("log: the broker is still being looked for", after_s=2)
+        try:
             if self._producer is None:
-                wait_ms = int(self._kafka.delivery_s * 1000)
-                with speaking(self._kafka, "log"):
-                    producer = KafkaProducer(
-                        **connection(self._kafka),
-                        enable_idempotence=True,
-                        acks="all",
-                        linger_ms=LINGER_MS,
-                        batch_size=BATCH_BYTES,
-                        delivery_timeout_ms=wait_ms,
-                        request_timeout_ms=wait_ms - 2 * LINGER_MS,
-                        max_block_ms=int(self._kafka.connect_s * 1000),
-                        bootstrap_timeout_ms=int(self._kafka.connect_s * 1000),
-                        reconnect_backoff_max_ms=2000,
-                        allow_auto_create_topics=False,
-                        transactional_id=self._owner,
-                        metrics_enabled=False,
-                    )
-                    if self._owner is not None:
-                        producer.init_transactions()
-                self._producer = producer
+                self._producer = self._connected()
             return self._producer
+        finally:
+            self._lock.release()
+
+    def _connected(self) -> KafkaProducer:
+        wait_ms = int(self._kafka.delivery_s * 1000)
+        with speaking(self._kafka, "log"):
+            producer = KafkaProducer(
+                **connection(self._kafka),
+                enable_idempotence=True,
+                acks="all",
+                linger_ms=LINGER_MS,
+                batch_size=BATCH_BYTES,
+                delivery_timeout_ms=wait_ms,
+                request_timeout_ms=wait_ms - 2 * LINGER_MS,
+                max_block_ms=int(self._kafka.connect_s * 1000),
+                bootstrap_timeout_ms=int(self._kafka.connect_s * 1000),
+                reconnect_backoff_max_ms=2000,
+                allow_auto_create_topics=False,
+                transactional_id=self._owner,
+                metrics_enabled=False,
+            )
+            try:
+                if self._owner is not None:
+                    producer.init_transactions()
+            except kafka_errors.KafkaError:
+                _ended(producer)
+                raise
+            return producer
 
     def _discard(self, producer: KafkaProducer) -> None:
         with self._lock:
-            if self._producer is producer:
-                self._producer = None
+            if self._producer is not producer:  # another thread has seen the same failure
+                return
+            self._producer = None
+        _ended(producer)
+
+
+def _ended(producer: KafkaProducer) -> None:
+    """End a producer without sending what is in its buffers. Its own `close` waits for them first, and raises."""
+    producer._sender.force_close()
+    producer._sender.join(CLOSE_S)
+    with suppress(kafka_errors.KafkaError):
         producer.close(timeout=0)

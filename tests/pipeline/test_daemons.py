@@ -109,6 +109,30 @@ def test_the_demo_comes_to_the_same_ledger_through_kafka_and_people_are_told(
     assert "Lumora" in json.loads(people.slack.received[0])["text"] + people.slack.received[0].decode()
 
 
+def test_a_dead_letter_goes_round_through_the_log_and_is_counted_once(
+    tmp_path: Path, services: Mapping[str, str]
+) -> None:
+    feed = tmp_path / "feed.jsonl"
+    feed.write_text('{"native_id": "1", "text": "Lumora is slow"}\n{"native_id": "2", "text": \n')
+    daemons = Daemons(
+        tmp_path / "cluster", services, **{**DEMO, "sources": [{"name": "feed", "kind": "jsonl", "path": str(feed)}]}
+    )
+    daemons.prepared()
+    try:
+        for role in ("ingest", "score"):
+            daemons.start(role)
+        archive = archive_of(daemons.settings)
+        daemons.until(lambda: [each.attempts for each in archive.deadletters()] == [1])
+        asked = daemons.command("deadletters", "redrive", "--all")
+        assert "1 dead letters will be tried again by the ingest daemon" in asked.stdout, asked.stderr
+        daemons.until(lambda: [each.attempts for each in archive.deadletters()] == [2])
+        assert max(daemons.end().values()) <= 30
+        [row] = archive.ledger()
+        assert (row.accepted, row.indexed, row.dead, row.gap, row.duplicates) == (2, 1, 1, 0, 0)
+    finally:
+        daemons.kill()
+
+
 def test_every_daemon_says_how_it_is(daemons: Daemons) -> None:
     for role, port in (("ingest", 19461), ("score", 19462), ("trend", 19463), ("notify", 19464)):
         daemons.start(role, "--monitor-port", str(port))
