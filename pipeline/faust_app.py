@@ -120,11 +120,13 @@ class FaustRuntime:
                 if self._stop.is_set():
                     continue
                 self._idle.clear()
-                await self._take([_delivered(event) for event in events])
-                for event in events:
-                    await stream.ack(event)
+                try:
+                    await self._take([_delivered(event) for event in events])
+                    for event in events:
+                        await stream.ack(event)
+                finally:
+                    self._idle.set()
                 self._watchdog.alive(waiting=False)
-                self._idle.set()
                 yield
 
         app.agent(topic, concurrency=1, name=self._work.reads)(take)
