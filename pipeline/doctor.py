@@ -32,12 +32,25 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _store(settings)
     yield _port(settings)
     yield _scorer(settings)
+    if settings.kafka.servers:
+        yield _kafka(settings)
     for what, build in (("sources", wiring.sources), ("watchlists", wiring.watchlists), ("channels", wiring.channels)):
         try:
             names = [str(getattr(part, "name", part)) for part in build(settings)]
             yield Finding(what, True, ", ".join(names) or "none in the settings")
         except OpinionwatchError as error:
             yield Finding(what, False, str(error))
+
+
+def _kafka(settings: Settings) -> Finding:
+    from opinionwatch.pipeline import kafka_admin  # its schemas take a while to load
+
+    try:
+        wrong = [state for state in kafka_admin.check(settings.kafka) if not state.right]
+    except OpinionwatchError as error:
+        return Finding("kafka", False, str(error))
+    words = "; ".join(f"{state.wanted.name}: {'; '.join(state.differences)}" for state in wrong)
+    return Finding("kafka", not wrong, words or f"all topics are at {', '.join(settings.kafka.servers)}")
 
 
 def _store(settings: Settings) -> Finding:

@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from opinionwatch.pipeline import kafka_admin
+from opinionwatch.pipeline.doctor import Finding, examine
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.log import Entry
+from opinionwatch.pipeline.settings import load
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import TOPIC_NAMES
 from tests.pipeline.command import Command
@@ -46,6 +48,19 @@ def test_topics_are_made_once_and_then_found_as_the_settings_want_them(
     assert all(f"{kafka.prefix}.{name} made" in made.out for name in TOPIC_NAMES)
     assert "all topics are there" in command("topics", "create", "-c", path).out
     assert command("topics", "check", "-c", path).code == 0
+
+
+def test_the_doctor_looks_at_the_broker_and_its_topics(kafka: Kafka) -> None:
+    chosen = load(None, {"kafka": kafka, "scorer": {"kind": "lexicon"}, "web": {"port": 0}})
+
+    def finding() -> Finding:
+        return next(each for each in examine(chosen) if each.what == "kafka")
+
+    missing = finding()
+    assert not missing.ok
+    assert "opinionwatch topics create" in missing.detail
+    kafka_admin.create(kafka)
+    assert finding().ok
 
 
 def test_a_topic_that_is_cut_otherwise_is_named_with_its_cure(kafka: Kafka) -> None:
