@@ -50,6 +50,8 @@ def plain(text: str, *, keep_lines: bool = False) -> str:
 def quiet_logs() -> None:
     """Warnings of our own as one line each on standard error; libraries only when something is wrong."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    for client in ("kafka", "aiokafka"):  # many lines a second while a broker is away; what it means is said by us
+        logging.getLogger(client).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
