@@ -80,14 +80,7 @@ class LogIntake:
         try:
             again = record(letter, now)
             found = list(self._accept([again], now)) if isinstance(again, Arrival) else [again]
-            self._append(
-                [
-                    Again(document=each, attempts=letter.attempts)
-                    if isinstance(each, Document)
-                    else _older(each, letter)
-                    for each in found
-                ]
-            )
+            self._append([Again(record=each, attempts=letter.attempts, first_at=letter.accepted_at) for each in found])
         finally:
             with self._lock:
                 del self._on_their_way[ticket]
@@ -143,14 +136,10 @@ class LogIntake:
     def _append(self, records: Sequence[Document | DeadLetter | Again]) -> None:
         lines: dict[int, list[bytes]] = {}
         for record in records:
-            name = record.document.id if isinstance(record, Again) else record.id
+            name = record.record.id if isinstance(record, Again) else record.id
             partition = partition_of(name, self._kafka.documents_partitions)
             lines.setdefault(partition, []).append(encode(record))
         topic: TopicName = "documents"
         self._log.append(
             [Entry(topic, each, entry) for each, found in lines.items() for entry in entries(found, ENTRY_BYTES)]
         )
-
-
-def _older(letter: DeadLetter, before: DeadLetter) -> DeadLetter:
-    return letter.model_copy(update={"accepted_at": before.accepted_at, "attempts": before.attempts + 1})

@@ -40,11 +40,17 @@ class Mark(Record):
 
 
 class Again(Record):
-    """A document that was a dead letter and is tried again: once it has an outcome, the letter is history."""
+    """What was a dead letter and is tried again: a document, or the letter anew where ingest refuses it again.
+
+    The ledger has its id already. Once it has another outcome, the old letter is history.
+    """
 
     schema_version: Literal[1] = 1
-    document: Document
+    record: Document | DeadLetter
     attempts: int
+    """So many attempts have failed before this one."""
+    first_at: Utc
+    """When it was first accepted: a letter that is written anew keeps its place."""
 
 
 LogRecord = Document | DeadLetter | Mention | Alert | Mark | Again

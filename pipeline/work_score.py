@@ -89,12 +89,12 @@ class ScoreWork:
         """Nothing: the score hop remembers nothing."""
 
     def _partition(self, record: Document | DeadLetter | Again) -> int:
-        name = record.document.id if isinstance(record, Again) else record.id
+        name = record.record.id if isinstance(record, Again) else record.id
         return partition_of(name, self._kafka.documents_partitions)
 
     def _alone(self, suspect: Document | DeadLetter | Again, now: datetime) -> None:
         """One record of a batch on which processes have died."""
-        document = suspect.document if isinstance(suspect, Again) else suspect
+        document = suspect.record if isinstance(suspect, Again) else suspect
         partition = self._partition(suspect)
         if isinstance(document, Document) and self._trials.condemned(partition, document.id):
             death = RejectedError("crash_loop", "process after process died on it, alone; it was not tried again")
@@ -104,16 +104,13 @@ class ScoreWork:
 
     def _settle(self, records: Sequence[Document | DeadLetter | Again], now: datetime) -> None:
         """Give every record its outcome."""
-        attempts = {record.document.id: record.attempts for record in records if isinstance(record, Again)}
-        given = [record.document if isinstance(record, Again) else record for record in records]
+        before = {record.record.id: record for record in records if isinstance(record, Again)}
+        given = [record.record if isinstance(record, Again) else record for record in records]
         documents = [record for record in given if isinstance(record, Document)]
         scored = self._score(documents, now) if documents else ()
         failpoint("score.scored")
         dead = [record for record in (*given, *scored) if isinstance(record, DeadLetter)]
-        dead = [
-            letter.model_copy(update={"attempts": attempts[letter.id] + 1}) if letter.id in attempts else letter
-            for letter in dead
-        ]
+        dead = [_renewed(letter, before.get(letter.id)) for letter in dead]
         self._refuse_a_flood(len(dead), now)
         outcomes = [record for record in scored if not isinstance(record, DeadLetter)]
         refused = self._ledger.write([*outcomes, *dead]) if outcomes or dead else []
@@ -121,7 +118,7 @@ class ScoreWork:
         if dead:
             self._buried.append((now, len(dead)))
         lost = {letter.id for letter in refused}
-        for id_ in sorted(attempts.keys() - {letter.id for letter in dead} - lost):
+        for id_ in sorted(before.keys() - {letter.id for letter in dead} - lost):
             self._ledger.forget_letter(id_)
         self._log.append([Entry("deadletters", 0, encode(letter)) for letter in (*dead, *refused)])
         failpoint("score.buried")
@@ -165,3 +162,10 @@ class ScoreWork:
                 "broken. Nothing of this batch was committed. Look at `opinionwatch deadletters list`, mend the "
                 "source, start again."
             )
+
+
+def _renewed(letter: DeadLetter, before: Again | None) -> DeadLetter:
+    """A letter that was there before keeps its time, and has one attempt more."""
+    if before is None:
+        return letter
+    return letter.model_copy(update={"accepted_at": before.first_at, "attempts": before.attempts + 1})

@@ -173,4 +173,5 @@ def test_a_dead_letter_goes_round_again_with_the_time_of_the_new_attempt(log: Br
     clock.now = TODAY + timedelta(hours=3)
     hop.retry(letter, again)
     [tried] = [record for record in records(log) if isinstance(record, Again)]
-    assert tried == Again(document=document.model_copy(update={"accepted_at": clock.now}), attempts=2)
+    later = document.model_copy(update={"accepted_at": clock.now})
+    assert tried == Again(record=later, attempts=2, first_at=TODAY)

@@ -21,7 +21,7 @@ def document(text: str = "电池太差 and slow") -> Document:
 
 @pytest.mark.parametrize(
     "record",
-    [document(), Mark(ingest="one", partition=3, up_to=NOW), Again(document=document(), attempts=2)],
+    [document(), Mark(ingest="one", partition=3, up_to=NOW), Again(record=document(), attempts=2, first_at=NOW)],
 )
 def test_a_record_comes_back_as_it_was(record: LogRecord) -> None:
     assert decode(encode(record)) == [record]

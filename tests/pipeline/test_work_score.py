@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.pipeline.contracts import DeadLetter, Mention
+from opinionwatch.pipeline.deadletters import again
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.log import Entry
 from opinionwatch.pipeline.log_records import Mark, Unreadable, decode
@@ -86,13 +87,24 @@ def test_a_dead_letter_that_is_tried_again_with_success_is_history(fleet: Fleet)
     with fleet.store.transaction():
         fleet.store.write([letter])
         fleet.store._db.execute("DELETE FROM documents")
-    from opinionwatch.pipeline.deadletters import again
-
     fleet.intake.retry(letter, again)
     score(fleet)
     assert [row[0] for row in rows(scored, TABLES["documents"])] == [document_id]
     assert rows(scored, TABLES["deadletters"]) == []
     assert [row[3] for row in rows(scored, TABLES["ledger"])] == ["indexed"]
+
+
+def test_a_dead_letter_that_is_refused_again_stays_the_same_letter_with_one_attempt_more(fleet: Fleet) -> None:
+    fleet.intake.submit(fleet.feed, Page([post(1, "", BEGIN)], "1"))
+    score(fleet)
+    [letter] = lines(fleet, "deadletters", 1)
+    assert isinstance(letter, DeadLetter)
+    fleet.intake.retry(letter, again)
+    score(fleet)
+    [renewed] = lines(fleet, "deadletters", 1)[1:]
+    assert isinstance(renewed, DeadLetter)
+    assert (renewed.id, renewed.attempts, renewed.accepted_at) == (letter.id, 2, letter.accepted_at)
+    assert len(rows(fleet.settings.store_path, TABLES["deadletters"])) == 1
 
 
 def test_a_duplicate_is_counted_and_told_to_nobody(fleet: Fleet) -> None:
