@@ -86,7 +86,7 @@ class Daemons:
         for life in living:
             code, young = life.wait(60), asked - self._begun[life.pid] < YOUNG_S
             # One that has only just been started may be told to stop before it can listen.
-            assert code == 0 or (young and code == -signal.SIGTERM), f"{life.args} {code}: {self.said()}"
+            assert code == 0 or (young and code == -signal.SIGTERM), f"{life.args!r} {code}: {self.said()}"
             took[life.pid] = time.monotonic() - asked
         return took
 
