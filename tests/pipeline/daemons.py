@@ -11,11 +11,20 @@ from uuid import uuid4
 
 import yaml
 
+from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.settings import Settings, load
 
 YOUNG_S = 20
 COMMAND = Path(sys.executable).parent / "opinionwatch"
 ROLES = {"ingest": ["ingest"], "score": ["worker", "score"], "trend": ["worker", "trend"], "notify": ["notify"]}
+
+
+def _is(true: Callable[[], bool]) -> bool:
+    """Whether it is true by now; an index that is only just being made cannot say so yet."""
+    try:
+        return true()
+    except RetryableError:
+        return False
 
 
 class Daemons:
@@ -104,7 +113,7 @@ class Daemons:
     def until(self, true: Callable[[], bool], timeout_s: float = 120) -> None:
         """Wait until something is true; a daemon that ended by itself fails the test."""
         deadline = time.monotonic() + timeout_s
-        while not true():
+        while not _is(true):
             assert time.monotonic() < deadline, f"not in {timeout_s} s: {self.said()}"
             broken = [life.args for life in self.lives if life.poll() not in (None, 0, -signal.SIGKILL)]
             assert not broken, f"{broken}: {self.said()}"
