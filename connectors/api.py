@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+import orjson
 from pydantic import SecretStr
 
 from opinionwatch.connectors.found import Found
@@ -37,6 +38,13 @@ class Api:
         """GET; parameters that are None are left out."""
         query = urlencode({name: value for name, value in params.items() if value is not None})
         answer = self._client.get(f"{self._base}/{path}" + (f"?{query}" if query else ""), self._headers)
+        return Found.read(answer.body, self.host)
+
+    def post(self, path: str, told: object, **params: Param) -> Found:
+        """POST JSON, for questions that are too long for an address."""
+        query = urlencode({name: value for name, value in params.items() if value is not None})
+        headers = {**self._headers, "content-type": "application/json"}
+        answer = self._client.post(f"{self._base}/{path}" + (f"?{query}" if query else ""), orjson.dumps(told), headers)
         return Found.read(answer.body, self.host)
 
     def with_headers(self, headers: Mapping[str, str]) -> "Api":

@@ -94,6 +94,14 @@ class Found:
             raise RetryableError(f"{self._whose}: the answer has no list {path or 'at its top'}")
         return self.each(path)
 
+    def value(self) -> object:
+        """As it is."""
+        return self._value
+
+    def raw(self, path: str = "") -> bytes:
+        """The JSON that is there."""
+        return orjson.dumps(self.at(path)._value)
+
     def demand(self, path: str) -> "Found":
         """An object that has to be there, with something in it. Raises RetryableError when it is not."""
         if not self.keys(path):

@@ -176,7 +176,9 @@ def test_nothing_is_called_by_a_name_that_says_nothing() -> None:
 def test_what_the_library_imports_is_what_it_declares() -> None:
     normal = re.compile(r"[-_.]+")
     declared = {
-        normal.sub("-", re.split(r"[\s\[<>=;]", entry)[0]).lower() for entry in PYPROJECT["project"]["dependencies"]
+        normal.sub("-", re.split(r"[\s\[<>=;]", entry)[0]).lower()
+        for entries in (PYPROJECT["project"]["dependencies"], *PYPROJECT["project"]["optional-dependencies"].values())
+        for entry in entries
     }
     by_module = packages_distributions()
     undeclared = set()

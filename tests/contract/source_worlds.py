@@ -3,8 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
+
+from kafka import KafkaAdminClient, KafkaProducer
 
 from tests.connectors.bridges import RssHub
+from tests.connectors.elastic_cluster import Cluster
 from tests.connectors.imitation import Answer, imitating
 from tests.connectors.jetstream import jetstream, post
 from tests.connectors.keyed_services import RedditApi, XApi, YouTubeApi
@@ -73,10 +77,49 @@ def bridged(folder: Path) -> Iterator[Making]:
         yield Making("bridge", {"url": service.url, **told}, service)
 
 
-OTHERS: dict[str, tuple[World, ...]] = {"imap": (mailbox,), "bridge": (bridged,)}
+@contextmanager
+def folder_of_files(folder: Path) -> Iterator[Making]:
+    """Files in two formats."""
+    watched = folder / "watched"
+    watched.mkdir()
+    for number in range(6):
+        path = watched / (f"{number}.csv" if number % 2 else f"{number}.jsonl")
+        start = 400 * number
+        if number % 2:
+            rows = "".join(f"{n},text {n}\n" for n in range(start, start + 400))
+            path.write_text(f"native_id,text\n{rows}")
+        else:
+            path.write_text("".join(f'{{"native_id": "{n}", "text": "text {n}"}}\n' for n in range(start, start + 400)))
+    yield Making("folder", {"path": str(watched), "settle_s": 0})
+
+
+OTHERS: dict[str, tuple[World, ...]] = {"imap": (mailbox,), "bridge": (bridged,), "folder": (folder_of_files,)}
 """Kinds that are polled in their own ways."""
 STREAMED_COUNT = 1_500
-STREAMED: dict[str, tuple[World, ...]] = {"bluesky": (bluesky,)}
+REAL: dict[str, str] = {}
+"""Addresses of the real services, once they run."""
+
+
+@contextmanager
+def kafka_topic(folder: Path) -> Iterator[Making]:
+    """A topic of the real Kafka, with three partitions."""
+    del folder
+    name, servers = f"posts-{uuid4().hex[:12]}", REAL["kafka"]
+    admin = KafkaAdminClient(bootstrap_servers=servers)
+    admin.create_topics({name: {"num_partitions": 3, "replication_factor": 1}})
+    producer = KafkaProducer(bootstrap_servers=servers)
+    try:
+        for number in range(STREAMED_COUNT):
+            producer.send(name, b'{"native_id": "%d", "text": "text %d"}' % (number, number), partition=number % 3)
+        producer.flush()
+        yield Making("kafka", {"servers": [servers], "topic": name})
+    finally:
+        producer.close()
+        admin.delete_topics([name])
+        admin.close()
+
+
+STREAMED: dict[str, tuple[World, ...]] = {"bluesky": (bluesky,), "kafka": (kafka_topic,)}
 """Kinds that go on for ever, with worlds in which so many posts come."""
 
 
@@ -111,6 +154,16 @@ ASKED: dict[str, tuple[World, ...]] = {
         ),
     ),
     "youtube": (service("youtube", lambda: youtube(333), videos=["v1"], channels=["UC9"], key_file=""),),
+    "elasticsearch": (
+        service(
+            "elasticsearch",
+            lambda: Cluster(734, token=TOKEN),
+            index="posts",
+            fields={"text": "message.body"},
+            api_key_file="",
+            page_items=100,
+        ),
+    ),
     "gdelt": (service("gdelt", lambda: GdeltFiles(files=9, rows=90), history_h=2),),
     "x": (
         service(

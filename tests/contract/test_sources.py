@@ -19,7 +19,7 @@ from opinionwatch.pipeline.ports import Page, PushSource, Source
 from opinionwatch.pipeline.registry import resolve
 from tests.connectors.imitation import FAULTS
 from tests.contract.source_suite import PAGE_BYTES, PAGE_ITEMS, PULLED, PUSHED, Make, Making, World, collect, items
-from tests.contract.source_worlds import ASKED, OTHERS, STREAMED, STREAMED_COUNT, TOKEN
+from tests.contract.source_worlds import ASKED, OTHERS, REAL, STREAMED, STREAMED_COUNT, TOKEN
 
 ALL = {**PULLED, **OTHERS, **ASKED}
 WORLDS = [pytest.param(world, id=f"{kind}-{world.__name__}") for kind, worlds in ALL.items() for world in worlds]
@@ -163,6 +163,11 @@ class TestAsked:
 @pytest.mark.parametrize("world", [pytest.param(each, id=kind) for kind, worlds in STREAMED.items() for each in worlds])
 class TestStreamed:
     """Sources that go on for ever."""
+
+    @pytest.fixture(autouse=True)
+    def real(self, services: dict[str, str]) -> None:
+        """Where the real services are."""
+        REAL.update(services)
 
     def test_pages_are_bounded_and_every_cursor_gives_at_least_the_rest(self, world: World, tmp_path: Path) -> None:
         with world(tmp_path) as make:

@@ -1,0 +1,208 @@
+"""Kafka: a topic of any producer, as JSON or in CloudEvents envelopes."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Literal, Self
+
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from opinionwatch.connectors.cloudevents import unwrapped
+from opinionwatch.connectors.renames import Renames
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.kafka_client import connection, speaking
+from opinionwatch.pipeline.ports import Item, Page
+from opinionwatch.pipeline.settings_kafka import Kafka, Mechanism, Security
+
+PAGE_ITEMS = 500
+PAGE_BYTES = 4 * 2**20
+DISCOVER_S = 60.0
+"""How often it looks for new partitions."""
+_POLL_MS = 500
+log = structlog.get_logger(__name__)
+
+
+class KafkaTopic:
+    """Read the records of a Kafka topic, from any producer.
+
+    A value is one `Submission` (`opinionwatch source schema` prints its JSON Schema), foreign JSON with `fields`, or a
+    CloudEvents 1.0 event, structured or binary, whose `data` is one of these. What is no JSON becomes a dead letter.
+    Partitions are assigned by this source alone, without a consumer group; the cursor is the next offset of each.
+    Offsets that retention has removed are logged as a gap with their range; new partitions are found within a minute.
+    The brokers are yours, and asked as the settings say.
+
+    Delivery: at least once, and exactly the rest from every cursor. Only committed transactions are read. A record
+    without a value is no document.
+    """
+
+    kind = "kafka"
+
+    class Settings(BaseModel):
+        """Settings of a `kafka` source."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+        servers: tuple[str, ...] = Field(min_length=1, max_length=50, description="Brokers, each host:port.")
+        topic: str = Field(min_length=1, max_length=249, pattern=r"^[\w.-]+$", description="Name of the topic.")
+        fields: Renames = {}
+        start: Literal["earliest", "latest"] = Field(default="earliest", description="Where the first life begins.")
+        security: Security = Field(default="PLAINTEXT", description="How the brokers are spoken to.")
+        allow_plaintext: bool = Field(
+            default=False, description="Speak unencrypted to brokers that are not on this machine. Better: TLS."
+        )
+        ca_file: Path | None = Field(default=None, description="CA that signed the brokers; the system's if not given.")
+        cert_file: Path | None = Field(default=None, description="Our own certificate, where the brokers ask for one.")
+        key_file: Path | None = Field(default=None, description="Its key, readable by this user only.")
+        mechanism: Mechanism = Field(default="SCRAM-SHA-512", description="SASL mechanism.")
+        username: str | None = Field(default=None, max_length=200, description="SASL user.")
+        password_file: Path | None = Field(default=None, description="File with the SASL password.")
+        connect_s: float = Field(default=5.0, gt=0, le=60, description="Seconds to reach the brokers.")
+
+        @property
+        def brokers(self) -> Kafka:
+            """Where the brokers are and how they are reached."""
+            return Kafka.model_validate(self.model_dump(exclude={"topic", "fields", "start"}))
+
+        @model_validator(mode="after")
+        def _is_safe(self) -> Self:
+            try:
+                _ = self.brokers
+            except ValidationError as error:
+                raise ValueError("; ".join(str(mistake["msg"]) for mistake in error.errors())) from None
+            return self
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        self.name = name
+        self.instance = settings.topic
+        self.interval_s: float | None = None
+        self.replays = False
+        self._given = settings
+        self._brokers = settings.brokers
+        self._connection = connection(self._brokers)
+        self._fields = tuple(settings.fields.items())
+        self._closing = Event()
+
+    def fetch(self, cursor: str | None) -> Iterator[Page]:
+        """Records as they come, until the brokers are away (RetryableError) or the source is closed."""
+        offsets = _Offsets.read(cursor, self._given.topic)
+        with self._consumer() as consumer:
+            offsets = self._assign(consumer, offsets)
+            looked_at = monotonic()
+            while not self._closing.is_set():
+                if monotonic() - looked_at > DISCOVER_S:
+                    looked_at = monotonic()
+                    offsets = self._assign(consumer, offsets)
+                found = consumer.poll(timeout_ms=_POLL_MS, max_records=PAGE_ITEMS)
+                records = [record for part in found.values() for record in part]
+                held: list[Item] = []
+                size = 0
+                for number, record in enumerate(records, 1):
+                    if record.value is not None:
+                        held.append(Item(unwrapped(record.value, record.headers), fields=self._fields))
+                        size += len(held[-1].body)
+                    offsets = offsets.after(record.partition, record.offset + 1)
+                    if size >= PAGE_BYTES or number == len(records):
+                        if self._closing.is_set():
+                            return
+                        yield Page(held, offsets.model_dump_json())
+                        held, size = [], 0
+
+    def close(self) -> None:
+        """Stop soon."""
+        self._closing.set()
+
+    def check(self) -> str:
+        """Whether the topic is there and may be read, and how many records it holds."""
+        with self._consumer() as consumer:
+            places = self._places(consumer)
+            first, last = consumer.beginning_offsets(places), consumer.end_offsets(places)
+            count = sum(last[place] - first[place] for place in places)
+        return f"{self._given.topic} may be read; {len(places)} partitions, about {count:,} records"
+
+    def _assign(self, consumer: KafkaConsumer, offsets: "_Offsets") -> "_Offsets":
+        """Take every partition from where it stands; log what is no longer there."""
+        places = self._places(consumer)
+        first, last = consumer.beginning_offsets(places), consumer.end_offsets(places)
+        consumer.assign(places)
+        fresh = not offsets.next
+        for place in places:
+            wanted = offsets.next.get(place.partition)
+            if wanted is None:
+                # A partition that was added later is read from its start, whatever the first life began with.
+                wanted = last[place] if fresh and self._given.start == "latest" else first[place]
+            elif not first[place] <= wanted <= last[place]:
+                log.warning("source.gap", source=self.name, partition=place.partition, since=wanted, until=first[place])
+                wanted = first[place]
+            consumer.seek(place, wanted)
+            offsets = offsets.after(place.partition, wanted)
+        return offsets
+
+    def _places(self, consumer: KafkaConsumer) -> list[TopicPartition]:
+        found = consumer.partitions_for_topic(self._given.topic)
+        if not found:
+            raise RetryableError(f"no topic {self._given.topic} at {', '.join(self._given.servers)}", 5)
+        return [TopicPartition(self._given.topic, number) for number in sorted(found)]
+
+    @contextmanager
+    def _consumer(self) -> Iterator[KafkaConsumer]:
+        with speaking(self._brokers, self._given.topic):
+            _reach(self._given.servers, self._given.connect_s)
+            consumer = KafkaConsumer(
+                **self._connection,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                bootstrap_timeout_ms=int(self._given.connect_s * 1000),
+                fetch_max_bytes=2 * PAGE_BYTES,
+                metrics_enabled=False,
+            )
+            try:
+                yield consumer
+            finally:
+                consumer.close()
+
+
+def _reach(servers: tuple[str, ...], connect_s: float) -> None:
+    """See whether any broker is there: kafka-python leaves the sockets of a start that failed open for long."""
+    failed: OSError | None = None
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), connect_s).close()
+        except OSError as error:
+            failed = error
+        else:
+            return
+    raise failed or OSError("no broker is named")
+
+
+class _Offsets(BaseModel):
+    """The cursor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    topic: str
+    next: dict[int, int] = {}
+    """The next offset of each partition."""
+
+    @classmethod
+    def read(cls, cursor: str | None, topic: str) -> "_Offsets":
+        """What a cursor says; another topic is begun anew. Raises FatalError when it is none of ours."""
+        if cursor is None:
+            return cls(topic=topic)
+        try:
+            found = cls.model_validate_json(cursor)
+        except ValidationError as error:
+            raise FatalError("the stored cursor is not one of Kafka; give the source a new name") from error
+        return found if found.topic == topic else cls(topic=topic)
+
+    def after(self, partition: int, offset: int) -> "_Offsets":
+        """With a partition read up to an offset."""
+        return self.model_copy(update={"next": {**self.next, partition: offset}})

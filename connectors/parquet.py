@@ -1,0 +1,71 @@
+"""Parquet files, row by row; pyarrow is loaded only when one is read."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from threading import Event
+from types import ModuleType
+
+import orjson
+
+from opinionwatch.pipeline.contracts import content_id
+from opinionwatch.pipeline.errors import FatalError
+from opinionwatch.pipeline.ports import Item, Page
+
+BATCH = 500
+
+
+class Parquet:
+    """One Parquet file as pages of rows; the cursor is the number of rows that are done.
+
+    Raises FatalError when pyarrow is not installed, or the file is damaged.
+    """
+
+    def __init__(self, path: Path, fields: Mapping[str, str], by_content: bool) -> None:
+        self._path = path
+        self._fields = tuple(fields.items())
+        self._by_content = by_content
+        self._closing = Event()
+
+    def fetch(self, cursor: str | None) -> Iterator[Page]:
+        """What comes after so many rows."""
+        arrow, tables = _pyarrow()
+        done = int(cursor or 0)
+        skip = done
+        try:
+            with tables.ParquetFile(self._path) as file:
+                for batch in file.iter_batches(batch_size=BATCH):
+                    if self._closing.is_set():
+                        return
+                    rows = batch.to_pylist()[skip:] if skip < len(batch) else []
+                    skip = max(0, skip - len(batch))
+                    if rows:
+                        done += len(rows)
+                        yield Page([self._item(row) for row in rows], str(done))
+        except (arrow.ArrowException, OSError) as error:
+            raise FatalError(f"{self._path}: damaged after row {done:,}: {str(error)[:200]}") from error
+
+    def close(self) -> None:
+        """Stop soon."""
+        self._closing.set()
+
+    def _item(self, row: dict[str, object]) -> Item:
+        body = _dumped(row)
+        if self._by_content:
+            body = _dumped({**row, "native_id": content_id(body.decode("utf-8", "surrogatepass"))})
+            fields = {**dict(self._fields), "native_id": "native_id"} if self._fields else {}
+            return Item(body, fields=tuple(fields.items()))
+        return Item(body, fields=self._fields)
+
+
+def _dumped(row: Mapping[str, object]) -> bytes:
+    """JSON; values that JSON has no word for are written as text."""
+    return orjson.dumps(row, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
+
+
+def _pyarrow() -> tuple[ModuleType, ModuleType]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise FatalError("Parquet files need pyarrow: pip install 'opinionwatch[parquet]'") from error
+    return pyarrow, pyarrow.parquet

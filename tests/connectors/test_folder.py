@@ -1,0 +1,181 @@
+"""Watched folders: new files, growing ones, kills, what is left alone, Parquet."""
+
+import gzip
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from opinionwatch.connectors.folder import Folder
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.ports import Page
+from tests.connectors.reading_services import bodies, ids
+from tests.contract.source_suite import build
+
+OLD = 1_700_000_000
+
+
+def source(folder: Path, **given: object) -> Folder:
+    found = build("folder", path=str(folder), **given)
+    assert isinstance(found, Folder)
+    return found
+
+
+def drop(path: Path, data: bytes, at: int = OLD) -> None:
+    """Write a file that has rested."""
+    path.write_bytes(data)
+    os.utime(path, (at, at))
+
+
+def lines(*numbers: int) -> bytes:
+    return "".join(json.dumps({"native_id": str(n), "text": f"text {n}"}) + "\n" for n in numbers).encode()
+
+
+def table(*numbers: int) -> bytes:
+    return ("native_id,text\n" + "".join(f"{n},电池 {n}\n" for n in numbers)).encode()
+
+
+def test_every_file_that_appears_is_read_once_whatever_its_format(tmp_path: Path) -> None:
+    drop(tmp_path / "b.jsonl", lines(1, 2))
+    drop(tmp_path / "a.csv", table(3, 4))
+    drop(tmp_path / "c.ndjson.gz", gzip.compress(lines(5)))
+    pages = list(source(tmp_path).fetch(None))
+    assert ids(pages) == ["3", "4", "1", "2", "5"]
+    assert list(source(tmp_path).fetch(pages[-1].cursor)) == []
+    drop(tmp_path / "d.tsv", table(6).replace(b",", b"\t"))
+    assert ids(source(tmp_path).fetch(pages[-1].cursor)) == ["6"]
+
+
+def test_of_a_file_that_grew_only_the_rest_is_read(tmp_path: Path) -> None:
+    drop(tmp_path / "a.jsonl", lines(1, 2))
+    pages = list(source(tmp_path).fetch(None))
+    drop(tmp_path / "a.jsonl", lines(1, 2, 3), OLD + 1)
+    more = list(source(tmp_path).fetch(pages[-1].cursor))
+    assert ids(more) == ["3"]
+    drop(tmp_path / "a.jsonl", lines(7), OLD + 2)
+    assert ids(source(tmp_path).fetch(more[-1].cursor)) == ["7"], "written anew: from its start"
+
+
+def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines(1) + b'{"native_id": "2", "te')
+    assert list(source(tmp_path, settle_s=600).fetch(None)) == []
+    drop(tmp_path / "a.jsonl", lines(1, 2))
+    assert ids(source(tmp_path, settle_s=600).fetch(None)) == ["1", "2"]
+
+
+def test_what_matches_no_pattern_is_hidden_or_a_link_is_left_alone(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    drop(elsewhere / "secret.jsonl", lines(9))
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    for name in (".a.jsonl", "a.txt", "b.jsonl.tmp", "other.jsonl", "c.parquet.gz"):
+        drop(watched / name, lines(1))
+    (watched / "posts-link.jsonl").symlink_to(elsewhere / "secret.jsonl")
+    (watched / "posts-folder.jsonl").mkdir()
+    drop(watched / "posts-1.jsonl", lines(5))
+    assert ids(source(watched, pattern="posts-*").fetch(None)) == ["5"]
+
+
+def test_a_kill_at_any_page_repeats_and_skips_nothing(tmp_path: Path) -> None:
+    for number in range(4):
+        drop(tmp_path / f"{number}.jsonl", lines(*range(number * 1200, number * 1200 + 1200)))
+    found: list[str] = []
+    cursor = None
+    while page := next(source(tmp_path).fetch(cursor), None):
+        found += ids([page])
+        cursor = page.cursor
+    assert found == [str(n) for n in range(4800)]
+
+
+def test_the_cursor_remembers_only_files_that_are_there(tmp_path: Path) -> None:
+    for number in range(5):
+        drop(tmp_path / f"{number}.jsonl", lines(number))
+    cursor = list(source(tmp_path).fetch(None))[-1].cursor
+    for number in range(4):
+        (tmp_path / f"{number}.jsonl").unlink()
+    drop(tmp_path / "9.jsonl", lines(9))
+    cursor = list(source(tmp_path).fetch(cursor))[-1].cursor
+    assert set(json.loads(cursor)["files"]) == {"4.jsonl", "9.jsonl"}
+
+
+def test_fields_and_content_ids_are_those_of_the_files(tmp_path: Path) -> None:
+    drop(tmp_path / "a.jsonl", b'{"id": 5, "body": {"message": "hello"}}\n')
+    told = {"text": "body.message", "native_id": "id"}
+    (page, _) = source(tmp_path, fields=told).fetch(None)
+    assert dict(page.items[0].fields) == told
+    drop(tmp_path / "a.jsonl", b'{"text": "x"}\n{"text": "x"}\n')
+    same = ids(source(tmp_path, native_id="content").fetch(None))
+    assert len(same) == 2 and len(set(same)) == 1
+
+
+def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(RetryableError, match="make the folder"):
+        list(source(tmp_path / "later").fetch(None))
+
+
+def test_a_cursor_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match="cursor"):
+        list(source(tmp_path).fetch('{"offset": 3}'))
+
+
+def parquet(path: Path, rows: list[dict[str, object]], group: int = 400) -> None:
+    """A Parquet file with several row groups."""
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path, row_group_size=group)
+    os.utime(path, (OLD, OLD))
+
+
+def test_parquet_comes_row_by_row_and_every_cursor_gives_the_rest(tmp_path: Path) -> None:
+    at = datetime(2026, 3, 1, 8, tzinfo=UTC)
+    parquet(
+        tmp_path / "a.parquet", [{"native_id": str(n), "text": f"电池 {n}", "published_at": at} for n in range(1_234)]
+    )
+    pages = list(source(tmp_path).fetch(None))
+    assert ids(pages) == [str(n) for n in range(1_234)]
+    assert bodies(pages)[5] == {"native_id": "5", "text": "电池 5", "published_at": "2026-03-01T08:00:00Z"}
+    done = 0
+    for page in pages:
+        done += len(page.items)
+        assert ids(source(tmp_path).fetch(page.cursor)) == [str(n) for n in range(done, 1_234)]
+
+
+def test_a_parquet_file_that_was_written_anew_is_read_from_its_start(tmp_path: Path) -> None:
+    parquet(tmp_path / "a.parquet", [{"native_id": "1", "text": "x"}, {"native_id": "2", "text": "x"}])
+    cursor = list(source(tmp_path).fetch(None))[-1].cursor
+    parquet(tmp_path / "a.parquet", [{"native_id": "3", "text": "x"}])
+    assert ids(source(tmp_path).fetch(cursor)) == ["3"]
+
+
+def test_parquet_values_of_any_type_become_json(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"native_id": "1", "text": "x", "raw": b"\xff", "n": None, "deep": {"a": [1.5]}}]
+    parquet(tmp_path / "a.parquet", rows)
+    assert bodies(source(tmp_path).fetch(None))[0]["deep"] == {"a": [1.5]}
+    assert len(set(ids(source(tmp_path, native_id="content").fetch(None)))) == 1
+
+
+def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
+    drop(tmp_path / "a.parquet", b"PAR1 nonsense PAR1")
+    with pytest.raises(FatalError, match=r"a\.parquet: damaged"):
+        list(source(tmp_path).fetch(None))
+
+
+def test_without_pyarrow_the_cure_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop(tmp_path / "a.parquet", b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(FatalError, match=r"opinionwatch\[parquet\]"):
+        list(source(tmp_path).fetch(None))
+
+
+def test_closing_ends_it_after_the_page_at_hand(tmp_path: Path) -> None:
+    drop(tmp_path / "a.jsonl", lines(*range(2_000)))
+    watched = source(tmp_path)
+    pages = watched.fetch(None)
+    taken: list[Page] = [next(pages)]
+    watched.close()
+    assert list(pages) == []
+    assert len(ids(taken)) == 500
