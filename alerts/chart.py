@@ -18,7 +18,7 @@ BARS = 96
 """Most points in time; finer buckets are joined."""
 BUCKET_S, DAY_S = 300, 86_400
 RED, GREY, INK = "#b3261e", "#b8c0c8", "#3c4650"
-_drawing = Lock()
+drawing = Lock()
 """matplotlib shares caches between figures and is not made for threads."""
 
 
@@ -32,9 +32,9 @@ def chart(windows: Sequence[Window], opened_at: datetime) -> bytes:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    starts, posts, negative, sure, step_s = _joined(windows)
+    starts, posts, negative, sure, step_s = joined(windows)
     times, opening = starts / DAY_S, opened_at.timestamp() / DAY_S  # matplotlib counts days since 1970
-    with _drawing:
+    with drawing:
         figure = Figure(figsize=(7.2, 3.2), dpi=100, layout="constrained")
         FigureCanvasAgg(figure)
         share_axes, post_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -71,14 +71,14 @@ def wilson(negative: Array, sure: Array) -> tuple[Array, Array, Array]:
     return np.maximum(centre - reach, 0), share, np.minimum(centre + reach, 1)
 
 
-def _joined(windows: Sequence[Window]) -> tuple[Array, Array, Array, Array, int]:
-    """Start (Unix time), posts, negative and sure voices of at most `BARS` steps, and the length of a step."""
+def joined(windows: Sequence[Window], bars: int = BARS) -> tuple[Array, Array, Array, Array, int]:
+    """Start (Unix time), posts, negative and sure voices of at most `bars` steps, and the length of a step."""
     if not windows:
         empty = np.zeros(0)
         return empty, empty, empty, empty, BUCKET_S
     moments = np.array([window.start.timestamp() for window in windows])
     buckets = (moments.max() - moments.min()) // BUCKET_S + 1
-    step_s = BUCKET_S * int(np.ceil(buckets / BARS))
+    step_s = BUCKET_S * int(np.ceil(buckets / bars))
     first = moments.min() // step_s
     place = (moments // step_s - first).astype(np.int64)
     counts = np.zeros((3, int(place.max()) + 1))

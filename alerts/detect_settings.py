@@ -1,10 +1,11 @@
 """Settings of the trend hop. An analyst chooses a false-alarm budget; the rest has good reasons not to be touched."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from opinionwatch.pipeline.contracts import Confusion
 from opinionwatch.pipeline.ticks import TICKS_PER_WEEK
 
 
@@ -12,13 +13,34 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+def bound(per_week: float) -> float:
+    """The threshold of the bound mode: E[M] after t ticks is at most t, so ln M >= ln(2016 / f) has at most f alarms a
+    watchlist-week, whatever the feed.
+
+    >>> round(bound(0.1), 2)
+    9.91
+    """
+    return math.log(TICKS_PER_WEEK / per_week)
+
+
 class DetectorSettings(_Settings):
     """How sure the detector must be before it raises an alarm, and what it needs to judge at all."""
 
     false_alarms_per_week: Annotated[
         float,
-        Field(gt=0, le=10, description="False alarms you accept per watchlist and week; fewer alarm later and surer."),
+        Field(gt=0, le=10, description="False alarms you accept a week; fewer alarm later and surer."),
     ] = 0.1
+    budget_for: Annotated[
+        Literal["each", "all"],
+        Field(description="Whether each watchlist has that budget, or all of them share it."),
+    ] = "each"
+    threshold_from: Annotated[
+        Literal["calibration", "bound"],
+        Field(
+            description="calibration: from your own history as `opinionwatch calibrate` found it, where there is "
+            "enough of it, else the bound; bound: a limit that holds for any history, with later alarms."
+        ),
+    ] = "calibration"
     min_authors: Annotated[
         int,
         Field(ge=1, le=1000, description="Distinct authors of negative voices within `authors_h` that an alarm needs."),
@@ -39,12 +61,23 @@ class DetectorSettings(_Settings):
 
     @property
     def threshold(self) -> float:
-        """Bound mode: E[M] after t ticks is at most t, so ln M >= ln(2016 / f) has at most f alarms a week.
+        """The bound of the budget, which is one watchlist's here.
 
         >>> round(DetectorSettings(false_alarms_per_week=0.1).threshold, 2)
         9.91
         """
-        return math.log(TICKS_PER_WEEK / self.false_alarms_per_week)
+        return bound(self.false_alarms_per_week)
+
+    def shared(self, watchlists: int) -> "DetectorSettings":
+        """The same with each watchlist's part of a budget for all of them.
+
+        >>> DetectorSettings(false_alarms_per_week=2, budget_for="all").shared(10).false_alarms_per_week
+        0.2
+        """
+        if self.budget_for == "each":
+            return self
+        part = self.false_alarms_per_week / max(watchlists, 1)
+        return self.model_copy(update={"false_alarms_per_week": part, "budget_for": "each"})
 
 
 class VolumeSettings(_Settings):
@@ -86,6 +119,13 @@ class TrendSettings(_Settings):
     detector: DetectorSettings = DetectorSettings()
     volume: VolumeSettings = VolumeSettings()
     episodes: EpisodeSettings = EpisodeSettings()
+    confusion: Annotated[
+        dict[str, Confusion],
+        Field(
+            description="How your scorer errs, by language tag (`other`: all others), where its artefact does not say; "
+            "the shares people see are corrected by it."
+        ),
+    ] = {}
     window_memory_h: Annotated[
         int, Field(ge=26, le=24 * 31, description="Mentions older than this when accepted are in no window.")
     ] = 192

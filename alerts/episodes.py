@@ -27,7 +27,7 @@ from opinionwatch.pipeline.contracts_trend import (
 from opinionwatch.pipeline.snapshots import Facts
 from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, start_of, tick_of
 
-Family = Literal["negative", "info"]
+Family = Literal["negative", "info", "data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Episodes:
         worse = not verdict.calm and (
             signal.theta > story.theta or bool(set(found.carriers) - set(story.carriers)) or (crisis and not story.loud)
         )
-        escalates = worse and verdict.family == "negative"
+        escalates = worse and verdict.family != "info"
         stronger = escalates or signal.score >= story.episode.explanation.signal.score
         state: EpisodeState = "escalated" if escalates else story.episode.state
         severity = self._severity(verdict, found)
@@ -211,8 +211,8 @@ class Episodes:
         return ended is not None and not story.accepted and tick - tick_of(ended) < cooldown
 
     def _severity(self, verdict: Verdict, found: Evidence) -> Severity:
-        if verdict.family == "info":
-            return "info"
+        if verdict.family != "negative":
+            return "info" if verdict.family == "info" else "warning"
         return "critical" if found.impact >= self._settings.critical_impact else "warning"
 
     def _said(self, verdict: Verdict, story: Story, event: AlertEvent | None) -> list[Episode | Alert]:

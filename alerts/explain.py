@@ -85,17 +85,6 @@ def find(detector: ShareDetector, grid: Grid, row: int, tick: int, *, ticks: int
     )
 
 
-def ranked(detector: ShareDetector, grid: Grid, row: int) -> tuple[list[str], list[str]]:
-    """Aspects and sources by their posterior, each with its cells: the cheap part of `find`."""
-    posterior = detector.posterior(row, grid.counts(np.array([row]))).sum(axis=-1)
-    of_aspects, of_sources = posterior[:, 1:].sum(axis=0), posterior[1:, :].sum(axis=1)
-    aspects, sources = list(grid.aspects[row]), list(grid.sources[row])
-    return (
-        sorted(aspects, key=lambda name: -of_aspects[grid.aspects[row][name]]),
-        sorted(sources, key=lambda name: -of_sources[grid.sources[row][name]]),
-    )
-
-
 def wilson(k: float, n: float) -> Interval:
     """A share with its 95 % score interval (Wilson 1927); nothing known: 0 … 1."""
     if n <= 0:

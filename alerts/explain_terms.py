@@ -38,8 +38,10 @@ class Terms:
         for term, count in counts.items():
             fast[term] = fast.get(term, 0.0) + count
 
-    def since(self, tick: int) -> list[Term]:
-        """The terms that stand out since that tick (at most a day back), strongest first."""
+    def since(self, tick: int, min_count: int = MIN_COUNT) -> list[Term]:
+        """The terms that stand out since that tick (at most a day back), strongest first; a term that was said less
+        often than `min_count` is none.
+        """
         now: dict[str, float] = {}
         before = dict(self._slow)
         for slot, counts in self._fast:
@@ -49,7 +51,7 @@ class Terms:
         found = [
             Term(term=term, z=z, count=round(now[term]))
             for term, z in _log_odds(now, before).items()
-            if z >= MIN_Z and now[term] >= MIN_COUNT
+            if z >= (MIN_Z if now[term] >= MIN_COUNT else 0.0) and now[term] >= min_count
         ]
         return sorted(found, key=lambda term: (-term.z, len(term.term), term.term))
 

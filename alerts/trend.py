@@ -9,20 +9,23 @@ restored. Only a mention that arrives after progress has passed it (the runtime 
 the next tick instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
 
+from opinionwatch.alerts.calibration import Curve
 from opinionwatch.alerts.detect_grid import I64
 from opinionwatch.alerts.detect_mix import mixed
 from opinionwatch.alerts.detect_settings import TrendSettings
 from opinionwatch.alerts.explain_evidence import Evidence
 from opinionwatch.alerts.explain_terms import Terms, count_terms
+from opinionwatch.alerts.thresholds import Thresholds
 from opinionwatch.alerts.trend_fold import Fold, cells_of
 from opinionwatch.alerts.trend_judge import Reading, judge
+from opinionwatch.alerts.trend_silence import judge_silence
 from opinionwatch.alerts.trend_state import TrendState
-from opinionwatch.pipeline.contracts import Mention
+from opinionwatch.pipeline.contracts import Confusion, Mention
 from opinionwatch.pipeline.contracts_trend import Alert, Episode, Window
 from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, Progress, tick_of
 
@@ -30,8 +33,19 @@ from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, Progress, tick_of
 class Trend:
     """The trend hop of one partition: all its watchlists, one array program."""
 
-    def __init__(self, settings: TrendSettings, tenant: str) -> None:
+    def __init__(
+        self,
+        settings: TrendSettings,
+        tenant: str,
+        curves: Sequence[Curve] = (),
+        confusion: Mapping[str, Mapping[str, Confusion]] | None = None,
+    ) -> None:
+        """`curves` are the calibrations there have been, each from its moment on; `confusion` says how scorers err, by
+        version and language.
+        """
         self._settings = settings
+        self._confusion = confusion or {}
+        self._thresholds = Thresholds(settings.detector, curves)
         self._tenant = tenant
         self._state = TrendState(settings, tenant)
 
@@ -63,9 +77,13 @@ class Trend:
         self._state = state
 
     def _next(self, up_to: int) -> int:
-        """The next tick in which something can happen: one with mentions, or any while an episode is open."""
+        """The next tick in which something can happen: one with mentions, the first of an hour while somebody may turn
+        out to be silent, any while an episode is open.
+        """
         state = self._state
         waiting = min(state.pending, default=up_to)
+        look = state.nodata.next_look(state.closed)
+        waiting = waiting if look is None else min(waiting, look)
         return min(waiting, state.closed + 1) if state.episodes.open_watchlists() else waiting
 
     def _close(self, tick: int) -> list[Window | Episode | Alert]:
@@ -90,7 +108,8 @@ class Trend:
         flagged = surprise >= self._settings.volume.flag_at
         found: list[Window | Episode | Alert] = list(state.windows.take())
         mix = mixed(state.detector.baseline, rows, state.detector.judged(rows))
-        busy = flagged | mix | (score >= self._settings.detector.threshold) | np.isin(rows, list(watched))
+        threshold = self._thresholds.at(tick)
+        busy = flagged | mix | (score >= threshold) | np.isin(rows, list(watched))
         names = list(state.grid.watchlists)
         for place in np.flatnonzero(busy).tolist():
             row = int(rows[place])
@@ -99,17 +118,24 @@ class Trend:
                 row,
                 names[row],
                 float(score[place]),
+                threshold,
                 flagged=bool(flagged[place]),
                 mixed=bool(mix[place]),
                 volume_ratio=float(ratio[place]),
+                confusion=self._settings.confusion or self._confusion.get(state.folding.scorers[row][-1], {}),
             )
             found += judge(state, self._settings, reading)
+        silent = state.nodata.rows() | {row for row in watched if state.episodes.is_open(names[row], "data")}
+        for row in sorted(silent):
+            found += judge_silence(state, tick, row, names[row])
         return found
 
     def _remember(self, fold: Fold, tick: int) -> None:
         """Keep what an explanation will need."""
         state = self._state
         state.tallies.add(tick, fold.tallies)
+        state.nodata.hear(fold.heard, tick)
+        state.langs.add(fold.langs)
         for row, voices in fold.voices.items():
             state.terms.setdefault(row, Terms()).add(tick, count_terms([voice.terms for voice in voices]))
             evidence = state.evidence.setdefault(row, Evidence())

@@ -34,6 +34,10 @@ class Fold:
     """Posts that are less than an hour late."""
     voices: dict[int, list[Voice]] = field(default_factory=dict)
     """Negative voices that are evidence."""
+    heard: dict[tuple[int, str], int] = field(default_factory=dict)
+    """All posts, by row and source, however late."""
+    langs: dict[tuple[int, str], int] = field(default_factory=dict)
+    """Sure voices, by row and language."""
     rebased: set[int] = field(default_factory=set)
     """Rows whose scorer has changed."""
 
@@ -74,6 +78,7 @@ class Folding:
         self._windows.add(mention, voice=standing.voice)
         row = self._grid.row(mention.watchlist)
         tally = fold.tallies.setdefault(row, [0, 0, 0, 0])
+        fold.heard[row, mention.source] = fold.heard.get((row, mention.source), 0) + 1
         lateness = tick - tick_of(mention.published_at)
         is_evidence = lateness < self._evidence_ticks
         sentiment = mention.reading.sentiment
@@ -89,6 +94,7 @@ class Folding:
             return
         if negative and mention.author is not None and self._has_complained(row, mention.author, tick):
             return
+        fold.langs[row, mention.lang] = fold.langs.get((row, mention.lang), 0) + 1
         place = (row, *self._grid.cell(row, mention.source, mention.aspect))
         counts = (fold.cells if is_evidence else fold.late).setdefault(place, [0, 0])
         counts[0] += 1

@@ -1,8 +1,10 @@
 """Judge: what a tick's scores mean for the stories of a watchlist, and the explanation when there is one to give."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from opinionwatch.alerts.confusion import corrected
 from opinionwatch.alerts.detect_settings import TrendSettings
 from opinionwatch.alerts.episodes import Evidence as Told
 from opinionwatch.alerts.episodes import Verdict
@@ -11,6 +13,7 @@ from opinionwatch.alerts.explain_evidence import Evidence
 from opinionwatch.alerts.explain_terms import Terms
 from opinionwatch.alerts.explain_words import choose
 from opinionwatch.alerts.trend_state import TrendState
+from opinionwatch.pipeline.contracts import Confusion
 from opinionwatch.pipeline.contracts_trend import Alert, Episode, EpisodeKind, Explanation, Signal
 from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, start_of
 
@@ -29,16 +32,20 @@ class Reading:
     watchlist: str
     score: float
     """ln M."""
+    threshold: float
+    """What it takes to be an alarm."""
     flagged: bool
     """Volume is unusual now."""
     mixed: bool
     """The share is up because of which cells are loud, not because any is more negative."""
     volume_ratio: float
+    confusion: Mapping[str, Confusion]
+    """How the row's scorer errs, by language."""
 
 
 def judge(state: TrendState, settings: TrendSettings, reading: Reading) -> list[Episode | Alert]:
     """Go on with the stories of one watchlist. Volume and mix open information, never a negative episode."""
-    name, threshold = reading.watchlist, settings.detector.threshold
+    name, threshold = reading.watchlist, reading.threshold
     if reading.flagged:
         state.loud[reading.row] = reading.tick
     found: list[Episode | Alert] = []
@@ -46,7 +53,6 @@ def judge(state: TrendState, settings: TrendSettings, reading: Reading) -> list[
         loud = reading.tick - state.loud.get(reading.row, -TICKS_PER_HOUR - 1) <= TICKS_PER_HOUR
         verdict = _verdict(
             state,
-            settings,
             reading,
             "crisis" if loud else "tone shift",
             alarm=reading.score >= threshold and _authors_enough(state, settings, reading),
@@ -61,7 +67,7 @@ def judge(state: TrendState, settings: TrendSettings, reading: Reading) -> list[
     if reading.flagged or reading.mixed or state.episodes.is_open(name, "info"):
         unusual = (reading.flagged or reading.mixed) and not state.episodes.is_open(name, "negative")
         kind: EpisodeKind = "source mix" if reading.mixed else "volume surge"
-        verdict = _verdict(state, settings, reading, kind, alarm=unusual, calm=not unusual, loud=False)
+        verdict = _verdict(state, reading, kind, alarm=unusual, calm=not unusual, loud=False)
         found += state.episodes.step(reading.tick, verdict)[0]
     return found
 
@@ -75,7 +81,6 @@ def _authors_enough(state: TrendState, settings: TrendSettings, reading: Reading
 
 def _verdict(
     state: TrendState,
-    settings: TrendSettings,
     reading: Reading,
     kind: EpisodeKind,
     *,
@@ -93,16 +98,16 @@ def _verdict(
         loud=loud,
         score=reading.score,
         counts=(posts, voices, negative),
-        explain=lambda: _explain(state, settings, reading, kind),
+        explain=lambda: _explain(state, reading, kind),
     )
 
 
-def _explain(state: TrendState, settings: TrendSettings, reading: Reading, kind: EpisodeKind) -> Told:
+def _explain(state: TrendState, reading: Reading, kind: EpisodeKind) -> Told:
     tick, row = reading.tick, reading.row
     is_info = kind not in NEGATIVE_KINDS
     finding = find(state.detector, state.grid, row, tick, ticks=TICKS_PER_HOUR if is_info else None)
     posts, voices, negative, reposts = state.tallies.since(row, finding.onset)
-    evidence = state.evidence.get(row, Evidence())
+    evidence, langs = state.evidence.get(row, Evidence()), state.langs.of(row)
     after = max(finding.onset - 1, tick - EXEMPLAR_TICKS)
     table = state.terms.get(row, Terms())
     terms = choose(table.since(finding.onset) or table.since(0), evidence.texts(after), TERMS)
@@ -116,12 +121,12 @@ def _explain(state: TrendState, settings: TrendSettings, reading: Reading, kind:
         watchlist=reading.watchlist,
         at=start_of(tick + 1),
         score=reading.score,
-        threshold=settings.detector.threshold,
+        threshold=reading.threshold,
         kind=kind,
         theta=finding.theta,
         volume_ratio=reading.volume_ratio,
-        share_before=finding.share_before,
-        share_now=finding.share_now,
+        share_before=corrected(finding.share_before, langs, reading.confusion),
+        share_now=corrected(finding.share_now, langs, reading.confusion),
         posts=posts,
         voices=voices,
         negative=finding.negative,

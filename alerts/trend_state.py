@@ -2,12 +2,14 @@
 
 import orjson
 
+from opinionwatch.alerts.confusion import Langs
 from opinionwatch.alerts.detect import ShareDetector
 from opinionwatch.alerts.detect_grid import Grid
 from opinionwatch.alerts.detect_settings import TrendSettings
 from opinionwatch.alerts.episodes import Episodes
 from opinionwatch.alerts.explain_evidence import Evidence, Tallies
 from opinionwatch.alerts.explain_terms import Terms
+from opinionwatch.alerts.nodata import NoData
 from opinionwatch.alerts.trend_fold import Folding
 from opinionwatch.alerts.volume import VolumeChannel
 from opinionwatch.pipeline.cluster import Voices
@@ -16,7 +18,7 @@ from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.snapshots import Arrays, Facts, pack, unpack
 from opinionwatch.pipeline.windows import Windows
 
-VERSION = 1
+VERSION = 2
 """Of the snapshot."""
 
 
@@ -35,6 +37,8 @@ class TrendState:
         self.episodes = Episodes(settings.episodes, tenant)
         self.evidence: dict[int, Evidence] = {}
         self.terms: dict[int, Terms] = {}
+        self.nodata = NoData()
+        self.langs = Langs()
         self.loud: dict[int, int] = {}
         """Last tick at which a row's volume was flagged."""
         self.pending: dict[int, list[Mention]] = {}
@@ -64,6 +68,8 @@ class TrendState:
                 "stories": self.episodes.save(),
                 "evidence": [[row, evidence.save()] for row, evidence in self.evidence.items()],
                 "terms": [[row, terms.save()] for row, terms in self.terms.items()],
+                "nodata": self.nodata.save(),
+                "langs": self.langs.save(),
                 "loud": list(self.loud.items()),
                 "closed": self.closed,
                 "pending": [
@@ -93,6 +99,8 @@ class TrendState:
         self.episodes.load(facts["stories"])
         self.evidence = {row: Evidence.of(saved) for row, saved in facts["evidence"]}
         self.terms = {row: Terms.of(saved) for row, saved in facts["terms"]}
+        self.nodata.load(facts["nodata"])
+        self.langs.load(facts["langs"])
         self.loud = dict(facts["loud"])
         self.closed = facts["closed"]
         self.pending = {

@@ -12,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from opinionwatch.pipeline.contracts import Confusion
+
+NEGATIVE = 0
+"""Class index of the negative label."""
 OTHER = "other"
 """Key of the calibration for languages that have none of their own."""
 FEWEST_ROWS = 50
@@ -26,6 +30,8 @@ class Calibration(BaseModel):
 
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     unsure_below: Annotated[float, Field(ge=0, le=1)] = 0.5
+    confusion: Confusion | None = None
+    """Counted on the rows that it was calibrated on; None in artefacts of before."""
 
 
 def calibrate(logits: Tensor, labels: Tensor, langs: Sequence[str], sure: float) -> dict[str, Calibration]:
@@ -52,10 +58,22 @@ def for_lang(calibrations: Mapping[str, Calibration], lang: str) -> Calibration:
 def _one(logits: Tensor, labels: Tensor, sure: float) -> Calibration:
     temperature = fit_temperature(logits, labels)
     chances = (logits / temperature).softmax(-1)
+    top = chances.max(-1).values
+    least = unsure_below(top, chances.argmax(-1) == labels, sure)
     return Calibration(
         temperature=round(temperature, 4),
-        unsure_below=unsure_below(chances.max(-1).values, chances.argmax(-1) == labels, sure),
+        unsure_below=least,
+        confusion=_confusion(chances.argmax(-1)[top >= least] == NEGATIVE, labels[top >= least] == NEGATIVE),
     )
+
+
+def _confusion(called: Tensor, negative: Tensor) -> Confusion | None:
+    """The confusion of the sure rows; None where a kind of them is missing."""
+    negatives, others = int(negative.sum()), int((~negative).sum())
+    if not negatives or not others:
+        return None
+    hits, false_hits = int((called & negative).sum()), int((called & ~negative).sum())
+    return Confusion(hits=hits, negatives=negatives, false_hits=false_hits, others=others)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

@@ -11,7 +11,7 @@ from opinionwatch.models.artefact import load
 from opinionwatch.models.calibrate import Calibration, for_lang
 from opinionwatch.models.device import Precision, pick_device, pick_dtype
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
-from opinionwatch.pipeline.contracts import Label, OpinionTerm, Reading, Sentiment
+from opinionwatch.pipeline.contracts import Confusion, Label, OpinionTerm, Reading, Sentiment
 from opinionwatch.pipeline.ports import Passage
 
 if TYPE_CHECKING:
@@ -74,6 +74,11 @@ class NeuralScorer:
         from opinionwatch.models.explain import explain
 
         return explain(self._network, passage.text, for_lang(self._calibrations, passage.lang))
+
+    @property
+    def confusion(self) -> dict[str, Confusion]:
+        """How it errs, by language, as counted when it was calibrated; empty for an artefact of before."""
+        return {lang: own.confusion for lang, own in self._calibrations.items() if own.confusion is not None}
 
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
         """One reading a passage, in order; equal passages are read once. Raises RejectedError, see `Network.read`."""

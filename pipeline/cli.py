@@ -5,8 +5,10 @@ import sys
 import typer
 
 from opinionwatch.pipeline import (
+    cli_backtest,
     cli_check,
     cli_daemons,
+    cli_detect,
     cli_index,
     cli_kibana,
     cli_model,
@@ -25,7 +27,18 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (cli_run, cli_daemons, cli_topics, cli_index, cli_kibana, cli_model, cli_store, cli_check):
+for module in (
+    cli_run,
+    cli_daemons,
+    cli_topics,
+    cli_index,
+    cli_kibana,
+    cli_model,
+    cli_detect,
+    cli_backtest,
+    cli_store,
+    cli_check,
+):
     module.register(app)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from opinionwatch.pipeline.errors import DeadReason
 
@@ -94,6 +94,21 @@ class Sentiment(Record):
     neutral: Annotated[float, Field(ge=0, le=1)]
     positive: Annotated[float, Field(ge=0, le=1)]
     unsure: bool
+
+
+class Confusion(Record):
+    """How a scorer errs in one language, counted on texts of known label that it is sure about."""
+
+    hits: Annotated[int, Field(ge=0, description="Negative texts that it calls negative.")]
+    negatives: Annotated[int, Field(ge=1, description="Negative texts.")]
+    false_hits: Annotated[int, Field(ge=0, description="Other texts that it calls negative.")]
+    others: Annotated[int, Field(ge=1, description="Other texts.")]
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "Confusion":
+        if self.hits > self.negatives or self.false_hits > self.others:
+            raise ValueError("hits are a part of negatives, false_hits of others")
+        return self
 
 
 class OpinionTerm(Record):

@@ -26,6 +26,7 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
         watchlists=[(watchlist.id, watchlist.name) for watchlist in wiring.watchlists(settings)],
         settings=settings.web,
         lang=settings.language,
+        budget=wiring.trend_settings(settings).detector.false_alarms_per_week,
     )
     with web.serve(app, settings.web, ready):
         life.ready.set()

@@ -11,6 +11,7 @@ from opinionwatch.connectors.pulling import Health
 from opinionwatch.connectors.schedule import Schedule
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.curves import adopt
 from opinionwatch.pipeline.embedded import Embedded
 from opinionwatch.pipeline.errors import FatalError, OpinionwatchError
 from opinionwatch.pipeline.intake import QueueIntake
@@ -73,6 +74,7 @@ class Engine:
 
     def _run(self, store: SqliteStore, outbox: SqliteOutbox, stop: Event, until_exhausted: bool) -> None:
         archive = SqliteArchive(self.settings.store_path)
+        adopt(self.settings.data_dir, archive.now())
         schedule = self._schedule = Schedule(self.sources, self.intake, lambda source: archive.cursor(source.name))
         runtime = Embedded(
             store,

@@ -4,14 +4,14 @@ A `Stage` does no I/O, reads no clock and knows no runtime. Sources, stores, cha
 Loop order in every runtime: read → stages → sinks confirm → commit.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, Reading, ScoredDocument
+from opinionwatch.pipeline.contracts import Confusion, DeadLetter, Document, Drop, Mention, Reading, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Message, Window
 
 In = TypeVar("In", contravariant=True)
@@ -122,6 +122,16 @@ class Scorer(Protocol):
         """One reading a passage, spans in the passage's own text. Raises RejectedError for a single passage it can
         never read and RetryableError when the device is not ready.
         """
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A scorer that knows how it errs."""
+
+    @property
+    def confusion(self) -> Mapping[str, Confusion]:
+        """Its confusion by language tag, `other` for those without one; empty where nobody has counted."""
         ...
 
 

@@ -47,15 +47,17 @@ def build(
     lang: Lang,
     extra_routes: Sequence[BaseRoute] = (),
     status: Status | None = None,
+    budget: float | None = None,
 ) -> Starlette:
     """The application. `watchlists` are (id, display name), in the order of the overview.
 
     `extra_routes` are push sources and the like; those under `/hooks/` authenticate themselves, all others are behind
-    the token, too. `status` says what a runtime knows about its sources. Raises SettingsError when the token file is
+    the token, too. `status` says what a runtime knows about its sources, `budget` how many false alarms per
+    watchlist-week were asked for. Raises SettingsError when the token file is
     not usable.
     """
     access = Access(settings)
-    site = Site(archive, watchlists, settings, lang, status)
+    site = Site(archive, watchlists, settings, lang, status, budget)
     pages = Pages(site)
     live = Live(site)
 

@@ -10,6 +10,8 @@ from opinionwatch.pipeline.web_memo import Memo
 
 SILENT_AFTER = timedelta(hours=1)
 TROUBLED = ("backing off", "circuit open", "failed")
+NEGATIVE_KINDS = ("crisis", "tone shift")
+EPISODES = 1000
 ENDED = ("exhausted", "stopped")
 
 
@@ -62,10 +64,23 @@ class LedgerLine(Record):
     gap: int
 
 
+class Alarms(Record):
+    """How often the detector has really alarmed, beside the budget it was given."""
+
+    opened: int
+    """Negative episodes there are; at most the newest 1,000."""
+    watchlist_weeks: float
+    per_week: float | None
+    """Alarms per watchlist-week, true and false; None while there is no history."""
+    budget: float | None
+    """False alarms accepted per watchlist-week; None where nobody has said it."""
+
+
 class Health(Record):
     """Everything at a glance. `now` is pipeline time."""
 
     now: Utc | None
+    alarms: Alarms
     sources: tuple[SourceLine, ...]
     ledger: tuple[LedgerLine, ...]
     """One line a source, over all hours."""
@@ -95,9 +110,12 @@ class Health(Record):
 class HealthReader:
     """Reads an archive's health, remembered for a moment: sums over the whole ledger are not free."""
 
-    def __init__(self, archive: Archive, status: Status | None) -> None:
+    def __init__(
+        self, archive: Archive, status: Status | None, watchlists: int = 0, budget: float | None = None
+    ) -> None:
         self._archive = archive
         self._status = status
+        self._watchlists, self._budget = watchlists, budget
         self._ledger: Memo[str, list[LedgerLine]] = Memo(at_most_s=10)
         self._health: Memo[str, Health] = Memo(at_most_s=10)
 
@@ -114,12 +132,20 @@ class HealthReader:
         lines = self.ledger()
         return Health(
             now=now,
+            alarms=self._alarms(),
             sources=tuple(self._sources(now)),
             ledger=tuple(_sum(source, lines) for source in sorted({line.source for line in lines})),
             gap=sum(line.gap for line in lines),
             dead=self._archive.dead(),
             dropped=self._archive.dropped(),
         )
+
+    def _alarms(self) -> Alarms:
+        span = self._archive.span()
+        opened = sum(episode.kind in NEGATIVE_KINDS for episode in self._archive.episodes(limit=EPISODES))
+        weeks = 0.0 if span is None else self._watchlists * ((span[1] - span[0]) / timedelta(weeks=1))
+        rate = opened / weeks if weeks else None
+        return Alarms(opened=opened, watchlist_weeks=weeks, per_week=rate, budget=self._budget)
 
     def _sources(self, now: datetime | None) -> Iterable[SourceLine]:
         status = dict(self._status()) if self._status is not None else {}

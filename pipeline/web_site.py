@@ -44,14 +44,20 @@ class Site:
     """One archive as the page shows it. Safe to use from several threads."""
 
     def __init__(
-        self, archive: Archive, watchlists: Iterable[tuple[str, str]], web: Web, lang: Lang, status: Status | None
+        self,
+        archive: Archive,
+        watchlists: Iterable[tuple[str, str]],
+        web: Web,
+        lang: Lang,
+        status: Status | None,
+        budget: float | None = None,
     ) -> None:
         self.archive = archive
         self.watchlists = tuple(Watched(id=key, name=name) for key, name in watchlists)
         self.web = web
         self.lang: Lang = lang
         self.trends = Trends(archive)
-        self.health = HealthReader(archive, status)
+        self.health = HealthReader(archive, status, len(self.watchlists), budget)
         self._open: Memo[str, list[Episode]] = Memo(at_least_s=0.2, at_most_s=1)
 
     def now(self) -> datetime | None:

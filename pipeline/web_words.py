@@ -89,6 +89,11 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "latest": ("Latest posts", "最新帖子"),
     "to_feed": ("Open the live feed", "打开实时动态"),
+    "alarm_rate": (
+        "{n} alarms in {weeks} watchlist-weeks: {rate} a week each",
+        "{weeks}个监测对象·周内{n}次告警：每周{rate}次",
+    ),
+    "alarm_budget": ("budget {budget} false ones", "误报预算{budget}次"),
     "sources": ("Sources", "来源"),
     "to_health": ("Health and audit", "运行状况与审计"),
     "indexed": ("indexed", "已入库"),

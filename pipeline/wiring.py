@@ -20,15 +20,16 @@ from opinionwatch.connectors.registry import CONNECTORS
 from opinionwatch.models.registry import SCORERS
 from opinionwatch.pipeline.accept import Accept, Arrival
 from opinionwatch.pipeline.archive import Archive
-from opinionwatch.pipeline.contracts import DeadLetter, Document
+from opinionwatch.pipeline.contracts import Confusion, DeadLetter, Document
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Message, Silence
+from opinionwatch.pipeline.curves import load as load_curves
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.hops import Hops, Scored
 from opinionwatch.pipeline.isolate import isolated
 from opinionwatch.pipeline.kibana_link import episode_link
 from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.plan import HopName, hop
-from opinionwatch.pipeline.ports import Channel, Intake, PushSource, Scorer, Source, Stage, StatefulStage
+from opinionwatch.pipeline.ports import Channel, Intake, Measured, PushSource, Scorer, Source, Stage, StatefulStage
 from opinionwatch.pipeline.read import Read
 from opinionwatch.pipeline.registry import options, resolve
 from opinionwatch.pipeline.score import Mentions, Score
@@ -73,7 +74,13 @@ def scorer(settings: Settings) -> Scorer:
 
 
 def trend_settings(settings: Settings) -> TrendSettings:
-    """The trend hop's settings."""
+    """The trend hop's settings; a budget for all watchlists is shared out among them."""
+    given = _trend(settings)
+    shared = given.detector.shared(len(settings.watchlists))
+    return given.model_copy(update={"detector": shared})
+
+
+def _trend(settings: Settings) -> TrendSettings:
     return options(TrendSettings, settings.trend, "trend")
 
 
@@ -112,10 +119,13 @@ def score_hop(settings: Settings, reader: Scorer) -> Callable[[Sequence[Document
     return isolated(_built("score", stages), lambda document, error, _: bury_document(document, "score", error))
 
 
-def trend_stage(settings: Settings) -> Callable[[], StatefulStage]:
-    """Makes the trend hop, as often as a runtime has to rebuild its state."""
-    trend = trend_settings(settings)
-    return lambda: Trend(trend, settings.tenant)
+def trend_stage(settings: Settings, reader: Scorer | None = None) -> Callable[[], StatefulStage]:
+    """Makes the trend hop, as often as a runtime has to rebuild its state; a `reader` may know how it errs."""
+    trend, curves = trend_settings(settings), load_curves(settings.data_dir)
+    confusion: dict[str, Mapping[str, Confusion]] = {}
+    if isinstance(reader, Measured):
+        confusion = {reader.version: reader.confusion}
+    return lambda: Trend(trend, settings.tenant, curves, confusion)
 
 
 def notify_hop(
@@ -136,7 +146,7 @@ def hops(settings: Settings, reader: Scorer, told: Mapping[str, Channel]) -> Hop
     return Hops(
         ingest=ingest_hop(settings),
         score=score_hop(settings, reader),
-        trend=trend_stage(settings),
+        trend=trend_stage(settings, reader),
         notify=notify_hop(told),
     )
 
@@ -182,7 +192,7 @@ def shown(settings: Settings) -> dict[str, JsonValue]:
     scorer_kind = resolve(SCORERS, settings.scorer.kind, "scorer")
     plain["scorer"] = {"kind": settings.scorer.kind, **_dump(scorer_kind, settings.scorer.options, "scorer")}
     plain["watchlists"] = [watchlist.model_dump(mode="json") for watchlist in watchlists(settings)]
-    plain["trend"] = trend_settings(settings).model_dump(mode="json")
+    plain["trend"] = _trend(settings).model_dump(mode="json")
     return plain
 
 

@@ -137,8 +137,9 @@ def test_a_command_has_help_with_an_example_of_itself(typed: str) -> None:
 
 def test_the_promised_commands_are_there() -> None:
     promised = (
-        "demo run replay score evaluate train export audit deadletters_list deadletters_show deadletters_redrive "
-        "config_check config_show config_schema doctor notify_test silence_add silence_list silence_expire"
+        "demo run replay score evaluate train detect calibrate backtest export audit deadletters_list deadletters_show "
+        "deadletters_redrive config_check config_show config_schema doctor notify_test silence_add silence_list "
+        "silence_expire"
     )
     assert {name.replace("_", " ") for name in promised.split()} <= set(COMMANDS)
 

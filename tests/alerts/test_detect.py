@@ -7,7 +7,7 @@ from opinionwatch.alerts.detect import ShareDetector
 from opinionwatch.alerts.detect_baseline import Cells
 from opinionwatch.alerts.detect_grid import F64, OTHER, Grid, in_order
 from opinionwatch.alerts.detect_settings import DetectorSettings
-from opinionwatch.alerts.explain import find, ranked
+from opinionwatch.alerts.explain import find
 from opinionwatch.pipeline.ticks import TICKS_PER_DAY
 
 S, A = 3, 4
@@ -68,8 +68,6 @@ def test_a_raised_aspect_is_found_within_hours_and_named() -> None:
     found = np.flatnonzero(scores[-1] >= THRESHOLD)
     assert len(found) >= 4
     for row in found.tolist():
-        aspects, _ = ranked(world.detector, world.grid, row)
-        assert aspects[0] == "a2"
         finding = find(world.detector, world.grid, row, world.tick - 1)
         assert finding.aspects[0].name == "a2"
         assert finding.aspects[0].odds_ratio.low > 1

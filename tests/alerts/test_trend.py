@@ -8,7 +8,7 @@ import pytest
 
 from opinionwatch.alerts.detect_settings import DetectorSettings, EpisodeSettings, TrendSettings
 from opinionwatch.alerts.trend import Trend
-from opinionwatch.pipeline.contracts import Mention
+from opinionwatch.pipeline.contracts import Confusion, Mention
 from opinionwatch.pipeline.contracts_trend import Alert, Episode, Window
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.ticks import Progress
@@ -186,7 +186,7 @@ def test_another_scorer_is_another_baseline_and_no_alarm() -> None:
 
 def test_a_backfill_after_an_outage_is_no_alarm() -> None:
     stream = quiet(days=7)
-    stream.talk(START + 7 * DAY, 24, 9)
+    stream.talk(START + 7 * DAY, 48, 9)
     back = START + 8 * DAY
     flood = [
         mention.model_copy(update={"accepted_at": max(mention.accepted_at, back)})
@@ -195,7 +195,65 @@ def test_a_backfill_after_an_outage_is_no_alarm() -> None:
     ]
     before = [mention for mention in stream.mentions if mention.published_at <= CRISIS]
     found = run([*before, *flood])
-    assert not [record for record in found if isinstance(record, Alert | Episode)]
+    told = [record for record in found if isinstance(record, Alert)]
+    assert {record.episode.kind for record in told} == {"no data"}
+    assert [record.event for record in told if record.event != "escalated"] == ["opened", "resolved"]
+
+
+def outage(hours: float) -> Stream:
+    """One of three sources says nothing for so many hours of the eighth day."""
+    stream = quiet()
+    stream.mentions = [
+        mention
+        for mention in stream.mentions
+        if not (mention.source == "news" and CRISIS <= mention.accepted_at < CRISIS + timedelta(hours=hours))
+    ]
+    return stream
+
+
+def test_a_source_that_goes_silent_is_told_by_name_and_told_again_when_it_is_back() -> None:
+    told = [record for record in run(outage(24).mentions) if isinstance(record, Alert)]
+    assert [(record.event, record.episode.kind) for record in told] == [("opened", "no data"), ("resolved", "no data")]
+    opened, resolved = told
+    assert [source.name for source in opened.episode.explanation.signal.sources] == ["news"]
+    assert timedelta(hours=6) < opened.at - CRISIS < timedelta(hours=16)
+    assert abs(opened.episode.began_at - CRISIS) <= timedelta(hours=1)
+    assert opened.episode.severity == "warning"
+    assert timedelta(0) < resolved.at - (CRISIS + timedelta(hours=24)) < timedelta(hours=3)
+
+
+def test_an_hour_without_a_post_is_no_silence() -> None:
+    assert not [record for record in run(outage(3).mentions) if isinstance(record, Alert | Episode)]
+
+
+def test_silence_of_everybody_is_told_although_nothing_arrives() -> None:
+    stream = quiet(days=8)
+    told = [record for record in run(stream.mentions) if isinstance(record, Alert)]
+    assert {record.episode.kind for record in told} == {"no data"}
+    assert {source.name for source in told[-1].episode.explanation.signal.sources} == {"microblog", "forum", "news"}
+
+
+def test_a_silence_is_the_same_however_often_one_looks_and_whenever_the_state_is_restored() -> None:
+    mentions = outage(24).mentions
+    expected = run(mentions)
+    trend, found = Trend(TrendSettings(), "default"), list[Found]()
+    for batch in cut(mentions, 7):
+        found += trend(batch, START)
+        saved = trend.snapshot()
+        trend = Trend(TrendSettings(), "default")
+        trend.restore(saved)
+    assert found == expected
+
+
+def test_shares_are_corrected_by_what_is_known_of_the_scorer(story: Stream, told: list[Found]) -> None:
+    known = Confusion(hits=80, negatives=100, false_hits=5, others=100)
+    trend = Trend(TrendSettings(), "default", confusion={"v1": {"other": known}})
+    found = list(trend([*story.mentions, Progress(END)], START))
+    (plain,), (corrected,) = alerts(told), alerts(found)
+    assert corrected.at == plain.at
+    before, after = (alert.episode.explanation.signal.share_now for alert in (plain, corrected))
+    assert after.value == pytest.approx(min(1.0, (before.value - 0.0545) / (0.797 - 0.0545)), abs=0.01)
+    assert after.low < after.value
 
 
 def test_a_young_watchlist_is_not_judged() -> None:

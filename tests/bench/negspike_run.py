@@ -1,9 +1,11 @@
 """Regenerate the negspike figures of the production detector.
 
     nice -n 10 .venv/bin/python tests/bench/negspike_run.py BENCH.py --pairs 11:22 33:44 [--preset full] [--json OUT]
+    … --command "opinionwatch detect --records -" --causal    # the same through the command, and a cut feed
 
-Every world runs once; each pair gives both directions (threshold from one world, measured on the other) and all worlds
-together give "one threshold". The bound mode needs no calibration world: it is measured on every world by itself.
+Every world runs once; each pair gives both directions (threshold from one world, measured on the other), "mean" is over
+the directions, and all worlds together give "one threshold". The bound mode needs no calibration world: it is measured
+on every world by itself. `--causal` cuts the first world's feed at two thirds: the alerts until then must be the same.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
@@ -37,7 +39,13 @@ BOUND = math.log(2016 / TARGET)
 class World(Protocol):
     """As much of the benchmark's world as is used here."""
 
-    def stream(self) -> Iterable[dict[str, Any]]:
+    T: int
+
+    def meta(self) -> dict[str, object]:
+        """What a detector is made from."""
+        ...
+
+    def stream(self, until: int | None = None) -> Iterable[dict[str, Any]]:
         """The feed, in order of arrival."""
         ...
 
@@ -45,7 +53,7 @@ class World(Protocol):
 class Detector(Protocol):
     """As much of `negspike.Production` as is used here."""
 
-    def fold(self, tick: int, records: Mapping[str, Iterable[Any]]) -> list[Any]:
+    def fold(self, tick: int, records: Iterable[Any]) -> list[Any]:
         """Decide one tick."""
         ...
 
@@ -66,21 +74,41 @@ def brief(figures: dict[str, Any] | None) -> dict[str, Any] | None:
     return figures and {key: figures[key] and round(figures[key], 3) for key in PUBLISHED}
 
 
-def items(detector: "Detector", world: "World") -> list[tuple[str, float, float, list[str], list[str], list[str]]]:
+def items(
+    detector: "Detector", world: "World", until: int | None = None
+) -> list[tuple[str, float, float, list[str], list[str], list[str]]]:
     """What the benchmark's own `run_callable` gives, ten times as fast: all topics of a tick in one step.
 
-    The time of an alert is the arrival of the last record of its topic and tick, which is all it depends on.
+    The time of an alert is the arrival of the last new record of its topic and tick, which is all it depends on.
     """
     found = []
-    for tick, records in groupby(world.stream(), key=lambda record: (record["arrive"] - 300) // 300):
-        topics: dict[str, list[Any]] = {}
-        for record in records:
-            topics.setdefault(record["topic"], []).append(record)
-        for alert in detector.fold(tick, topics):
-            last = topics[alert["topic"]][-1]["arrive"]
-            names = (alert["top_aspects"], alert["top_sources"], alert["top_terms"])
-            found.append((alert["topic"], last, alert["score"], *names))
+    arrived: dict[str, float] = {}
+    for tick, records in groupby(world.stream(until), key=lambda record: (record["arrive"] - 300) // 300):
+        group = list(records)
+        for record in group:
+            arrived.setdefault(record["id"], record["arrive"])
+        for alert in detector.fold(tick, group):
+            if alert.kind == "negative":
+                names = (alert.top_aspects, alert.top_sources, alert.top_terms)
+                found.append((alert.topic, arrived[alert.after_id], alert.score, *names))
     return found
+
+
+def alerts(
+    bench: ModuleType, production: ModuleType, world: World, command: str | None, until: int | None = None
+) -> list[Any]:
+    """Everything that is raised in a world, or in the first `until` ticks of it."""
+    if command is not None:
+        found: list[Any] = bench.run_command(command, world, until)
+        return found
+    return items(production.Production(world.meta()), world, until)
+
+
+def is_causal(whole: list[Any], cut: list[Any], world: World, bench: ModuleType) -> bool:
+    """Whether a feed that ends early gives the same alerts until then."""
+    limit = bench.T0 + world.T * 2 // 3 * bench.BUCKET
+    first, second = ([item[:3] for item in found if item[1] <= limit] for found in (whole, cut))
+    return first == second
 
 
 def main() -> None:
@@ -89,21 +117,30 @@ def main() -> None:
     parser.add_argument("bench", type=Path, help="negspike_bench.py")
     parser.add_argument("--pairs", nargs="+", default=["11:22", "33:44"])
     parser.add_argument("--preset", default="full")
+    parser.add_argument("--command", help="measure a command instead of the code in this process")
+    parser.add_argument("--causal", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     bench, production = load(given.bench, "negspike_bench"), load(HERE / "negspike.py", "negspike")
     pairs = [tuple(int(seed) for seed in pair.split(":")) for pair in given.pairs]
-    scorers, seconds = {}, {}
+    scorers, seconds, causal = {}, {}, None
     for seed in sorted({seed for pair in pairs for seed in pair}):
         world = bench.World(seed, given.preset)
-        start = time.process_time()
-        scorers[seed] = bench.Scorer(world, items(production.Production(world.meta()), world))
-        seconds[seed] = round(time.process_time() - start, 1)
-    results: dict[str, Any] = {"cpu_s": seconds, "target": TARGET}
+        start = time.perf_counter()
+        found = alerts(bench, production, world, given.command)
+        seconds[seed] = round(time.perf_counter() - start, 1)
+        scorers[seed] = bench.Scorer(world, found)
+        if given.causal and causal is None:
+            causal = is_causal(found, alerts(bench, production, world, given.command, world.T * 2 // 3), world, bench)
+    results: dict[str, Any] = {"seconds": seconds, "target": TARGET}
+    if causal is not None:
+        results["causal"] = causal
     for one, other in pairs:
         for calibration, test in ((one, other), (other, one)):
             threshold = scorers[calibration].pick(TARGET)
             results[f"{calibration}->{test}"] = brief(threshold and scorers[test].at(threshold))
+    directions = [figures for name, figures in results.items() if "->" in name and figures]
+    results["mean"] = {key: round(_mean([each[key] for each in directions]) or 0.0, 3) for key in PUBLISHED}
     for seed, scorer in scorers.items():
         results[f"bound {seed}"] = brief(scorer.at(BOUND))
     results["one threshold"] = brief(_together(bench, list(scorers.values())))

@@ -1,6 +1,8 @@
 """`make bench`: measure everything again and rewrite BENCHMARKS.md, with machine, commit and command.
 
-python tests/bench/run.py [--data ../shared/data/dev] [--only throughput,kill]
+    python tests/bench/run.py [--data ../shared/data/dev] [--only throughput,kill]
+
+With `--only`, the other sections stay as they are: each says itself when, at which commit and on what it was taken.
 """
 
 import argparse
@@ -30,8 +32,15 @@ def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
             "The same streams with a perfect classifier",
             ["tests/bench/streams.py", str(data), "--scorer", "labels"],
         )
+    found["cost"] = ("Cost of the detector", ["tests/bench/detector_cost.py"])
+    found["series"] = ("Planted surges in count series", ["tests/bench/series.py"])
     if bench.is_file():
-        found["negspike"] = ("The detector on negspike", ["tests/bench/negspike_run.py", str(bench)])
+        command = f"{os.path.relpath(Path(sys.executable).parent / 'opinionwatch', ROOT)} detect --records -"
+        found["negspike"] = (
+            "The detector on negspike, through `opinionwatch detect --records -`",
+            ["tests/bench/negspike_run.py", str(bench), "--causal", "--command", command],
+        )
+        found["null"] = ("Null worlds: false alarms beside the budget", ["tests/bench/null_worlds.py", str(bench)])
     return found
 
 
@@ -62,6 +71,26 @@ def shown(command: Sequence[str]) -> str:
     return "python " + " ".join(os.path.relpath(part, ROOT) if part.startswith("/") else part for part in command)
 
 
+def kept(report: Path) -> dict[str, str]:
+    """The sections that are there, by title."""
+    if not report.is_file():
+        return {}
+    parts = report.read_text(encoding="utf-8").split("\n## ")[1:]
+    return {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in parts}
+
+
+def section(command: Sequence[str]) -> tuple[str, bool]:
+    """Run a command; its section, and whether it ended well."""
+    run = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    output = run.stdout.strip()
+    body = output if output.startswith(("|", "#")) else f"```\n{output}\n```"
+    taken = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}, {machine()}"
+    lines = [f"`{shown(command)}`", "", taken, "", body]
+    if run.returncode:
+        lines += ["", f"**exit {run.returncode}**", "", "```", run.stderr.strip()[-2000:], "```"]
+    return "\n".join(lines), run.returncode == 0
+
+
 def main() -> int:
     """Run the sections one after the other and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -69,25 +98,19 @@ def main() -> int:
     parser.add_argument("--bench", type=Path, default=ROOT.parent / "shared" / "bench" / "negspike_bench.py")
     parser.add_argument("--only", default="")
     given = parser.parse_args()
-    chosen = sections(given.data, given.bench)
-    if given.only:
-        chosen = {name: chosen[name] for name in given.only.split(",")}
-    report = [
-        "# Benchmarks",
-        "",
-        f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.",
-    ]
-    failed = 0
-    for title, command in chosen.values():
+    known, report = sections(given.data, given.bench), ROOT / "BENCHMARKS.md"
+    chosen = [name for name in given.only.split(",") if name] or list(known)
+    texts, failed = kept(report) if given.only else {}, 0
+    for name in chosen:
+        title, command = known[name]
         sys.stderr.write(f"{title} …\n")
-        run = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
-        output = run.stdout.strip()
-        body = output if output.startswith(("|", "#")) else f"```\n{output}\n```"
-        report += ["", f"## {title}", "", f"`{shown(command)}`", "", body]
-        if run.returncode:
-            failed += 1
-            report += ["", f"**exit {run.returncode}**", "", "```", run.stderr.strip()[-2000:], "```"]
-    (ROOT / "BENCHMARKS.md").write_text("\n".join(report) + "\n", encoding="utf-8")
+        texts[title], well = section(command)
+        failed += not well
+    titles = [title for title, _ in known.values() if title in texts]
+    titles += [title for title in texts if title not in titles]
+    parts = ["# Benchmarks", "Written by `make bench`; every section says when and on what it was taken."]
+    parts += [f"## {title}\n\n{texts[title]}" for title in titles]
+    report.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return 1 if failed else 0
 
 

@@ -5,12 +5,15 @@
 
 The rows carry their topic in a field, not in the text; it is given as the title, and the watchlists are the topics. An
 episode counts as finding a window when it opens between the window's start and two hours after its end (as in the
-detector benchmark); one that opens elsewhere is false.
+detector benchmark); one that opens elsewhere is false. "true share" is counted on the labels: before the window, in it,
+and how many nats a test that knew the share before could gain from the rise (an alarm at one in ten weeks takes 9.9; a
+window with fewer is a peak of posts and not of the negative share, and a volume surge is the right thing to tell).
 """
 
 import argparse
 import gzip
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -115,9 +118,28 @@ def replay(file: Path, rows: Sequence[dict[str, str]], scorer: str, folder: Path
     return [episode.model_copy(update={"watchlist": names[episode.watchlist]}) for episode in episodes]
 
 
-def table(name: str, truth: Sequence[Incident], episodes: Sequence[Episode]) -> str:
+def true_share(rows: Sequence[dict[str, str]], incident: Incident) -> str:
+    """What the labels say about a window: share before and in it, and the nats of the rise."""
+    before, inside = [0, 0], [0, 0]
+    for row in rows:
+        at = datetime.fromisoformat(row["created_at"])
+        if row["topic"] == incident.topic and at < incident.end:
+            counts = before if at < incident.start else inside
+            counts[0] += 1
+            counts[1] += row["label"] == "negative"
+    usual, share = (before[1] + 2) / (before[0] + 10), inside[1] / max(inside[0], 1)
+    nats = 0.0
+    if usual < share:
+        rest = (1 - share) * math.log((1 - share) / (1 - usual)) if share < 1 else 0.0
+        nats = inside[0] * (share * math.log(share / usual) + rest)
+    return f"{usual:.0%} → {share:.0%} of {inside[0]}, {nats:.1f} nats"
+
+
+def table(name: str, truth: Sequence[Incident], episodes: Sequence[Episode], rows: Sequence[dict[str, str]]) -> str:
     """A Markdown table: every incident, and every alarm that belongs to none."""
-    lines = [f"### {name}", "", "| topic | incident | should alert | verdict | delay |", "|---|---|---|---|---|"]
+    lines = [f"### {name}", "", "| topic | incident | should alert | true share | verdict | delay |"]
+    lines.append("|---|---|---|---|---|---|")
+    surges = [episode for episode in episodes if episode.kind == "volume surge"]
     alarms = sorted(negative(episodes), key=lambda episode: episode.opened_at)
     used: set[str] = set()
     for incident in truth:
@@ -127,16 +149,24 @@ def table(name: str, truth: Sequence[Incident], episodes: Sequence[Episode]) -> 
             if alarm.watchlist == incident.topic and incident.start <= alarm.opened_at <= incident.end + GRACE
         ]
         used |= {hit.id for hit in hits}
+        told = any(
+            surge.watchlist == incident.topic
+            and surge.opened_at <= incident.end
+            and incident.start <= (surge.resolved_at or incident.end)
+            for surge in surges
+        )
         quiet = "quiet" if not incident.should_alert else "**missed**"
+        quiet += ", shown as volume surge" if told else ""
         verdict = ("found" if incident.should_alert else "**fooled**") if hits else quiet
         delay = f"{(hits[0].opened_at - incident.start).total_seconds() / 60:.0f} min" if hits else ""
         period = f"{incident.kind} {incident.start:%m-%d %H:%M} – {incident.end:%m-%d %H:%M}"
-        lines.append(f"| {incident.topic} | {period} | {incident.should_alert} | {verdict} | {delay} |")
+        cells = (incident.topic, period, str(incident.should_alert), true_share(rows, incident), verdict, delay)
+        lines.append(f"| {' | '.join(cells)} |")
     for alarm in alarms:
         if alarm.id not in used:
             signal = alarm.explanation.signal
             shares = f"{signal.share_before.value:.0%} → {signal.share_now.value:.0%}"
-            lines.append(f"| {alarm.watchlist} | alarm {alarm.opened_at:%m-%d %H:%M}, {shares} | – | false | |")
+            lines.append(f"| {alarm.watchlist} | alarm {alarm.opened_at:%m-%d %H:%M}, {shares} | – | | false | |")
     return "\n".join(lines)
 
 
@@ -153,7 +183,9 @@ def main() -> int:
             rows = [json.loads(entry) for entry in lines]
         with tempfile.TemporaryDirectory(prefix="opinionwatch-") as folder:
             episodes = replay(file, rows, given.scorer, Path(folder), given.per_week)
-        sys.stdout.write(table(f"{name}, scorer {given.scorer}", incidents(given.folder / truth), episodes) + "\n\n")
+        sys.stdout.write(
+            table(f"{name}, scorer {given.scorer}", incidents(given.folder / truth), episodes, rows) + "\n\n"
+        )
     return 0
 
 

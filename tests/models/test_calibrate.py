@@ -56,3 +56,18 @@ def test_a_language_with_few_rows_shares_the_calibration_of_all() -> None:
 def test_an_honest_set_has_no_calibration_error() -> None:
     right = torch.tensor([True] * 7 + [False] * 3)
     assert calibration_error(torch.full((10,), 0.7), right) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_confusion_is_counted_on_the_rows_that_are_sure() -> None:
+    logits = torch.tensor([[9.0, 0, 0], [9.0, 0, 0], [0, 9.0, 0], [0, 9.0, 0], [1.0, 0.9, 0]] * 40)
+    labels = torch.tensor([0, 1, 1, 0, 2] * 40)
+    own = calibrate(logits, labels, ["en"] * 200, 0.5)["en"]
+    assert own.confusion is not None
+    assert (own.confusion.hits, own.confusion.negatives) == (40, 80)
+    assert own.confusion.false_hits in (40, 80)
+    assert Calibration.model_validate_json(own.model_dump_json()) == own
+
+
+def test_without_a_negative_row_there_is_no_confusion() -> None:
+    logits, labels = torch.tensor([[0, 9.0, 0]] * 60), torch.ones(60, dtype=torch.long)
+    assert calibrate(logits, labels, ["en"] * 60, 0.5)["en"].confusion is None

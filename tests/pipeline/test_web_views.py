@@ -122,6 +122,18 @@ def test_the_chart_is_there_as_a_table_too(page: TestClient) -> None:
     assert first(rows[0], "th").text() == "8 Mar 16:00"
 
 
+def test_health_shows_how_often_it_has_really_alarmed_beside_the_budget() -> None:
+    shown = client(budget=0.1)
+    alarms = shown.get("/api/health").json()["alarms"]
+    assert alarms["opened"] == 2
+    assert alarms["budget"] == 0.1
+    assert alarms["per_week"] == pytest.approx(alarms["opened"] / alarms["watchlist_weeks"])
+    assert "2 alarms in" in text(shown.get("/health").text)
+    assert "budget 0.1 false ones" in text(shown.get("/health").text)
+    assert "误报预算0.1次" in text(client(budget=0.1, lang="zh").get("/health").text)
+    assert "budget" not in text(client().get("/health").text)
+
+
 def test_health_shows_sources_the_audit_and_what_was_lost_with_its_reason(page: TestClient) -> None:
     shown = text(page.get("/health").text)
     assert "No gap: every accepted document is accounted for." in shown

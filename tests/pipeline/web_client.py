@@ -34,6 +34,7 @@ def client(
     lang: Lang = "en",
     routes: Sequence[BaseRoute] = (),
     status: Status | None = None,
+    budget: float | None = None,
     at: str = HOME,
 ) -> TestClient:
     """A browser without JavaScript that shows the page about an archive."""
@@ -44,6 +45,7 @@ def client(
         lang=lang,
         extra_routes=routes,
         status=status,
+        budget=budget,
     )
     return TestClient(app, base_url=at, follow_redirects=False, raise_server_exceptions=False)
 
