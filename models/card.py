@@ -54,10 +54,10 @@ labels are right in {sure:.0%} of the dev texts. At most {cap} texts a source ta
 """
 
 _COMPANION = """## Linear companion
-A table of 2^{bits} hashed n-grams (characters 1–{characters}, word pieces 1–{pieces}) × 3 classes is added to the
-encoder's sentiment logits: {encoder:.2f} × encoder + {table:.2f} × table, and {bias} for negative, neutral and
-positive. These five numbers were learnt on {spare:,} training rows that neither was trained on, not on dev. The table
-was trained on
+A table of 2^{bits} hashed n-grams (characters 1–{characters}, word pieces 1–{pieces}) × 3 classes, with weights of
+their own for {domains} kinds of texts behind a learnt gate, is added to the encoder's sentiment logits:
+{encoder:.2f} × encoder + {table:.2f} × table, and {bias} for negative, neutral and positive. These five numbers
+were learnt on {spare:,} training rows that neither was trained on, not on dev. The table was trained on
 
 | source | rows | terms |
 |---|---|---|
@@ -121,6 +121,7 @@ def _companion(given: Accompanied, recipe: Recipe) -> str:
         bits=mixing.ngrams.bits,
         characters=mixing.ngrams.characters,
         pieces=mixing.ngrams.pieces,
+        domains=len(mixing.domains),
         encoder=mixing.encoder,
         table=mixing.table,
         bias=", ".join(f"{number:+.2f}" for number in mixing.bias),

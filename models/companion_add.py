@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer
 
 from opinionwatch.models.artefact import load
@@ -28,6 +29,8 @@ def add_companion(
     finish. Raises SettingsError when there are none.
     """
     recipe = load_recipe(recipe_path)
+    # Processes that share a core are slower with two threads than with one.
+    torch.set_num_threads(recipe.schedule.threads or 1)
     if recipe.companion is None:
         raise SettingsError(f"recipe {recipe_path} has no `companion`; `companion: {{}}` takes the defaults")
     stored = load(artefact)

@@ -55,11 +55,10 @@ def accompany(
     weight, seed = recipe.schedule.two_class_weight, recipe.schedule.seed
     companion = fit_companion(rows, network.tokens, plan, two_class_weight=weight, seed=seed)
     texts = [example.text for example in spare]
-    raws = [raw for at in range(0, len(texts), READ_ROWS) for raw in network.read(texts[at : at + READ_ROWS])]
-    ids = [
-        row.ids for at in range(0, len(texts), READ_ROWS) for row in network.tokens.encode(texts[at : at + READ_ROWS])
-    ]
-    mixing = stack(torch.tensor([raw.logits for raw in raws]), companion.read(texts, ids), spare, weight)
+    chunks = [texts[at : at + READ_ROWS] for at in range(0, len(texts), READ_ROWS)]
+    said = torch.tensor([logits for chunk in chunks for logits in network.moods(chunk)])
+    ids = [row.ids for chunk in chunks for row in network.tokens.encode(chunk)]
+    mixing = stack(said, companion.read(texts, ids), spare, weight)
     companion.mixing = mixing.model_copy(update={"ngrams": plan.ngrams, "domains": companion.mixing.domains})
     log.info("companion.mixing", **companion.mixing.model_dump(exclude={"ngrams"}))
     counts = Counter(row.source for row in dict.fromkeys(rows) if row.label is not None)
