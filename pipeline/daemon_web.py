@@ -26,6 +26,7 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
         watchlists=[(watchlist.id, watchlist.name) for watchlist in wiring.watchlists(settings)],
         settings=settings.web,
         lang=settings.language,
+        answers=wiring.answers(settings),
     )
     with web.serve(app, settings.web, ready):
         life.ready.set()

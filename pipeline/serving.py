@@ -29,6 +29,7 @@ def served(settings: Settings, channels: dict[str, Channel]) -> Iterator[tuple[E
         lang=settings.language,
         extra_routes=wiring.routes(engine.sources, engine.intake),
         status=engine.health,
+        answers=wiring.answers(settings),
     )
     address: Queue[str] = Queue()
     with web.serve(app, settings.web, address.put):
