@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr
 
 from opinionwatch.pipeline.errors import RetryableError, SettingsError
+from opinionwatch.pipeline.guard import is_public
 from opinionwatch.pipeline.reveal import reveal as reveal  # channels take it from here
 from opinionwatch.pipeline.settings import Section
 
@@ -23,8 +24,11 @@ class UncertainError(RetryableError):
     """The attempt may have got through: the connection broke before the answer. A second one must say so."""
 
 
-def webhook_url(secret: SecretStr | None, what: str, *, allow_loopback: bool) -> SecretStr:
-    """The address of a web hook if messages may go there: https, or plain http to this very machine when allowed.
+def webhook_url(
+    secret: SecretStr | None, what: str, *, allow_loopback: bool = False, allow_private: bool | None = None
+) -> SecretStr:
+    """The address of a web hook if messages may go there: https to a public host; elsewhere, also by plain http, only
+    as far as that is allowed. `allow_private` (None: the channel has no such setting) includes this very machine.
 
     Raises SettingsError that says what to write instead. It never shows the address, which is itself the secret.
     """
@@ -37,13 +41,17 @@ def webhook_url(secret: SecretStr | None, what: str, *, allow_loopback: bool) ->
         raise SettingsError(f"{what}: not an address; it looks like https://host/path") from None
     if parts.scheme not in ("http", "https") or not host or port == 0 or "@" in parts.netloc:
         raise SettingsError(f"{what}: not a web address; it looks like https://host/path, without user or password")
+    if allow_private:
+        return secret
+    mean = "use a public host name" if allow_private is None else "write `allow_private: true` if that is meant"
     if is_loopback(host):
         if not allow_loopback:
-            raise SettingsError(f"{what}: points to this machine; write `allow_loopback: true` if that is meant")
+            mean = "write `allow_loopback: true` if that is meant" if allow_private is None else mean
+            raise SettingsError(f"{what}: points to this machine; {mean}")
+    elif not _is_public(host):
+        raise SettingsError(f"{what}: points into a private network; {mean}")
     elif parts.scheme != "https":
         raise SettingsError(f"{what}: must begin with https://, for whoever reads the address can post")
-    elif not _is_public(host):
-        raise SettingsError(f"{what}: points into a private network; use a public host name")
     return secret
 
 
@@ -63,6 +71,6 @@ def is_loopback(host: str) -> bool:
 
 def _is_public(host: str) -> bool:
     try:
-        return ip_address(host).is_global
-    except ValueError:  # a name
+        return is_public(ip_address(host))
+    except ValueError:  # a name: its addresses are looked at when it is connected to
         return True

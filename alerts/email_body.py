@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from jinja2 import Environment, StrictUndefined
 
 from opinionwatch.alerts.escape import one_line, quote, safe_url
+from opinionwatch.alerts.plain import origin, plain
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message
 
@@ -37,6 +38,8 @@ style="max-width:100%;height:auto"></p>{% endif %}
 {% endfor %}<p style="margin:20px 0 0">{% if link %}<a href="{{ link }}" style="color:#0b5cad">{{ labels.link }}</a>\
 {% endif %}{% if dashboard %}<br><a href="{{ dashboard }}" style="color:#0b5cad">\
 {{ labels.dashboard }}</a>{% endif %}</p>
+{% if answers %}<p style="margin:12px 0 0">{% for label, url in answers %}{% if not loop.first %} · {% endif %}\
+<a href="{{ url }}" style="color:#0b5cad">{{ label }}</a>{% endfor %}</p>{% endif %}
 <p style="margin:16px 0 0;color:#616e7c;font-size:12px">opinionwatch · {{ labels.id }} {{ id }}</p>
 </div></body></html>
 """
@@ -80,25 +83,6 @@ def message_id(alert_id: str, domain: str) -> str:
     return f"<{_token(alert_id)}@{domain}>"
 
 
-def plain(message: Message) -> str:
-    """The plain part."""
-    labels = WORDS[message.lang].labels
-    lines = [one_line(message.title), "", one_line(message.summary), ""]
-    lines += [f"{one_line(label)}: {one_line(value)}" for label, value in (*message.facts, *message.reasons)]
-    if message.examples:
-        lines += ["", f"{labels['examples']}:"]
-    for example in message.examples:
-        lines.append(f"  {WORDS[message.lang].quoted.format(text=quote(example))}")
-        lines.append(f"    {_origin(example.source, f'{example.published_at:%Y-%m-%d %H:%M} UTC')}")
-        if (url := safe_url(example.url)) is not None:
-            lines.append(f"    {url}")
-    lines += ["", f"{labels['link']}: {one_line(message.link)}"]
-    if message.dashboard:
-        lines.append(f"{labels['dashboard']}: {one_line(message.dashboard)}")
-    lines.append(f"{labels['id']}: {one_line(message.alert_id)}")
-    return "\n".join(lines) + "\n"
-
-
 def html(message: Message, chart: str) -> str:
     """The HTML part; `chart` is the content id of the picture, empty without one. Everything is escaped by jinja2."""
     words = WORDS[message.lang]
@@ -112,7 +96,7 @@ def html(message: Message, chart: str) -> str:
         examples=[
             {
                 "text": words.quoted.format(text=quote(example)),
-                "origin": _origin(example.source, f"{example.published_at:%Y-%m-%d %H:%M} UTC"),
+                "origin": origin(example),
                 "url": safe_url(example.url),
             }
             for example in message.examples
@@ -120,12 +104,9 @@ def html(message: Message, chart: str) -> str:
         chart=chart,
         link=safe_url(message.link),
         dashboard=safe_url(message.dashboard),
+        answers=[(words.labels[verb], url) for verb, address in message.answers if (url := safe_url(address))],
         id=message.alert_id,
     )
-
-
-def _origin(source: str, when: str) -> str:
-    return f"{one_line(source, 64)} · {when}"
 
 
 def _token(text: str) -> str:

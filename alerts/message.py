@@ -7,7 +7,7 @@ from opinionwatch.alerts.escape import one_line
 from opinionwatch.alerts.numerals import Numerals, clock_of
 from opinionwatch.alerts.phrases import Words
 from opinionwatch.alerts.words import WORDS, Lang, aspect_name, in_a_sentence
-from opinionwatch.pipeline.contracts_trend import Alert, Contribution, Exemplar, Message
+from opinionwatch.pipeline.contracts_trend import Alert, Contribution, Exemplar, Message, Verb
 
 Facts = tuple[tuple[str, str], ...]
 SHOWN = 3
@@ -25,6 +25,7 @@ def render(
     zone: str = "UTC",
     chart_png: bytes | None = None,
     dashboard: str = "",
+    answers: tuple[tuple[Verb, str], ...] = (),
 ) -> Message:
     """Say an alert in one language, with times in `zone` (an IANA name).
 
@@ -33,7 +34,9 @@ def render(
     `dashboard` is where Kibana explains the episode. Raises SettingsError when the zone does not exist.
     """
     rendering = _Rendering(alert, lang, watchlist_name, zone)
-    return rendering.message(public_url, repeat, chart_png).model_copy(update={"dashboard": dashboard})
+    return rendering.message(public_url, repeat, chart_png).model_copy(
+        update={"dashboard": dashboard, "answers": answers}
+    )
 
 
 def sample(*, lang: Lang, public_url: str, at: datetime) -> Message:

@@ -10,13 +10,14 @@ one thread of its own and one delivery at a time, so that a hanging channel hold
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Condition, Event, Thread
 
 import structlog
 
 from opinionwatch.alerts.attempt import Attempt
+from opinionwatch.alerts.joined import explained, joined, latest, lead
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Message
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
@@ -40,12 +41,16 @@ class Deliverer:
         render: Callable[[Alert, bool], Message],
         clock: Clock,
         *,
+        excuse: Callable[[Delivery], str] = lambda _: "",
         poll_s: float = 0.5,
         patience_s: float = 60.0,
     ) -> None:
-        """`render(alert, repeat)` says an alert; `patience_s` is how long a pass waits for channels that hang."""
+        """`render(alert, repeat)` says an alert; `excuse` gives the reason why a delivery need not be sent any more, or
+        nothing; `patience_s` is how long a pass waits for channels that hang.
+        """
         self._outbox, self._clock = outbox, clock
         self._poll_s, self._patience_s = poll_s, patience_s
+        self._excuse = excuse
         self._changed = Condition()
         self._lanes = {name: _Lane(channel, outbox, render, clock, self._changed) for name, channel in channels.items()}
 
@@ -81,17 +86,30 @@ class Deliverer:
         """Give every idle channel the oldest delivery that is due for it. Returns how many were given."""
         now = self._clock()
         idle = {name for name, lane in self._lanes.items() if lane.ready(now)}
-        given = 0
-        for delivery in self._due(now, idle):
+        given, instead, taken = 0, False, set[str]()
+        due = self._due(now, idle)
+        for delivery in due:
             if delivery.channel not in self._lanes:
                 detail = f"no channel '{delivery.channel}' in the settings"
-                self._outbox.save(delivery.model_copy(update={"state": "failed", "detail": detail}))
+                rows = _with_fallback(delivery.model_copy(update={"state": "failed", "detail": detail}), now)
+                instead = instead or len(rows) > 1
+                self._outbox.save(*rows)
                 log.error("alert not delivered", channel=delivery.channel, alert=delivery.alert.id, detail=detail)
-            elif delivery.channel in idle:
-                idle.discard(delivery.channel)
-                self._lanes[delivery.channel].take(delivery)
-                given += 1
-        return given
+            elif delivery.channel in idle and delivery.id not in taken:
+                company = [one for one in due if delivery.id == one.id or _together(delivery, one)]
+                taken.update(one.id for one in company)
+                if wanted := [one for one in company if not self._excused(one)]:
+                    idle.discard(delivery.channel)
+                    self._lanes[delivery.channel].take(wanted)
+                    given += 1
+        return given + (self._hand_out() if instead else 0)
+
+    def _excused(self, delivery: Delivery) -> bool:
+        """Whether it need not be sent any more; then it is put away with the reason."""
+        reason = self._excuse(delivery) if delivery.state == "pending" else ""
+        if reason:
+            self._outbox.save(delivery.model_copy(update={"state": "suppressed", "detail": reason}))
+        return bool(reason)
 
     def _due(self, now: datetime, idle: set[str]) -> list[Delivery]:
         """What is due. Looks past the backlog of a busy channel until every idle one has something, or there is no
@@ -131,47 +149,92 @@ class _Lane:
         """Whether the channel can take a delivery: idle, and not asked to be left alone."""
         return not self.busy and (self._resume_at is None or self._resume_at <= now)
 
-    def take(self, delivery: Delivery) -> None:
-        """Deliver on the lane's own thread: a daemon, for a channel that hangs must not keep the process alive."""
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Deliver them as one message on the lane's own thread: a daemon, for a channel that hangs must not keep the
+        process alive.
+        """
         self.busy = True
-        Thread(target=self._deliver, args=(delivery,), name=f"channel {self._channel.name}", daemon=True).start()
+        Thread(target=self._deliver, args=(deliveries,), name=f"channel {self._channel.name}", daemon=True).start()
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         hold_s: float | None = None
         try:
-            hold_s = self._try(delivery)
+            hold_s = self._try(deliveries)
         except OpinionwatchError as error:  # of the outbox: what it holds is still true
             hold_s = error.after_s if isinstance(error, RetryableError) and error.after_s else 1.0
-            log.warning("the outbox cannot be written now", channel=delivery.channel, error=str(error))
+            log.warning("the outbox cannot be written now", channel=self._channel.name, error=str(error))
         finally:
             with self._changed:
                 self._resume_at = None if hold_s is None else self._clock() + timedelta(seconds=hold_s)
                 self.busy = False
                 self._changed.notify_all()
 
-    def _try(self, delivery: Delivery) -> float | None:
-        attempt = Attempt(delivery, self._clock)
+    def _try(self, deliveries: Sequence[Delivery]) -> float | None:
+        first = next((one for one in deliveries if one.id == one.joined), None) or lead(deliveries)
+        joins = "" if len(deliveries) == 1 and not first.joined else first.id
+        attempt = Attempt(first.model_copy(update={"joined": joins}), self._clock)
+        others = [one for one in deliveries if one.id != first.id]
         failpoint("outbox.before_sending")
-        self._outbox.save(attempt.begun)
+        self._outbox.save(attempt.begun, *(_alike(one, attempt.begun) for one in others))
         with attempt:
-            message = self._render(delivery.alert, delivery.state == "sending")
+            message = self._worded(first, others)
             failpoint("outbox.before_send")
             self._channel.notify(message)
         failpoint("outbox.after_send")
-        self._settle(attempt.outcome)
+        self._settle([attempt.outcome, *(_alike(one, attempt.outcome) for one in others)])
         failpoint("outbox.after_sent")
         return attempt.hold_s
 
-    def _settle(self, outcome: Delivery) -> None:
+    def _worded(self, first: Delivery, others: Sequence[Delivery]) -> Message:
+        told = [one for one in latest([first, *others]) if one.alert.episode.id != first.alert.episode.id]
+        again = first.state == "sending"
+        message = joined(self._render(first.alert, again), [self._render(one.alert, again) for one in told])
+        return explained(message, first)
+
+    def _settle(self, outcomes: Sequence[Delivery]) -> None:
         """Save what happened; as long as it cannot be saved, this channel does nothing else."""
+        outcome = outcomes[0]
         if outcome.state != "sent":
             log.warning(
                 "alert not delivered", channel=outcome.channel, alert=outcome.alert.id, state=outcome.state,
                 attempts=outcome.attempts, detail=outcome.detail,
             )  # fmt: skip
+        now = self._clock()
+        rows = [row for one in outcomes for row in _with_fallback(one, now)]
         while True:
             try:
-                return self._outbox.save(outcome)
+                return self._outbox.save(*rows)
             except RetryableError as error:
                 log.warning("the outbox cannot be written now", channel=outcome.channel, error=str(error))
                 Event().wait(error.after_s or 1.0)
+
+
+def _together(first: Delivery, other: Delivery) -> bool:
+    """Whether both belong into one message: due together in one group, or begun together by an earlier life."""
+    if first.channel != other.channel or first.state != other.state:
+        return False
+    if first.state == "sending":
+        return bool(first.joined) and first.joined == other.joined
+    return bool(first.group) and first.group == other.group and first.purpose == other.purpose
+
+
+def _alike(other: Delivery, first: Delivery) -> Delivery:
+    """Another delivery of the same message: what becomes of the message becomes of it."""
+    same = {name: getattr(first, name) for name in ("state", "attempts", "due_at", "detail", "joined")}
+    return other.model_copy(update=same)
+
+
+def _with_fallback(outcome: Delivery, now: datetime) -> list[Delivery]:
+    """The outcome and, when it is refused for good, the delivery to the channel that is told instead."""
+    if outcome.state != "failed" or not outcome.fallback:
+        return [outcome]
+    instead = Delivery(
+        alert=outcome.alert,
+        channel=outcome.fallback,
+        state="pending",
+        due_at=now,
+        purpose="fallback",
+        group=outcome.group,
+        detail=f"instead of {outcome.channel}: {outcome.detail}"[:500],
+    )
+    return [outcome, instead]

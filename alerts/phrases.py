@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from opinionwatch.pipeline.contracts_trend import AlertEvent, EpisodeKind, Severity
+from opinionwatch.pipeline.contracts_trend import AlertEvent, EpisodeKind, Purpose, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Words:
     term: str
     reposts: str
     repeat: str
+    purposes: Mapping[Purpose, str]
+    """Why somebody is told who usually is not."""
     spell: tuple[str, str, str]
     """Days, hours, minutes."""
     quoted: str

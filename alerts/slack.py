@@ -22,7 +22,7 @@ HEADER_CHARS, FIELD_CHARS, SECTION_CHARS = 150, 2000, 3000
 """Slack's limits on the text of a header, a field and a section, after escaping."""
 _MARKS: dict[Severity, str] = {"info": "ℹ️", "warning": "⚠️", "critical": "🔴"}
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_SILENT = logging.Logger("opinionwatch.alerts.slack", level=logging.CRITICAL + 1)  # noqa: LOG001 - detached on purpose
+SILENT = logging.Logger("opinionwatch.alerts.slack", level=logging.CRITICAL + 1)  # noqa: LOG001 - detached on purpose
 """The client logs the web hook's address, which is a secret; this logger goes nowhere."""
 
 
@@ -69,7 +69,7 @@ class Slack:
 
     def _post(self, message: Message) -> WebhookResponse:
         url = self._url.get_secret_value()
-        client = WebhookClient(url, timeout=self.settings.timeout_s, logger=_SILENT, retry_handlers=[])
+        client = WebhookClient(url, timeout=self.settings.timeout_s, logger=SILENT, retry_handlers=[])
         if is_loopback(urlsplit(url).hostname or ""):
             client.proxy = None
         try:

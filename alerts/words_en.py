@@ -97,6 +97,11 @@ EN = Words(
         "dashboard": "Explore it in Kibana",
         "id": "Alert",
         "chart": "Share of negative voices and number of posts over time",
+        "acknowledge": "I take care of it",
+        "not_crisis": "Not a crisis",
+        "real": "It is real",
+        "silence": "Silence for 4 hours",
+        "more": "More stories",
         "tag": "opinionwatch",
     },
     severities={"info": "information", "warning": "warning", "critical": "critical"},
@@ -136,6 +141,10 @@ EN = Words(
     term="{term} ({count})",
     reposts="{share} of the negative posts repeat another one",
     repeat="sent again, since the first attempt may have reached you; it is the same alert",
+    purposes={
+        "escalation": "you are told because nobody has acknowledged it",
+        "fallback": "you are told because another channel did not take it",
+    },
     spell=("{n} d", "{n} h", "{n} min"),
     quoted="“{text}”",
     test=(

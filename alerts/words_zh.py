@@ -89,6 +89,11 @@ ZH = Words(
         "dashboard": "在Kibana中查看",
         "id": "告警编号",
         "chart": "负面发声者占比与帖子数量的变化",
+        "acknowledge": "我来处理",
+        "not_crisis": "不是危机",
+        "real": "确有其事",
+        "silence": "静默 4 小时",
+        "more": "更多事件",
         "tag": "opinionwatch",
     },
     severities={"info": "提示", "warning": "警告", "critical": "严重"},
@@ -115,6 +120,10 @@ ZH = Words(
     term="{term}（{count}次）",
     reposts="负面帖子中有{share}是重复转发",
     repeat="首次发送可能已经送达，现再次发送；是同一条告警",
+    purposes={
+        "escalation": "因无人确认，现通知您",
+        "fallback": "因另一渠道未能送达，现通知您",
+    },
     spell=("{n} 天", "{n} 小时", "{n} 分钟"),
     quoted="“{text}”",
     test=(

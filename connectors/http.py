@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.metadata import version
 from threading import Event
@@ -23,7 +22,7 @@ from opinionwatch.connectors.quota import Quota, read_quota
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.guard import Guard
 from opinionwatch.pipeline.redact import redact
-from opinionwatch.pipeline.wire import Wire
+from opinionwatch.pipeline.wire import Wire, retry_after_s
 
 AGENT = "opinionwatch"
 BODY_BYTES = 8_000_000
@@ -80,24 +79,6 @@ def agent(contact: str) -> str:
 def tls() -> ssl.SSLContext:
     """One context for all clients: each would cost 0.2 s and some memory."""
     return httpx2.create_ssl_context(trust_env=False)
-
-
-def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3), None when it says nothing that makes sense.
-
-    >>> retry_after_s("120", datetime(2025, 1, 1, tzinfo=UTC))
-    120.0
-    """
-    if value is None:
-        return None
-    if value.strip().isascii() and value.strip().isdecimal():
-        return float(value.strip()[:9])
-    try:
-        when = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - now).total_seconds())
 
 
 class Client:

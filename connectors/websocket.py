@@ -10,10 +10,11 @@ from time import monotonic
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from opinionwatch.connectors.http import RefusedError, agent, retry_after_s, tls
+from opinionwatch.connectors.http import RefusedError, agent, tls
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.guard import Guard
 from opinionwatch.pipeline.redact import redact
+from opinionwatch.pipeline.wire import retry_after_s
 
 MESSAGE_BYTES = 1_000_000
 QUEUE = 64

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from opinionwatch.pipeline.contracts import DeadLetter, Label, ScoredDocument, Utc
-from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,15 @@ class Archive(Protocol):
         ...
 
     def add_silence(self, silence: Silence) -> None:
-        """Store (or replace) a silence; the only thing people write."""
+        """Store (or replace) a silence; beside answers the only thing people write."""
+        ...
+
+    def feedback(self, episode_id: str | None = None, limit: int = 200) -> list[Feedback]:
+        """What people answered to an episode (None: to any), newest first."""
+        ...
+
+    def add_feedback(self, feedback: Feedback) -> bool:
+        """Store an answer; durable when it returns. False: one of that id is there, and stays as it is."""
         ...
 
     def revision(self) -> int:

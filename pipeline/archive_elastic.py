@@ -9,17 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from elasticsearch import Elasticsearch
+from elasticsearch import ConflictError, Elasticsearch
 
 from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow, SourceHealth
 from opinionwatch.pipeline.contracts import DeadLetter, Mention, ScoredDocument
-from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.elastic_audit import ledger_rows, misfiled
 from opinionwatch.pipeline.elastic_client import asking
 from opinionwatch.pipeline.elastic_mapping import Kind, index_of, pattern_of
 from opinionwatch.pipeline.elastic_query import BY_ID, MOST, Clause, Order, Reader, containing, term
 from opinionwatch.pipeline.elastic_records import (
     OVERLAP_CHARS,
+    feedback_source,
     mentions_of,
     scored_of,
     silence_source,
@@ -161,6 +162,25 @@ class ElasticArchive:
                 document=silence_source(silence),
                 refresh="wait_for",
             )
+
+    def feedback(self, episode_id: str | None = None, limit: int = 200) -> list[Feedback]:
+        """What people answered to an episode (None: to any), newest first."""
+        hits = self._newest("feedback", term("episode.id", episode_id), limit)
+        return [Feedback.model_validate(hit["_source"]["record"]) for hit in hits]
+
+    def add_feedback(self, feedback: Feedback) -> bool:
+        """Store an answer; durable and to be seen when it returns. False: one of that id is there, and stays."""
+        with asking():
+            try:
+                self._client.create(
+                    index=index_of(self._prefix, "feedback"),
+                    id=feedback.id,
+                    document=feedback_source(feedback),
+                    refresh="wait_for",
+                )
+            except ConflictError:
+                return False
+        return True
 
     def revision(self) -> int:
         """Refreshes of our indices that brought something to see, and how many indices there are."""

@@ -8,7 +8,7 @@ from threading import local
 
 from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow, SourceHealth
 from opinionwatch.pipeline.contracts import DeadLetter, ScoredDocument
-from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.store_schema import CURE, connect, reading
 from opinionwatch.pipeline.store_sqlite import stamp
@@ -212,12 +212,29 @@ class SqliteArchive:
 
     def add_silence(self, silence: Silence) -> None:
         """Store (or replace) a silence; durable when it returns."""
+        body = silence.model_dump_json().encode()
+        self._write("INSERT OR REPLACE INTO silences VALUES (?, ?, ?)", silence.id, stamp(silence.starts_at), body)
+
+    @reading()
+    def feedback(self, episode_id: str | None = None, limit: int = 200) -> list[Feedback]:
+        """What people answered to an episode (None: to any), newest first."""
+        rows = self._rows(
+            "SELECT body FROM feedback WHERE ?1 IS NULL OR episode_id = ?1 ORDER BY at DESC, id LIMIT ?2",
+            episode_id,
+            min(limit, MOST),
+        )
+        return [Feedback.model_validate_json(_bytes(row[0])) for row in rows]
+
+    def add_feedback(self, feedback: Feedback) -> bool:
+        """Store an answer; durable when it returns. False: one of that id is there, and stays as it is."""
+        row = (feedback.id, feedback.episode_id, stamp(feedback.at), feedback.model_dump_json().encode())
+        return self._write("INSERT OR IGNORE INTO feedback VALUES (?, ?, ?, ?)", *row) > 0
+
+    def _write(self, sql: str, *values: object) -> int:
+        """One small durable transaction beside the writer. Returns how many rows it changed."""
         db = connect(self._path)
         try:
-            db.execute(
-                "INSERT OR REPLACE INTO silences VALUES (?, ?, ?)",
-                (silence.id, stamp(silence.starts_at), silence.model_dump_json().encode()),
-            )
+            return db.execute(sql, values).rowcount
         except sqlite3.OperationalError as error:
             raise RetryableError(f"the store is busy: {error}", after_s=1) from error
         except sqlite3.DatabaseError as error:

@@ -24,6 +24,7 @@ def check(config: ConfigOption = None) -> None:
     chosen = settings(config)
     counts = (len(build(chosen)) for build in (wiring.sources, wiring.watchlists, wiring.channels))
     wiring.trend_settings(chosen)
+    wiring.notify_settings(chosen)
     version = wiring.scorer(chosen).version
     out.print("ok: {} sources, {} watchlists, {} channels, scorer {}".format(*counts, version), markup=False)
 

@@ -99,7 +99,7 @@ def replay(
         source["fields"] = renames
     demo_run.emptied(data_dir)
     chosen = given.model_copy(
-        update={"data_dir": data_dir, "channels": (), "sources": (Component.model_validate(source),)}
+        update={"data_dir": data_dir, "channels": (), "notify": {}, "sources": (Component.model_validate(source),)}
     )
     with stopping() as stop:
         _to_the_end(chosen, stop)

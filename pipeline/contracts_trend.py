@@ -13,6 +13,10 @@ AlertEvent = Literal["opened", "escalated", "updated", "resolved"]
 Severity = Literal["info", "warning", "critical"]
 
 
+Verb = Literal["acknowledge", "real", "not_crisis"]
+"""What people answer to an episode: somebody takes care of it; it was one; it was none."""
+
+
 class Interval(Record):
     """An estimate with its 95 % interval."""
 
@@ -183,11 +187,17 @@ class Message(Record):
     """Where Kibana explains the episode; empty without one."""
     at: Utc
     chart_png: bytes | None = None
+    answers: tuple[tuple[Verb, str], ...] = ()
+    """Signed one-time addresses that answer the episode, for channels without buttons of their own."""
     repeat: bool = False
     """True when an earlier attempt may have got through: the text says so and carries the same id."""
 
 
 DeliveryState = Literal["pending", "sending", "sent", "failed", "suppressed"]
+
+
+Purpose = Literal["alert", "escalation", "fallback"]
+"""Why somebody is told: it is theirs; nobody has acknowledged it; another channel has refused it."""
 
 
 class Delivery(Record):
@@ -200,12 +210,19 @@ class Delivery(Record):
     attempts: int = 0
     due_at: Utc
     detail: str = ""
-    """Why it was suppressed or failed, in words."""
+    """Why it was suppressed, held or failed, in words."""
+    purpose: Purpose = "alert"
+    group: str = ""
+    """Deliveries to one channel with the same group that are due together are one message. Empty: never together."""
+    joined: str = ""
+    """Id of the delivery whose message it is part of."""
+    fallback: str = ""
+    """Channel that is told instead when this one refuses for good."""
 
     @property
     def id(self) -> str:
-        """Content-derived: one alert goes to one channel once."""
-        return content_id(self.alert.id, self.channel)
+        """Content-derived: one alert goes to one channel once for one purpose."""
+        return content_id(self.alert.id, self.channel, *(() if self.purpose == "alert" else (self.purpose,)))
 
 
 class Silence(Record):
@@ -217,3 +234,17 @@ class Silence(Record):
     ends_at: Utc
     created_by: str
     comment: str
+
+
+class Feedback(Record):
+    """A person's answer to an episode, kept with it: what the alarm was worth."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    episode_id: str
+    verb: Verb
+    at: Utc
+    """By the wall clock of whoever took it."""
+    by: str
+    via: Literal["page", "api", "slack", "link"]
+    comment: str = ""

@@ -6,6 +6,7 @@ a process that was paused and does not know yet that it was replaced.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from threading import Event, Thread
 
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.pipeline import stores, wiring
 from opinionwatch.pipeline.archives import archive_of
-from opinionwatch.pipeline.contracts_trend import Alert, Message
+from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Message
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
@@ -37,7 +38,7 @@ class Notifier:
         self._archive = archive_of(settings)
         web = settings.web
         self._render = wiring.renderer(settings, web.public_url or f"http://{web.host}:{web.port}", self._archive)
-        self._route = wiring.notify_hop(channels)
+        self._route = wiring.notify_hop(settings, channels)
         self._sending: _Sending | None = None
 
     def run(self) -> None:
@@ -64,7 +65,7 @@ class Notifier:
         alerts = [record for record in records if isinstance(record, Alert)]
         failpoint("notify.polled")
         if alerts:
-            deliveries = self._route([*self._archive.silences(), *alerts], wall_clock())
+            deliveries = self._route([*self._archive.silences(), *self._remembered(), *alerts], wall_clock())
             write(deliveries)
             for delivery in deliveries:
                 self._life.metrics.count("opinionwatch_deliveries_total", label=delivery.state)
@@ -73,9 +74,16 @@ class Notifier:
             feed.commit()
         failpoint("notify.committed")
 
+    def _remembered(self) -> list[Delivery | Episode]:
+        """What routing has to know of before, as far as the index shows it by now."""
+        since = wall_clock() - timedelta(days=1)
+        recent = [one for one in self._archive.deliveries(limit=1000) if one.due_at >= since]
+        return [*recent, *(one for one in self._archive.episodes(limit=1000) if one.resolved_at is None)]
+
     def _begin(self, outbox: Outbox) -> None:
         owner = KafkaLog(self._settings.kafka, owner=f"{self._settings.kafka.prefix}.notify")
-        self._sending = _Sending(FencedOutbox(outbox, owner), self._channels, self._render, owner)
+        fenced, excuse = FencedOutbox(outbox, owner), wiring.excuse(self._archive)
+        self._sending = _Sending(fenced, self._channels, self._render, excuse, owner)
         self._life.ready.set()
 
     def _end(self) -> None:
@@ -93,12 +101,13 @@ class _Sending:
         outbox: FencedOutbox,
         channels: Mapping[str, Channel],
         render: Callable[[Alert, bool], Message],
+        excuse: Callable[[Delivery], str],
         owner: KafkaLog,
     ) -> None:
         self.outbox = outbox
         self._owner = owner
         self._told = Event()
-        deliverer = Deliverer(outbox, channels, render, wall_clock, patience_s=STOP_S)
+        deliverer = Deliverer(outbox, channels, render, wall_clock, excuse=excuse, patience_s=STOP_S)
         self._thread = Thread(target=deliverer.run, args=(self._told,), name="notifier", daemon=True)
         self._thread.start()
 

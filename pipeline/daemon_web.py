@@ -27,6 +27,7 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
         settings=settings.web,
         lang=settings.language,
         budget=wiring.trend_settings(settings).detector.false_alarms_per_week,
+        answers=wiring.answers(settings),
     )
     with web.serve(app, settings.web, ready):
         life.ready.set()

@@ -18,7 +18,7 @@ from opinionwatch.pipeline.ports import Channel
 from opinionwatch.pipeline.settings import Settings, load
 from opinionwatch.pipeline.store_lock import held
 
-OURS = ("opinionwatch.db*", "opinionwatch.yaml", "pseudonym.key*", "runtime.lock", "calibration.jsonl")
+OURS = ("opinionwatch.db*", "opinionwatch.yaml", "pseudonym.key*", "answers.key*", "runtime.lock", "calibration.jsonl")
 
 
 def emptied(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from opinionwatch.pipeline.aspects import Aspects
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention, OpinionTerm, ScoredDocument, content_id
-from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.elastic_mapping import PIECE_CHARS
 from opinionwatch.pipeline.mention import mention_of
 
@@ -232,4 +232,15 @@ def silence_source(silence: Silence) -> Source:
         "event.end": stamp(silence.ends_at),
         "watchlist.id": silence.watchlist,
         "record": silence.model_dump(mode="json"),
+    }
+
+
+def feedback_source(feedback: Feedback) -> Source:
+    """A person's answer."""
+    return {
+        "@timestamp": stamp(feedback.at),
+        "event.id": feedback.id,
+        "episode.id": feedback.episode_id,
+        "feedback.verb": feedback.verb,
+        "record": feedback.model_dump(mode="json"),
     }

@@ -34,6 +34,10 @@ SNAPSHOT_EVERY = 5_000
 """Mentions between two snapshots of the trend state: what a restart has to read again, at most."""
 
 
+MEMORY = timedelta(days=1)
+"""How far back routing remembers what was told."""
+
+
 class Embedded:
     """Executes the plan on a `SqliteStore`. One thread; sources and the notifier run beside it."""
 
@@ -155,10 +159,19 @@ class Embedded:
         self._since_snapshot += len(mentions)
         found = self._trend([*mentions, Progress(up_to)], now)
         alerts = [record for record in found if isinstance(record, Alert)]
-        # Due by the wall clock, which is the notifier's; a replay's `now` may lie in the future.
-        told = self._hops.notify([*self._store.silences(), *alerts], self._clock()) if alerts else []
+        told = self._routed(alerts, [record for record in found if isinstance(record, Episode)])
         self._store.write([record for record in [*found, *told] if isinstance(record, Window | Episode | Delivery)])
         self._store.save_progress(up_to)
+
+    def _routed(self, alerts: Sequence[Alert], episodes: Sequence[Episode]) -> Sequence[Delivery]:
+        """The notify hop, with its memory. Due by the wall clock, which is the notifier's; a replay's `now` may lie in
+        the future.
+        """
+        if not alerts:
+            return []
+        now = self._clock()
+        before = self._store.remembered(now - MEMORY)
+        return self._hops.notify([*self._store.silences(), *before, *episodes, *alerts], now)
 
     def _restored(self) -> StatefulStage:
         """The trend hop as it stood at the last commit: its snapshot, then the log after it, outputs already known."""

@@ -86,7 +86,7 @@ class Engine:
             live=not self.sources or not all(source.replays for source in self.sources),
         )
         render = wiring.renderer(self.settings, self.public_url, archive)
-        deliverer = Deliverer(outbox, self._channels, render, wall_clock)
+        deliverer = Deliverer(outbox, self._channels, render, wall_clock, excuse=wiring.excuse(archive))
         ended, told, failure = Event(), Event(), list[BaseException]()
         worker = Thread(target=_guarded, args=(runtime, ended, failure), name="runtime", daemon=True)
         notifier = Thread(target=deliverer.run, args=(told,), name="notifier", daemon=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from opinionwatch.pipeline.accept import Arrival
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
-from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Silence
+from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Silence
 from opinionwatch.pipeline.ports import StatefulStage
 
 Scored = ScoredDocument | Mention | Drop | DeadLetter
@@ -20,4 +20,5 @@ class Hops:
     ingest: Callable[[Sequence[Arrival], datetime], Sequence[Document | DeadLetter]]
     score: Callable[[Sequence[Document], datetime], Sequence[Scored]]
     trend: Callable[[], StatefulStage]
-    notify: Callable[[Sequence[Alert | Silence], datetime], Sequence[Delivery]]
+    notify: Callable[[Sequence[Alert | Silence | Delivery | Episode], datetime], Sequence[Delivery]]
+    """Beside the alerts it takes what it has to remember: silences, recent deliveries, open episodes."""

@@ -7,7 +7,7 @@ once, so that nothing is handed out twice.
 from datetime import datetime
 from threading import Lock
 
-from elasticsearch import Elasticsearch
+from elasticsearch import ConflictError, Elasticsearch
 
 from opinionwatch.pipeline.contracts_trend import Delivery
 from opinionwatch.pipeline.elastic_client import asking
@@ -45,9 +45,24 @@ class ElasticOutbox:
             told = [self._saved.get(delivery.id, delivery) for delivery in found]
         return [each for each in told if each.state == "sending" or (each.state == "pending" and each.due_at <= now)]
 
-    def save(self, delivery: Delivery) -> None:
-        """Replace a delivery's state; durable when it returns."""
-        with asking():
-            self._client.index(index=self._index, id=delivery.id, document=delivery_source(delivery))
-        with self._lock:
-            self._saved[delivery.id] = delivery
+    def save(self, *deliveries: Delivery) -> None:
+        """Replace the deliveries' state, or add those that are new; durable when it returns. What is new goes first, so
+        that a crash between two writes forgets nothing; one that is there already stays as it is.
+        """
+        for delivery in sorted(deliveries, key=lambda one: not _is_new(one)):
+            with asking():
+                try:
+                    self._client.index(
+                        index=self._index,
+                        id=delivery.id,
+                        document=delivery_source(delivery),
+                        op_type="create" if _is_new(delivery) else "index",
+                    )
+                except ConflictError:
+                    continue
+            with self._lock:
+                self._saved[delivery.id] = delivery
+
+
+def _is_new(delivery: Delivery) -> bool:
+    return delivery.state == "pending" and not delivery.attempts

@@ -26,12 +26,14 @@ class FencedOutbox:
         """As the inner outbox says; nothing once somebody else has taken over."""
         return [] if self.fenced.is_set() else self._inner.due(now, limit)
 
-    def save(self, delivery: Delivery) -> None:
-        """Replace a delivery's state. Raises FencedError when somebody else has taken over."""
-        body = delivery.model_dump_json(exclude_defaults=True).encode()
+    def save(self, *deliveries: Delivery) -> None:
+        """Replace the deliveries' state, or add those that are new. Raises FencedError when somebody else has taken
+        over.
+        """
+        bodies = [(one.id.encode(), one.model_dump_json(exclude_defaults=True).encode()) for one in deliveries]
         try:
-            self._owner.append([Entry("outbox", 0, body, delivery.id.encode())])
+            self._owner.append([Entry("outbox", 0, body, key) for key, body in bodies])
         except FencedError:
             self.fenced.set()
             raise
-        self._inner.save(delivery)
+        self._inner.save(*deliveries)

@@ -30,19 +30,36 @@ class SqliteOutbox:
             ).fetchall()
         return [Delivery.model_validate_json(body) for (body,) in rows]
 
-    def save(self, delivery: Delivery) -> None:
-        """Replace a delivery's state; durable when it returns."""
-        body = delivery.model_dump_json(exclude_defaults=True).encode()
+    def save(self, *deliveries: Delivery) -> None:
+        """Replace the deliveries' state, or add those that are new: all or none, durable when it returns.
+
+        One that is new stays as it is when it is added again: a fallback is told once.
+        """
         try:
             with self._lock:
-                self._db.execute(
-                    "UPDATE deliveries SET state = ?, due_at = ?, body = ? WHERE id = ?",
-                    (delivery.state, stamp(delivery.due_at), body, delivery.id),
-                )
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    for one in deliveries:
+                        self._save(one)
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
         except sqlite3.OperationalError as error:
             raise RetryableError(f"the outbox cannot be written now: {error}", after_s=1) from error
         except sqlite3.DatabaseError as error:
             raise FatalError(f"the store is damaged ({error}): {CURE}") from error
+
+    def _save(self, delivery: Delivery) -> None:
+        body = delivery.model_dump_json(exclude_defaults=True).encode()
+        row = (delivery.state, stamp(delivery.due_at), body, delivery.id)
+        if delivery.state == "pending" and not delivery.attempts:
+            self._db.execute(
+                "INSERT OR IGNORE INTO deliveries VALUES (?4, ?5, ?1, ?2, ?3)", (*row, delivery.alert.episode.id)
+            )
+        else:
+            self._db.execute("UPDATE deliveries SET state = ?, due_at = ?, body = ? WHERE id = ?", row)
 
     def close(self) -> None:
         """Close the file."""

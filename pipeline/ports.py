@@ -153,8 +153,10 @@ class Outbox(Protocol):
         """Pending deliveries whose time has come, oldest first, and those an earlier life left in `sending`."""
         ...
 
-    def save(self, delivery: Delivery) -> None:
-        """Replace a delivery's state; durable when it returns."""
+    def save(self, *deliveries: Delivery) -> None:
+        """Replace the deliveries' state, or add those that are new; durable when it returns. All or none where the
+        store has transactions, else what is new first.
+        """
         ...
 
 

@@ -30,6 +30,7 @@ def served(settings: Settings, channels: dict[str, Channel]) -> Iterator[tuple[E
         extra_routes=wiring.routes(engine.sources, engine.intake),
         status=engine.health,
         budget=wiring.trend_settings(settings).detector.false_alarms_per_week,
+        answers=wiring.answers(settings),
     )
     address: Queue[str] = Queue()
     with web.serve(app, settings.web, address.put):

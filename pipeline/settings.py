@@ -74,6 +74,10 @@ class Web(Section):
     token_file: Annotated[
         Path | None, Field(description="File with the access token that every request must carry.")
     ] = None
+    slack_signing_secret_file: Annotated[
+        Path | None,
+        Field(description="File with the signing secret of your Slack app; its buttons go to /hooks/slack."),
+    ] = None
 
 
 class Monitor(Section):
@@ -146,6 +150,9 @@ class Settings(BaseSettings):
         ),
     ] = "sqlite"
     elasticsearch: Elastic = Elastic()
+    notify: Annotated[
+        dict[str, JsonValue], Field(description="Who is told what, when, and how they answer; see `config schema`.")
+    ] = {}
     web: Web = Web()
     kibana: Kibana = Kibana()
     limits: Limits = Limits()

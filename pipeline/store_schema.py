@@ -54,6 +54,8 @@ CREATE TABLE cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL);
 CREATE TABLE snapshots (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, progress TEXT NOT NULL, state BLOB NOT NULL);
 CREATE TABLE progress (one INTEGER PRIMARY KEY CHECK (one = 1), up_to TEXT NOT NULL);
 CREATE TABLE silences (id TEXT PRIMARY KEY, starts_at TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE feedback (id TEXT PRIMARY KEY, episode_id TEXT NOT NULL, at TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX feedback_by_episode ON feedback (episode_id);
 """
 
 

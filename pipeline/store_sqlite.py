@@ -191,6 +191,18 @@ class SqliteStore:
         return [Silence.model_validate_json(body) for (body,) in self._db.execute("SELECT body FROM silences")]
 
     @reading()
+    def remembered(self, since: datetime) -> list[Delivery | Episode]:
+        """What routing has to know of before: deliveries that were or will be due since then, and open episodes."""
+        told = self._db.execute("SELECT body FROM deliveries WHERE due_at >= ? ORDER BY due_at, id", (stamp(since),))
+        going_on = self._db.execute(
+            "SELECT body FROM episodes WHERE json_extract(CAST(body AS TEXT), '$.state') != 'resolved' ORDER BY id"
+        )
+        return [
+            *(Delivery.model_validate_json(body) for (body,) in told),
+            *(Episode.model_validate_json(body) for (body,) in going_on),
+        ]
+
+    @reading()
     def dead_since(self, since: datetime) -> int:
         """How many dead letters were accepted since then."""
         row = self._db.execute("SELECT count(*) FROM deadletters WHERE accepted_at >= ?", (stamp(since),)).fetchone()

@@ -59,12 +59,15 @@ class Watchlist(BaseModel):
     lang: Annotated[
         tuple[str, ...], Field(description="Only documents in these languages, e.g. `[en, zh]`; empty: all.")
     ] = ()
+    tags: Annotated[
+        tuple[str, ...], Field(description="Your own words for routing alerts, e.g. `[team-eu, listed]`.")
+    ] = ()
     aspects: Annotated[
         dict[str, tuple[TermText, ...]],
         Field(description="Aspects of your own, or more terms for a known one; they win over the built-in ones."),
     ] = {}
 
-    @field_validator("names", "must", "any", "exclude", "lang", mode="before")
+    @field_validator("names", "must", "any", "exclude", "lang", "tags", mode="before")
     @classmethod
     def _one_is_a_list_of_one(cls, value: object) -> object:
         return [value] if isinstance(value, str | dict) else value

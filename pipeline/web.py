@@ -1,7 +1,7 @@
 """The page and its API: an application built from an archive and nothing else.
 
-Server-rendered, without a build step and without anything from elsewhere. It reads; the one thing people write is a
-silence. Everything in it is strangers' text until a template has escaped it.
+Server-rendered, without a build step and without anything from elsewhere. It reads; what people write are
+silences and answers. Everything in it is strangers' text until a template has escaped it.
 """
 
 import logging
@@ -19,12 +19,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from opinionwatch.pipeline.answers import Answers
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.settings import Web
 from opinionwatch.pipeline.web_access import Access, check_exposure
 from opinionwatch.pipeline.web_api import Api
 from opinionwatch.pipeline.web_episodes import EpisodeViews
+from opinionwatch.pipeline.web_feedback import FeedbackViews
 from opinionwatch.pipeline.web_guard import HEADERS, Guard
 from opinionwatch.pipeline.web_health import Status
 from opinionwatch.pipeline.web_live import Live
@@ -33,6 +35,7 @@ from opinionwatch.pipeline.web_page import STATIC, Pages
 from opinionwatch.pipeline.web_serve import Serving, serve
 from opinionwatch.pipeline.web_silences import SilenceViews
 from opinionwatch.pipeline.web_site import Site
+from opinionwatch.pipeline.web_slack import SlackButtons, read_secret
 from opinionwatch.pipeline.web_tongue import Lang
 from opinionwatch.pipeline.web_views import Views
 
@@ -48,18 +51,20 @@ def build(
     extra_routes: Sequence[BaseRoute] = (),
     status: Status | None = None,
     budget: float | None = None,
+    answers: Answers | None = None,
 ) -> Starlette:
     """The application. `watchlists` are (id, display name), in the order of the overview.
 
     `extra_routes` are push sources and the like; those under `/hooks/` authenticate themselves, all others are behind
     the token, too. `status` says what a runtime knows about its sources, `budget` how many false alarms per
-    watchlist-week were asked for. Raises SettingsError when the token file is
+    watchlist-week were asked for; `answers` reads signed addresses. Raises SettingsError when the token file is
     not usable.
     """
     access = Access(settings)
     site = Site(archive, watchlists, settings, lang, status, budget)
     pages = Pages(site)
     live = Live(site)
+    slack = read_secret(settings.slack_signing_secret_file) if settings.slack_signing_secret_file else None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -74,6 +79,8 @@ def build(
             *Views(pages).routes(),
             *EpisodeViews(pages).routes(),
             *SilenceViews(pages).routes(),
+            *FeedbackViews(pages, answers).routes(),
+            *(SlackButtons(site, slack).routes() if slack else ()),
             *Login(pages, access).routes(),
             *Api(site).routes(),
             Route("/live", live.stream, methods=["GET"], name="live"),

@@ -16,9 +16,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from opinionwatch.pipeline.contracts import DeadLetter, Record, ScoredDocument
-from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.errors import DEAD_REASONS
 from opinionwatch.pipeline.registry import nearest
+from opinionwatch.pipeline.web_feedback import NewFeedback, answer
 from opinionwatch.pipeline.web_forms import body
 from opinionwatch.pipeline.web_health import Health, LedgerLine
 from opinionwatch.pipeline.web_openapi import Operation, document
@@ -144,6 +145,10 @@ def _silences(site: Site, _: Nothing) -> Items[Silence]:
     return Items(items=tuple(silences[:1000]), truncated=len(silences) > 1000)
 
 
+def _feedback(site: Site, query: Deliveries) -> Items[Feedback]:
+    return Items(items=tuple(site.archive.feedback(query.episode, query.limit)))
+
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     endpoint("/api/watchlists", "Every watchlist at a glance", Nothing, Items[WatchlistLine], _watchlists),
     endpoint("/api/documents", "Documents, newest first", Documents, Items[ScoredDocument], _documents),
@@ -157,6 +162,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     endpoint("/api/ledger", "The audit by source and hour", Nothing, Items[LedgerLine], _ledger),
     endpoint("/api/health", "How the pipeline is doing", Nothing, Health, lambda site, _: site.health.health()),
     endpoint("/api/silences", "Silences, newest first; ended ones too", Nothing, Items[Silence], _silences),
+    endpoint("/api/feedback", "What people answered, newest first", Deliveries, Items[Feedback], _feedback),
 )  # fmt: skip
 
 
@@ -169,6 +175,11 @@ class Api:
         operations.append(
             Operation("post", "/api/silences", "Silence alerts from now on", Silence, body=NewSilence, status=201)
         )
+        operations.append(
+            Operation(
+                "post", "/api/episodes/{id}/feedback", "Answer an episode", Feedback, body=NewFeedback, status=201
+            )
+        )
         self._document = document(operations)
 
     def routes(self) -> list[Route]:
@@ -176,6 +187,7 @@ class Api:
         return [
             *(one.route(self._site) for one in ENDPOINTS),
             Route("/api/silences", self.silence, methods=["POST"]),
+            Route("/api/episodes/{id}/feedback", self.feedback, methods=["POST"]),
             Route("/api/openapi.json", self.openapi, methods=["GET"]),
         ]
 
@@ -191,6 +203,14 @@ class Api:
             raise HTTPException(400, wrong(error, NewSilence)) from error
         return _json(await run_in_threadpool(add, self._site, wish), 201)
 
+    async def feedback(self, request: Request) -> Response:
+        """Store an answer to an episode. JSON only, as above."""
+        try:
+            given = NewFeedback.model_validate_json(await body(request, "application/json"))
+        except ValidationError as error:
+            raise HTTPException(400, wrong(error, NewFeedback)) from error
+        return _json(await run_in_threadpool(answer, self._site, request.path_params["id"], given, "api"), 201)
 
-def _json(answer: BaseModel, status: int = 200) -> Response:
-    return Response(answer.model_dump_json(), status, media_type="application/json")
+
+def _json(said: BaseModel, status: int = 200) -> Response:
+    return Response(said.model_dump_json(), status, media_type="application/json")

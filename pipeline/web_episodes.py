@@ -51,7 +51,7 @@ class EpisodeViews:
 
     def episode(self, request: Request) -> Response:
         """What happened, since when, how strong, why, who says what, how sure, and who was told."""
-        query = asked(One, request, beside=("lang", "range"))
+        query = asked(One, request, beside=("lang", "range", "done"))
         episode = self._site.episode(query.id)
         return self._pages.page(
             request,
@@ -60,6 +60,8 @@ class EpisodeViews:
             signal=episode.explanation.signal,
             silence=self._site.silence(episode.watchlist, self._site.now()),
             reach=_reach(episode, self._site.now()),
+            answers=self._site.archive.feedback(episode.id),
+            done=request.query_params.get("done"),
             timeline=_timeline(episode, self._site.archive.deliveries(episode.id)),
         )
 

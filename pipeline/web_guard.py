@@ -23,8 +23,8 @@ HEADERS = {
 A_YEAR = "public, max-age=31536000, immutable"
 OPEN_PATHS = ("/login", "/healthz", "/readyz")
 """Answer without a token: the door itself, and one word each for supervisors."""
-OPEN_TREES = ("/static/", "/hooks/")
-"""So do styles and scripts, which are public, and push sources, which check a signature of their own."""
+OPEN_TREES = ("/static/", "/hooks/", "/answer/")
+"""So do styles and scripts, which are public, and what checks a signature of its own: push sources, signed answers."""
 
 
 class Guard:

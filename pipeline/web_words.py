@@ -1,6 +1,9 @@
 """What the page says, in English and Chinese. Words are data: this file holds nothing else."""
 
+from opinionwatch.pipeline.web_words_answers import ANSWERS
+
 WORDS: dict[str, tuple[str, str]] = {
+    **ANSWERS,
     # frame
     "tagline": ("public mood, watched", "舆情监测"),
     "skip": ("Skip to content", "跳到正文"),

@@ -1,7 +1,9 @@
-"""The network under the HTTP client: connects to checked addresses only, and lets no answer drip beyond its time."""
+"""The network under every HTTP client of ours: it connects to checked addresses only and lets no answer drip on."""
 
 import ssl
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from threading import Event
 from time import monotonic
 
@@ -11,6 +13,24 @@ from opinionwatch.pipeline.guard import Guard
 
 _LOOK_UP_S = 1.0
 """How often a blocked read looks whether it is to stop."""
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3), None when it says nothing that makes sense.
+
+    >>> retry_after_s("120", datetime(2025, 1, 1, tzinfo=UTC))
+    120.0
+    """
+    if value is None:
+        return None
+    if value.strip().isascii() and value.strip().isdecimal():
+        return float(value.strip()[:9])
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - now).total_seconds())
 
 
 class Wire(httpcore2.NetworkBackend):

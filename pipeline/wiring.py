@@ -15,13 +15,15 @@ from opinionwatch.alerts.detect_settings import TrendSettings
 from opinionwatch.alerts.message import render, sample
 from opinionwatch.alerts.registry import CHANNELS
 from opinionwatch.alerts.route import Route
+from opinionwatch.alerts.route_settings import NotifySettings
 from opinionwatch.alerts.trend import Trend
 from opinionwatch.connectors.registry import CONNECTORS
 from opinionwatch.models.registry import SCORERS
 from opinionwatch.pipeline.accept import Accept, Arrival
+from opinionwatch.pipeline.answers import Answers
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.contracts import Confusion, DeadLetter, Document
-from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Message, Silence
+from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Message, Silence
 from opinionwatch.pipeline.curves import load as load_curves
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.hops import Hops, Scored
@@ -84,9 +86,42 @@ def _trend(settings: Settings) -> TrendSettings:
     return options(TrendSettings, settings.trend, "trend")
 
 
+def notify_settings(settings: Settings) -> NotifySettings:
+    """Who is told what. Raises SettingsError for a mistake, and for names that are not there."""
+    notify = options(NotifySettings, settings.notify, "notify")
+    lists = watchlists(settings)
+    notify.check(
+        [component.name for component in settings.channels],
+        [watchlist.id for watchlist in lists],
+        sorted({tag for watchlist in lists for tag in watchlist.tags}),
+    )
+    return notify
+
+
+def _route(settings: Settings, lists: Sequence[Watchlist], told: Mapping[str, Channel]) -> Route:
+    notify = notify_settings(settings)
+    # Channels that are not the settings' (a terminal beside the page) hear everything, whatever the routes say.
+    named = {component.name for component in settings.channels} if notify.route is not None else set()
+    return Route(
+        [name for name in told if name not in named],
+        informed=[n for n, channel in told.items() if getattr(getattr(channel, "settings", None), "info", False)],
+        settings=notify,
+        tags={watchlist.id: watchlist.tags for watchlist in lists},
+    )
+
+
 def pseudonym_key(settings: Settings) -> bytes:
     """The key that turns authors into pseudonyms: made once, kept beside the store, readable by its owner only."""
-    path = settings.data_dir / "pseudonym.key"
+    return _key(settings, "pseudonym.key", "restore it, or authors will look like new people")
+
+
+def answers(settings: Settings) -> Answers:
+    """Makes and reads the signed addresses that answer an episode; their key lies beside the store, too."""
+    return Answers(_key(settings, "answers.key", "restore it, or remove it and links in e-mails sent so far are void"))
+
+
+def _key(settings: Settings, name: str, cure: str) -> bytes:
+    path = settings.data_dir / name
     if not path.exists():
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=settings.data_dir, prefix=path.name) as file:  # readable by its owner only
@@ -97,7 +132,7 @@ def pseudonym_key(settings: Settings) -> bytes:
                 os.link(file.name, path)
     key = path.read_bytes()
     if len(key) != 32:
-        raise SettingsError(f"{path} is damaged: restore it, or authors will look like new people")
+        raise SettingsError(f"{path} is damaged: {cure}")
     return key
 
 
@@ -129,11 +164,10 @@ def trend_stage(settings: Settings, reader: Scorer | None = None) -> Callable[[]
 
 
 def notify_hop(
-    told: Mapping[str, Channel],
-) -> Callable[[Sequence[Alert | Silence], datetime], Sequence[Delivery]]:
+    settings: Settings, told: Mapping[str, Channel]
+) -> Callable[[Sequence[Alert | Silence | Delivery | Episode], datetime], Sequence[Delivery]]:
     """The notify hop; `told` are the channels that alerts go to."""
-    informed = [name for name, channel in told.items() if getattr(getattr(channel, "settings", None), "info", False)]
-    return _built("notify", {"route": Route(tuple(told), informed=informed)})
+    return _built("notify", {"route": _route(settings, watchlists(settings), told)})
 
 
 def _built(name: HopName, stages: Mapping[str, Stage[Any, Any]]) -> Stage[Any, Any]:
@@ -147,7 +181,7 @@ def hops(settings: Settings, reader: Scorer, told: Mapping[str, Channel]) -> Hop
         ingest=ingest_hop(settings),
         score=score_hop(settings, reader),
         trend=trend_stage(settings, reader),
-        notify=notify_hop(told),
+        notify=notify_hop(settings, told),
     )
 
 
@@ -156,6 +190,7 @@ def renderer(settings: Settings, public_url: str, archive: Archive) -> Callable[
     from opinionwatch.alerts.chart import chart  # drawing takes long to load, and most commands never draw
 
     names = {watchlist.id: watchlist.name for watchlist in watchlists(settings)}
+    signed = answers(settings)
 
     def rendered(alert: Alert, repeat: bool) -> Message:
         episode = alert.episode
@@ -169,9 +204,27 @@ def renderer(settings: Settings, public_url: str, archive: Archive) -> Callable[
             zone=settings.zone,
             chart_png=chart(windows, episode.opened_at) if windows else None,
             dashboard=episode_link(settings.kibana, settings.elasticsearch.prefix, alert) or "",
+            answers=signed.links(alert, public_url),
         )
 
     return rendered
+
+
+def excuse(archive: Archive) -> Callable[[Delivery], str]:
+    """Why a delivery need not be sent any more: an escalation after an answer, or after the end."""
+
+    def reason(delivery: Delivery) -> str:
+        if delivery.purpose != "escalation":
+            return ""
+        episode_id = delivery.alert.episode.id
+        for one in reversed(archive.feedback(episode_id)):
+            return f"not escalated: {one.verb} by {one.by} at {one.at:%Y-%m-%d %H:%M} UTC ({one.via})"
+        episode = archive.episode(episode_id)
+        if episode is not None and episode.resolved_at is not None:
+            return f"not escalated: it ended at {episode.resolved_at:%Y-%m-%d %H:%M} UTC"
+        return ""
+
+    return reason
 
 
 def sample_message(settings: Settings) -> Message:
@@ -182,7 +235,7 @@ def sample_message(settings: Settings) -> Message:
 
 def shown(settings: Settings) -> dict[str, JsonValue]:
     """The settings in force with all defaults, for people to read: secrets are stars."""
-    plain = settings.model_dump(mode="json", exclude={"sources", "channels", "scorer", "watchlists", "trend"})
+    plain = settings.model_dump(mode="json", exclude={"sources", "channels", "scorer", "watchlists", "trend", "notify"})
     kinds = (("sources", CONNECTORS, settings.sources), ("channels", CHANNELS, settings.channels))
     for what, registry, components in kinds:
         plain[what] = [
@@ -193,6 +246,7 @@ def shown(settings: Settings) -> dict[str, JsonValue]:
     plain["scorer"] = {"kind": settings.scorer.kind, **_dump(scorer_kind, settings.scorer.options, "scorer")}
     plain["watchlists"] = [watchlist.model_dump(mode="json") for watchlist in watchlists(settings)]
     plain["trend"] = _trend(settings).model_dump(mode="json")
+    plain["notify"] = notify_settings(settings).model_dump(mode="json", by_alias=True)
     return plain
 
 
@@ -221,4 +275,5 @@ def schema() -> dict[str, JsonValue]:
             definitions[f"{what}:{kind}"] = _settings_of(resolve(registry, kind, what), what).model_json_schema()
     definitions["watchlist"] = Watchlist.model_json_schema()
     definitions["trend"] = TrendSettings.model_json_schema()
+    definitions["notify"] = NotifySettings.model_json_schema()
     return whole

@@ -1,6 +1,8 @@
 """Posts written to break out of a message: markup, mentions, headers, terminals. Every channel must only quote them."""
 
-TEXTS: tuple[str, ...] = (
+from tests.alerts.hostile_more import MORE
+
+_FIRST: tuple[str, ...] = (
     # Slack
     "<!channel> wake up",
     "<!here|here> now",
@@ -77,6 +79,8 @@ TEXTS: tuple[str, ...] = (
     "<" * 4000,
     "&" * 4000,
 )
+
+TEXTS = _FIRST + MORE
 
 URLS: tuple[str, ...] = (
     "javascript:alert(1)",

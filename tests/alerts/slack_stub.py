@@ -1,10 +1,10 @@
 """A web hook on this machine that answers by plan and keeps what it was sent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 PATH = "/services/T0/B0/s3cr3t-hook"
 
@@ -20,27 +20,45 @@ class Answer:
     drop: bool = False
 
 
-class SlackStub:
-    """Answers in the order of `plan`, then with 200."""
+@dataclass(frozen=True)
+class Request:
+    """One request as it came; names of headers in lower case."""
 
-    def __init__(self, url: str) -> None:
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class SlackStub:
+    """Answers in the order of `plan`, then as `usually` says."""
+
+    def __init__(self, url: str, usually: Callable[[Request], Answer]) -> None:
         self.url = url
         self.plan: list[Answer] = []
-        self.received: list[bytes] = []
+        self.requests: list[Request] = []
         self.ended = Event()
+        self._usually = usually
+        self._lock = Lock()
 
-    def take(self, body: bytes) -> Answer:
-        self.received.append(body)
-        return self.plan.pop(0) if self.plan else Answer()
+    @property
+    def received(self) -> list[bytes]:
+        return [request.body for request in self.requests]
+
+    def take(self, request: Request) -> Answer:
+        with self._lock:
+            self.requests.append(request)
+            return self.plan.pop(0) if self.plan else self._usually(request)
 
 
 @contextmanager
-def slack_stub() -> Iterator[SlackStub]:
+def slack_stub(path: str = PATH, usually: Callable[[Request], Answer] = lambda _: Answer()) -> Iterator[SlackStub]:
     """A stub on a free port of the loopback address."""
 
     class Web(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            answer = stub.take(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer = stub.take(Request(self.path, headers, body))
             if answer.hang:
                 stub.ended.wait()
             if answer.hang or answer.drop:
@@ -56,7 +74,7 @@ def slack_stub() -> Iterator[SlackStub]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
-    stub = SlackStub(f"http://127.0.0.1:{server.server_address[1]}{PATH}")
+    stub = SlackStub(f"http://127.0.0.1:{server.server_address[1]}{path}", usually)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -3,7 +3,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -26,6 +26,8 @@ class SmtpStub:
         self.rcpt: dict[str, list[str]] = {}
         self.data: list[str] = []
         self.received: list[bytes] = []
+        self.taken: Callable[[], None] = lambda: None
+        """Called when a mail is there, before the answer."""
         self.recipients: list[list[str]] = []
 
     @property
@@ -46,6 +48,7 @@ class SmtpStub:
         if answer.startswith("250") or answer == "drop":
             self.received.append(envelope.original_content or b"")
             self.recipients.append(list(envelope.rcpt_tos))
+            self.taken()
         if answer == "drop":
             assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()  # taken, and then the line goes dead

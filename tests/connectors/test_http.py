@@ -12,9 +12,10 @@ from threading import Event, Thread, Timer
 import pytest
 
 from opinionwatch.connectors.hosts import Hosts
-from opinionwatch.connectors.http import BODY_BYTES, Client, retry_after_s
+from opinionwatch.connectors.http import BODY_BYTES, Client
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.guard import Guard
+from opinionwatch.pipeline.wire import retry_after_s
 
 Serve = Callable[[Callable[[BaseHTTPRequestHandler], None]], str]
 HERE = ["127.0.0.1"]

@@ -18,6 +18,7 @@ from tests.pipeline.sample import (
     document,
     drop,
     episode,
+    feedback,
     mention,
     scored,
     silence,
@@ -250,6 +251,15 @@ class ArchiveSuite:
         ended = early.model_copy(update={"ends_at": NOON})
         store.archive.add_silence(ended)
         assert store.archive.silences() == [late, ended]
+
+    def test_answers_are_stored_once_and_newest_first(self, store: Store) -> None:
+        early, late = feedback(1), feedback(2, at=NOON + timedelta(hours=1), verb="not_crisis")
+        elsewhere = feedback(3, episode_id="another", at=NOON + timedelta(minutes=1))
+        assert [store.archive.add_feedback(each) for each in (early, late, elsewhere)] == [True, True, True]
+        assert not store.archive.add_feedback(early.model_copy(update={"by": "somebody else"}))
+        assert store.archive.feedback(early.episode_id) == [late, early]
+        assert store.archive.feedback() == [late, elsewhere, early]
+        assert store.archive.feedback(limit=1) == [late]
 
     def test_the_revision_changes_with_everything_there_is_to_see(self, store: Store) -> None:
         seen = [store.archive.revision()]

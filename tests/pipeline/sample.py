@@ -16,7 +16,16 @@ from opinionwatch.pipeline.contracts import (
     Sentiment,
     content_id,
 )
-from opinionwatch.pipeline.contracts_trend import Alert, Delivery, DeliveryState, Episode, Silence, Window
+from opinionwatch.pipeline.contracts_trend import (
+    Alert,
+    Delivery,
+    DeliveryState,
+    Episode,
+    Feedback,
+    Silence,
+    Verb,
+    Window,
+)
 from opinionwatch.pipeline.errors import DeadReason
 from opinionwatch.pipeline.mention import mention_of
 from tests.alerts.sample import crisis
@@ -138,3 +147,12 @@ def silence(number: int, *, watchlist: str | None = "lumora", starts_at: datetim
         id=f"silence-{number}", watchlist=watchlist, starts_at=starts_at, ends_at=starts_at + timedelta(hours=2),
         created_by="mei", comment="known recall",
     )  # fmt: skip
+
+
+def feedback(
+    number: int, *, episode_id: str = "episode-1", at: datetime = NOON, verb: Verb = "acknowledge"
+) -> Feedback:
+    """Somebody's answer."""
+    return Feedback(
+        id=f"answer-{number}", episode_id=episode_id, verb=verb, at=at, by="mei", via="page", comment="on it"
+    )

@@ -1,0 +1,49 @@
+"""An alert in the small Markdown of chat robots, cut to a size in bytes.
+
+These robots know no escape, so in strangers' text every character that could begin markup or a mention is replaced by
+its full-width twin, which reads the same and means nothing, and `://` is broken, so that no client makes it a link.
+"""
+
+from opinionwatch.alerts.escape import one_line, quote, safe_url
+from opinionwatch.alerts.plain import origin
+from opinionwatch.alerts.words import WORDS
+from opinionwatch.pipeline.contracts_trend import Message
+
+_TWINS = str.maketrans("[]*_`<>~|\\&$@", "［］＊＿｀＜＞～｜＼＆＄＠")
+
+
+def defused(text: str, limit: int | None = None) -> str:
+    """One line that is only ever text.
+
+    >>> defused("<@all> [bank](https://evil.example) *now*")
+    '＜＠all＞ ［bank］(https:／／evil.example) ＊now＊'
+    """
+    return one_line(text, limit).translate(_TWINS).replace("://", ":／／").lstrip("#+-> ")
+
+
+def markdown(message: Message, limit_bytes: int) -> str:
+    """Title, summary, link and id always; facts, reasons and examples as far as there is room."""
+    words = WORDS[message.lang]
+    head = [f"### {defused(message.title, 200)}", defused(message.summary, 600)]
+    link = safe_url(message.link)
+    tail = [f"[{words.labels['link']}]({link.replace('(', '%28').replace(')', '%29')})"] if link else []
+    tail.append(f"{words.labels['id']} {defused(message.alert_id)}")
+    body = [f"**{defused(label, 60)}** {defused(value, 500)}" for label, value in (*message.facts, *message.reasons)]
+    if message.examples:
+        body.append(f"**{words.labels['examples']}**")
+    body += [
+        f"> {words.quoted.format(text=defused(quote(example)))}  {defused(origin(example))}"
+        for example in message.examples
+    ]
+    left = limit_bytes - len(_joined([*head, *tail]).encode())
+    kept = []
+    for line in body:
+        left -= len(line.encode()) + 2
+        if left < 0:
+            break
+        kept.append(line)
+    return _joined([*head, *kept, *tail])
+
+
+def _joined(lines: list[str]) -> str:
+    return "\n\n".join(lines)

@@ -1,0 +1,126 @@
+"""One message for several alerts, fallbacks, and deliveries that are excused: over the real outbox."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from opinionwatch.alerts.channel import UncertainError
+from opinionwatch.alerts.outbox import Deliverer
+from opinionwatch.alerts.route import Route
+from opinionwatch.alerts.route_settings import NotifySettings
+from opinionwatch.pipeline.contracts_trend import Alert
+from opinionwatch.pipeline.errors import RejectedError
+from opinionwatch.pipeline.registry import options
+from tests.alerts.sample import OPENED, crisis
+from tests.alerts.test_outbox import NOW, Listed, World, said
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path / "store.db")
+    yield world
+    world.close()
+
+
+def notify(**route: object) -> NotifySettings:
+    given = {
+        "receivers": [{"name": "desk", "channels": ["a"], "fallback": "b"}, {"name": "boss", "channels": ["b"]}],
+        "route": {"receiver": "desk", **route},
+    }
+    return options(NotifySettings, given, "notify")
+
+
+def of(watchlist: str, severity: str = "warning") -> Alert:
+    alert = crisis(watchlist=watchlist)
+    changes = {"id": f"ep-{watchlist}", "severity": severity}
+    return alert.model_copy(update={"episode": alert.episode.model_copy(update=changes)})
+
+
+def decide(world: World, settings: NotifySettings, *alerts: Alert) -> None:
+    with world.store.transaction():
+        world.store.write(Route((), settings=settings)(alerts, NOW))
+
+
+def test_a_group_is_one_message_led_by_the_gravest_with_a_line_for_each_other(world: World) -> None:
+    decide(world, notify(group_by=["kind"]), of("x"), of("y", "critical"), of("z"))
+    channel = Listed("a")
+    world.deliverer(channel).deliver_due()
+    (message,) = channel.got
+    assert message.episode_id == "ep-y"
+    told = " ".join(value for _, value in message.reasons)
+    assert "/episodes/ep-x" in told and "/episodes/ep-z" in told
+    deliveries = world.deliveries()
+    assert [one.state for one in deliveries] == ["sent"] * 3
+    (first,) = {one.joined for one in deliveries}
+    assert first in {one.id for one in deliveries}
+
+
+def test_of_one_episode_only_the_last_word_is_told(world: World) -> None:
+    later = OPENED + timedelta(minutes=30)
+    decide(world, notify(group_by=["episode"]), crisis(), crisis("escalated", at=later))
+    channel = Listed("a")
+    world.deliverer(channel).deliver_due()
+    assert [one.event for one in channel.got] == ["escalated"]
+    assert len(world.deliveries()) == 2
+
+
+def test_a_message_that_may_have_got_through_is_repeated_with_the_same_company_and_the_same_id(world: World) -> None:
+    decide(world, notify(group_by=["kind"]), of("x"), of("y"))
+    channel = Listed("a", UncertainError("no answer"))
+    world.deliverer(channel).deliver_due()
+    decide(world, notify(group_by=["kind"]), of("late", "critical"))
+    world.clock.now = max(one.due_at for one in world.deliveries())
+    world.deliverer(channel).deliver_due()
+    first, *rest = channel.got
+    again = next(one for one in rest if one.repeat)
+    other = next(one for one in rest if not one.repeat)
+    assert (first.alert_id, len(first.reasons)) == (again.alert_id, len(again.reasons))
+    assert other.episode_id == "ep-late"
+    assert {one.state for one in world.deliveries()} == {"sent"}
+
+
+def test_what_one_channel_refuses_for_good_another_is_told_once_with_the_reason(world: World) -> None:
+    decide(world, notify(), crisis())
+    a, b = Listed("a", RejectedError("channel_refused", "channel_is_archived")), Listed("b")
+    world.deliverer(a, b).deliver_due()
+    (message,) = b.got
+    assert "another channel did not take it" in dict(message.facts)["Note"]
+    failed, instead = sorted(world.deliveries(), key=lambda one: one.channel)
+    assert (failed.state, failed.detail) == ("failed", "channel_is_archived")
+    assert (instead.state, instead.purpose) == ("sent", "fallback")
+    world.outbox.save(instead.model_copy(update={"state": "pending", "attempts": 0}))
+    world.deliverer(a, b).deliver_due()
+    assert len(b.got) == 1
+
+
+def test_a_channel_that_is_gone_from_the_settings_falls_back_too(world: World) -> None:
+    decide(world, notify(), crisis())
+    b = Listed("b")
+    world.deliverer(b).deliver_due()
+    assert len(b.got) == 1
+
+
+def test_an_escalation_that_is_excused_is_put_away_with_the_reason(world: World) -> None:
+    decide(world, notify(escalate={"after_m": 10, "receiver": "boss"}), crisis())
+    a, b = Listed("a"), Listed("b")
+    excuses = {"escalation": "acknowledged by mei"}
+    channels = {"a": a, "b": b}
+    deliverer = Deliverer(
+        world.outbox, channels, said, world.clock, excuse=lambda one: excuses.get(one.purpose, ""), patience_s=20
+    )
+    deliverer.deliver_due()
+    world.clock.now = NOW + timedelta(minutes=10)
+    deliverer.deliver_due()
+    assert (len(a.got), len(b.got)) == (1, 0)
+    assert [(one.state, one.detail) for one in world.deliveries() if one.purpose == "escalation"] == [
+        ("suppressed", "acknowledged by mei")
+    ]
+    excuses.clear()
+    decide(world, notify(escalate={"after_m": 10, "receiver": "boss"}), crisis("escalated"))
+    deliverer.deliver_due()
+    world.clock.now += timedelta(minutes=10)
+    deliverer.deliver_due()
+    (told,) = b.got
+    assert "nobody has acknowledged it" in dict(told.facts)["Note"]
