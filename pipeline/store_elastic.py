@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event
-from typing import Literal, Protocol
+from typing import Literal
 
 import orjson
 from elasticsearch import Elasticsearch
@@ -36,21 +36,6 @@ from opinionwatch.pipeline.settings_elastic import Elastic
 from opinionwatch.pipeline.stages import bury_document
 
 STAGE = "index"
-
-
-class SourceReport(Protocol):
-    """What a source's ingest process tells about it (`connectors.pulling.Health`)."""
-
-    name: str
-    kind: str
-    state: str
-    last_success: datetime | None
-    last_error: str | None
-    last_error_at: datetime | None
-    pages: int
-    items: int
-    errors: int
-    skipped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +117,8 @@ class ElasticStore:
 
     def write(self, records: Iterable[Outcome]) -> list[DeadLetter]:
         """Write what a hop returned. Returns the (stored) dead letters of documents that the index refuses."""
-        refused = self._bulk.write(operations(self._prefix, records)).refused
+        given = list(records)
+        refused = self._bulk.write(operations(self._prefix, given)).refused
         _refuse_our_own([refusal for refusal in refused if refusal.operation.document is None])
         letters = [
             bury_document(refusal.operation.document, STAGE, RejectedError("index_refused", refusal.words[:2000]))
@@ -140,39 +126,45 @@ class ElasticStore:
             if refusal.operation.document is not None
         ]
         _refuse_our_own(self._bulk.write(operations(self._prefix, letters)).refused)
+        for record in given:
+            if isinstance(record, DeadLetter) and record.attempts > 1:  # it may have died in another month before
+                self._forget(record.id, keep=index_of(self._prefix, "deadletters", record.accepted_at))
         return letters
 
     def forget_letter(self, letter_id: str) -> None:
         """A dead letter that was tried again has a better end now."""
+        self._forget(letter_id, keep="")
+
+    def _forget(self, letter_id: str, keep: str) -> None:
+        """Delete a dead letter from every month but `keep`."""
         with asking():
             months = self._client.indices.get(
                 index=pattern_of(self._prefix, "deadletters"), filter_path="*.aliases", allow_no_indices=True
             )
-        self._bulk.write([Operation(month, letter_id, b"", delete=True) for month in months])
+        self._bulk.write([Operation(month, letter_id, b"", delete=True) for month in months if month != keep])
 
     def save_progress(self, up_to: datetime, part: str = "trend") -> None:
         """How far a part of the trend hop has come; the archive's `now` is the slowest part's."""
         self._put("state", f"progress.{part}", {"@timestamp": stamp(up_to), "state.name": "progress",
                                                 "state.position": part, "state.up_to": stamp(up_to)})  # fmt: skip
 
-    def report(self, health: Iterable[SourceReport], at: datetime) -> None:
-        """How the sources of this process are doing, for the page and the dashboards."""
-        for each in health:
-            report = {
-                "@timestamp": stamp(at),
-                "event.provider": each.name,
-                "event.module": each.kind,
-                "host.name": socket.gethostname(),
-                "error.message": each.last_error,
-                "health.state": each.state,
-                "health.last_success": each.last_success and stamp(each.last_success),
-                "health.last_error_at": each.last_error_at and stamp(each.last_error_at),
-                "health.pages": each.pages,
-                "health.items": each.items,
-                "health.errors": each.errors,
-                "health.skipped": each.skipped,
-            }
-            self._put("health", content_id(each.kind, each.name), report)
+    def report(
+        self, source: str, kind: str, state: str, at: datetime, facts: Mapping[str, int | str | datetime]
+    ) -> None:
+        """How a source of this process is doing, for the dashboards. `facts` are those of the `health` mapping:
+        last_success, last_error_at, pages, items, errors, skipped; and `error`, in words.
+        """
+        told = {name: stamp(value) if isinstance(value, datetime) else value for name, value in facts.items()}
+        report = {
+            "@timestamp": stamp(at),
+            "event.provider": source,
+            "event.module": kind,
+            "host.name": socket.gethostname(),
+            "error.message": told.pop("error", None),
+            "health.state": state,
+            **{f"health.{name}": value for name, value in told.items()},
+        }
+        self._put("health", content_id(kind, source), report)
 
     def _put(self, kind: Literal["state", "health"], id_: str, source: Mapping[str, object]) -> None:
         with asking():
