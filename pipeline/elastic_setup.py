@@ -15,8 +15,10 @@ from opinionwatch.pipeline.elastic_mapping import (
     Body,
     Kind,
     component,
+    fields,
     index_of,
     index_template,
+    mapping_of,
     overlay,
     pattern_of,
 )
@@ -83,6 +85,10 @@ def set_up(client: Elasticsearch, settings: Elastic) -> Iterator[Step]:
         for kind in KINDS:
             if kind not in DATED:
                 yield _made(client, index_of(settings.prefix, kind))
+            index = pattern_of(settings.prefix, kind)
+            mapping: dict[str, Any] = mapping_of(fields(kind, full_server=full))
+            client.indices.put_mapping(index=index, allow_no_indices=True, properties=mapping["properties"])
+            yield Step(f"mappings of {index}", True, "up to date")
 
 
 def _made(client: Elasticsearch, index: str) -> Step:

@@ -1,11 +1,12 @@
 """Documents indexed per second by our writer, beside the bare client's bulk on the same operations in the same run.
 
-    python tests/bench/indexing.py [--documents 40000] [--rounds 3]
+    python tests/bench/indexing.py [--documents 20000] [--rounds 5]
 
 Both write the same documents (the demo's texts) to one fresh, real Elasticsearch on this machine, into indices with our
 templates. The bare client gets ready-made bytes, as many requests in flight as ours, and looks at no item's answer.
 “fraction” is ours over bare: 1 would mean that building the operations, reading every item's answer and keeping the
-dead letters cost nothing. “with the ledger” admits first, as the daemons do: two writes a document instead of one.
+dead letters cost nothing. “with the ledger” admits first, as the daemons do: two writes a document instead of one. The
+best round counts: what else the machine does only adds time.
 """
 
 import argparse
@@ -16,7 +17,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from statistics import median
 
 from elasticsearch import Elasticsearch
 
@@ -98,8 +98,8 @@ def one_round(given: Cluster, whole: Sequence[tuple[ScoredDocument, Mention]], w
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=40_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--documents", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
     told = parser.parse_args()
     whole = corpus(told.documents)
     taken: dict[str, list[float]] = {"bare": [], "ours": [], "with the ledger": []}
@@ -110,8 +110,8 @@ def main() -> int:
                     found = one_round(given, whole, which)
                 if number:  # the first round warms up the server
                     seconds.append(found)
-    rates = {which: told.documents / median(seconds) for which, seconds in taken.items()}
-    sys.stdout.write("| writer | documents/s (median) | rounds, s | fraction of bare |\n|---|---|---|---|\n")
+    rates = {which: told.documents / min(seconds) for which, seconds in taken.items()}
+    sys.stdout.write("| writer | documents/s (best round) | rounds, s | fraction of bare |\n|---|---|---|---|\n")
     for which, seconds in taken.items():
         rounds = " ".join(f"{each:.1f}" for each in seconds)
         sys.stdout.write(f"| {which} | {rates[which]:,.0f} | {rounds} | {rates[which] / rates['bare']:.2f} |\n")

@@ -62,14 +62,20 @@ class Indexing:
         self._store = ElasticStore(self._client, settings)
         self._hostile: set[str] = set()
 
-    def run(self, *, denied_s: float, blocked_s: float) -> Verdict:
-        """Write everything; half-way the credentials are refused for a while, and then the index is read-only."""
+    def run(
+        self, *, denied_s: float, blocked_s: float, restarts: int = 0, restart: Callable[[], None] = lambda: None
+    ) -> Verdict:
+        """Write everything; half-way the credentials are refused for a while, and then the index is read-only.
+        `restart` kills the cluster and begins to start it again; it is called so many times, evenly.
+        """
         began = time.monotonic()
         batches = [range(first, min(first + BATCH, self._documents)) for first in range(0, self._documents, BATCH)]
         middle = len(batches) // 2
         early = replays = 0
         for number, batch in enumerate(batches):
             taken = [self._made(each) for each in batch]
+            if restarts and number % max(1, len(batches) // restarts) == 1:
+                restart()
             if number == middle:
                 early += self._commits_during(taken, denied_s, self._deny)
             elif number == middle + 1:
@@ -167,6 +173,7 @@ def main() -> int:
     parser.add_argument("--documents", type=int, default=300_000)
     parser.add_argument("--denied-s", type=float, default=20)
     parser.add_argument("--blocked-s", type=float, default=30)
+    parser.add_argument("--restarts", type=int, default=0, help="kill -9 of Elasticsearch")
     parser.add_argument("--seed", type=int, default=1)
     told = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)
@@ -177,9 +184,15 @@ def main() -> int:
         proxy(services.elasticsearch.address, Plan(seed=told.seed)) as between,
     ):
         run = Indexing(given, between, documents=told.documents)
-        verdict = run.run(denied_s=told.denied_s, blocked_s=told.blocked_s)
+
+        def restart() -> None:
+            services.elasticsearch.kill()
+            services.elasticsearch.start()
+
+        verdict = run.run(denied_s=told.denied_s, blocked_s=told.blocked_s, restarts=told.restarts, restart=restart)
     sys.stdout.write(
-        f"{told.documents:,} documents, {verdict.replays:,} of them twice, {verdict.seconds:.0f} s, seed {told.seed}\n"
+        f"{told.documents:,} documents, {verdict.replays:,} of them twice, {verdict.seconds:.0f} s, "
+        f"{told.restarts} kills of Elasticsearch, seed {told.seed}\n"
         f"faults fired: {verdict.fired}\nverdict, all must be 0: {verdict.faults}\n"
     )
     return 1 if any(verdict.faults.values()) else 0
