@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from opinionwatch.pipeline import elastic_client, elastic_setup, wiring
+from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.errors import OpinionwatchError
 from opinionwatch.pipeline.ports import Passage
@@ -69,6 +69,8 @@ def _store(settings: Settings) -> Finding:
 
 
 def _index(settings: Elastic) -> Finding:
+    from opinionwatch.pipeline import elastic_client, elastic_setup  # the client takes long to load
+
     try:
         client = elastic_client.connect(settings)
         bad = [f"{step.what}: {step.detail}" for step in elastic_setup.check(client, settings) if not step.ok]
