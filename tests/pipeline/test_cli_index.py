@@ -52,6 +52,15 @@ def test_check_sees_a_template_that_somebody_changed(command: Command, place: Cl
     assert command("index", "check").code == 0
 
 
+def test_check_sees_an_index_that_was_there_before_its_template(command: Command, place: Cluster) -> None:
+    name = f"{place.settings.prefix}-windows-2026.03"
+    place.client.index(index=name, document={"anything": 1})
+    command("index", "setup")
+    ended = command("index", "check")
+    assert ended.code == 1
+    assert re.search(rf"no +index {name} +made without its template", ended.out)
+
+
 def test_a_cluster_that_is_not_there_is_told_in_one_line(command: Command) -> None:
     Path("opinionwatch.yaml").write_text("elasticsearch: {hosts: ['http://127.0.0.1:9']}\n", encoding="utf-8")
     ended = command("index", "check")
