@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event
-from typing import Literal
+from typing import Literal, Protocol
 
 import orjson
 from elasticsearch import Elasticsearch
@@ -36,6 +36,31 @@ from opinionwatch.pipeline.settings_elastic import Elastic
 from opinionwatch.pipeline.stages import bury_document
 
 STAGE = "index"
+
+
+class SourceReport(Protocol):
+    """What is told about a source: `connectors.pulling.Health`, which lies above us."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def last_success(self) -> datetime | None: ...
+    @property
+    def last_error(self) -> str | None: ...
+    @property
+    def last_error_at(self) -> datetime | None: ...
+    @property
+    def pages(self) -> int: ...
+    @property
+    def items(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,23 +173,24 @@ class ElasticStore:
         self._put("state", f"progress.{part}", {"@timestamp": stamp(up_to), "state.name": "progress",
                                                 "state.position": part, "state.up_to": stamp(up_to)})  # fmt: skip
 
-    def report(
-        self, source: str, kind: str, state: str, at: datetime, facts: Mapping[str, int | str | datetime]
-    ) -> None:
-        """How a source of this process is doing, for the dashboards. `facts` are those of the `health` mapping:
-        last_success, last_error_at, pages, items, errors, skipped; and `error`, in words.
-        """
-        told = {name: stamp(value) if isinstance(value, datetime) else value for name, value in facts.items()}
-        report = {
-            "@timestamp": stamp(at),
-            "event.provider": source,
-            "event.module": kind,
-            "host.name": socket.gethostname(),
-            "error.message": told.pop("error", None),
-            "health.state": state,
-            **{f"health.{name}": value for name, value in told.items()},
-        }
-        self._put("health", content_id(kind, source), report)
+    def report(self, health: Iterable[SourceReport], at: datetime) -> None:
+        """How the sources of this process are doing, for the dashboards."""
+        for each in health:
+            report = {
+                "@timestamp": stamp(at),
+                "event.provider": each.name,
+                "event.module": each.kind,
+                "host.name": socket.gethostname(),
+                "error.message": each.last_error,
+                "health.state": each.state,
+                "health.last_success": each.last_success and stamp(each.last_success),
+                "health.last_error_at": each.last_error_at and stamp(each.last_error_at),
+                "health.pages": each.pages,
+                "health.items": each.items,
+                "health.errors": each.errors,
+                "health.skipped": each.skipped,
+            }
+            self._put("health", content_id(each.kind, each.name), report)
 
     def _put(self, kind: Literal["state", "health"], id_: str, source: Mapping[str, object]) -> None:
         with asking():

@@ -54,6 +54,10 @@ class _Server(ThreadingHTTPServer):
         self.made = Proxy(f"http://127.0.0.1:{self.server_address[1]}")
         self._dice, self._lock = random.Random(plan.seed), Lock()
 
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - as the base class has it
+        """A cluster that is gone, or a writer that hung up: the connection ends without an answer."""
+        self.made.fired["no answer"] += 1
+
     def happens(self, name: str, chance: float) -> bool:
         """Whether a fault happens now; counted when it does."""
         with self._lock:

@@ -6,6 +6,7 @@ from threading import Event
 
 import pytest
 
+from opinionwatch.connectors.pulling import Health
 from opinionwatch.pipeline.archive import DocumentQuery
 from opinionwatch.pipeline.archive_elastic import ElasticArchive
 from opinionwatch.pipeline.contracts import Document
@@ -208,8 +209,8 @@ def test_the_slowest_part_of_the_trend_hop_sets_the_time(
 
 
 def test_sources_report_how_they_are(place: Cluster, store: ElasticStore) -> None:
-    store.report("blog", "rss", "backing off", NOON, {"error": "503", "last_error_at": NOON, "errors": 3})
-    store.report("blog", "rss", "running", NOON, {"last_success": NOON, "items": 9})
+    store.report([Health("blog", "rss", state="backing off", last_error="503", last_error_at=NOON, errors=3)], NOON)
+    store.report([Health("blog", "rss", state="running", last_success=NOON, items=9)], NOON)
     place.refresh()
     found = place.client.search(index=index_of(place.settings.prefix, "health"))["hits"]["hits"]
     assert [(hit["_source"]["health.state"], hit["_source"]["health.items"]) for hit in found] == [("running", 9)]
