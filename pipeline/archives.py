@@ -1,12 +1,15 @@
 """Which store the settings mean: the embedded one on this machine, or the index that the daemons share."""
 
 from threading import Event
+from typing import TYPE_CHECKING
 
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.settings_elastic import Elastic
-from opinionwatch.pipeline.store_elastic import ElasticStore
+
+if TYPE_CHECKING:  # the client takes long to load, and most commands never need it
+    from opinionwatch.pipeline.store_elastic import ElasticStore
 
 
 def archive_of(settings: Settings) -> Archive:
@@ -21,8 +24,9 @@ def archive_of(settings: Settings) -> Archive:
     return ElasticArchive(connect(settings.elasticsearch), settings.elasticsearch)
 
 
-def ledger_of(settings: Elastic, stop: Event | None = None) -> ElasticStore:
+def ledger_of(settings: Elastic, stop: Event | None = None) -> "ElasticStore":
     """The daemons' ledger on Elasticsearch; gives up waiting for the cluster with RetryableError once `stop` is set."""
     from opinionwatch.pipeline.elastic_client import connect
+    from opinionwatch.pipeline.store_elastic import ElasticStore
 
     return ElasticStore(connect(settings), settings, stop)

@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 
-from opinionwatch.pipeline import elastic_setup
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
-from opinionwatch.pipeline.elastic_client import connect
-from opinionwatch.pipeline.elastic_setup import Step
+
+if TYPE_CHECKING:  # the client takes long to load, and most commands never need it
+    from opinionwatch.pipeline.elastic_setup import Step
 
 index = typer.Typer(help="Elasticsearch: templates, indices, retention.", no_args_is_help=True)
 
 
-def _shown(steps: Iterator[Step]) -> bool:
+def _shown(steps: "Iterator[Step]") -> bool:
     """Print the steps; whether all of them are well."""
     table = Table("", "what", "", box=None)
     well = True
@@ -31,6 +32,9 @@ def setup(config: ConfigOption = None) -> None:
 
     Example: opinionwatch index setup -c opinionwatch.yaml
     """
+    from opinionwatch.pipeline import elastic_setup
+    from opinionwatch.pipeline.elastic_client import connect
+
     chosen = settings(config).elasticsearch
     _shown(elastic_setup.set_up(connect(chosen), chosen))
     out.print("Elasticsearch is ready for the daemons")
@@ -42,6 +46,9 @@ def check(config: ConfigOption = None) -> None:
 
     Exits 1 when something is missing or of another version.   Example: opinionwatch index check
     """
+    from opinionwatch.pipeline import elastic_setup
+    from opinionwatch.pipeline.elastic_client import connect
+
     chosen = settings(config).elasticsearch
     if not _shown(elastic_setup.check(connect(chosen), chosen)):
         err.print("[bold red]not ready:[/] the lines marked `no` say what to do")
@@ -54,6 +61,9 @@ def retire(config: ConfigOption = None) -> None:
 
     Run it once a day.   Example: opinionwatch index retire
     """
+    from opinionwatch.pipeline import elastic_setup
+    from opinionwatch.pipeline.elastic_client import connect
+
     chosen = settings(config).elasticsearch
     _shown(elastic_setup.retire(connect(chosen), chosen, datetime.now(UTC)))
 

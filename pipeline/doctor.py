@@ -12,6 +12,7 @@ from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.errors import OpinionwatchError
 from opinionwatch.pipeline.ports import Passage
 from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.settings_elastic import Elastic
 
 ENOUGH_BYTES = 1_000_000_000
 
@@ -30,6 +31,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("python", sys.version_info >= (3, 11), f"{version} (3.11 or newer is needed)")
     yield _store(settings)
+    if settings.store == "elasticsearch":
+        yield _index(settings.elasticsearch)
     yield _port(settings)
     yield _scorer(settings)
     if settings.kafka.servers:
@@ -63,6 +66,18 @@ def _store(settings: Settings) -> Finding:
     return Finding(
         "store", free > ENOUGH_BYTES, f"{settings.store_path}, {free / 1e9:.0f} GB free (at least 1 GB makes sense)"
     )
+
+
+def _index(settings: Elastic) -> Finding:
+    from opinionwatch.pipeline import elastic_client, elastic_setup  # the client takes long to load
+
+    try:
+        client = elastic_client.connect(settings)
+        bad = [f"{step.what}: {step.detail}" for step in elastic_setup.check(client, settings) if not step.ok]
+        client.close()
+    except OpinionwatchError as error:
+        return Finding("elasticsearch", False, str(error))
+    return Finding("elasticsearch", not bad, bad[0] if bad else f"{settings.hosts[0]}, set up as this version wants it")
 
 
 def _port(settings: Settings) -> Finding:

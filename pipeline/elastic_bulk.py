@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 UNKNOWN_TRIES = 5
 """How often an answer that nobody knows is asked for again before it is a refusal."""
-MOST_OPERATIONS = 2000
+FEWEST_OPERATIONS, MOST_OPERATIONS = 200, 2000
 _PATH = "/_bulk?filter_path=took,items.*.status,items.*.error"
 _TYPE = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
 _HEADERS = {"accept": "application/vnd.elasticsearch+json; compatible-with=8", "content-type": _TYPE}
@@ -129,11 +129,14 @@ class BulkWriter:
         return _together([chunk.result() for chunk in chunks])
 
     def _cut(self, operations: Sequence[Operation]) -> Iterator[list[Operation]]:
+        # A batch is shared out among the requests in flight, but not into crumbs.
+        share = -(-len(operations) // self._settings.bulks_in_flight)
+        most = min(MOST_OPERATIONS, max(FEWEST_OPERATIONS, share))
         chunk: list[Operation] = []
         size = 0
         for operation in operations:
             length = len(operation.source) + 200
-            if chunk and (size + length > self._settings.bulk_bytes or len(chunk) >= MOST_OPERATIONS):
+            if chunk and (size + length > self._settings.bulk_bytes or len(chunk) >= most):
                 yield chunk
                 chunk, size = [], 0
             chunk.append(operation)
@@ -168,7 +171,9 @@ class BulkWriter:
                 return Written(refused, frozenset(there))
             unknown += Verdict.UNKNOWN in reasons
             self._wait(wait_s, len(again), next(iter(reasons.values())))
-            waiting, wait_s = again, min(wait_s * 2, LONGEST_WAIT_S)
+            # A cluster that takes some of it is slow and not gone: no need to wait longer each time.
+            wait_s = FIRST_WAIT_S if len(again) < len(waiting) else min(wait_s * 2, LONGEST_WAIT_S)
+            waiting = again
 
     def _ask(self, operations: Sequence[Operation]) -> list[tuple[Verdict, str]] | None:
         """One request; None when it has to be cut in two."""

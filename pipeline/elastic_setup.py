@@ -15,8 +15,10 @@ from opinionwatch.pipeline.elastic_mapping import (
     Body,
     Kind,
     component,
+    fields,
     index_of,
     index_template,
+    mapping_of,
     overlay,
     pattern_of,
 )
@@ -83,6 +85,10 @@ def set_up(client: Elasticsearch, settings: Elastic) -> Iterator[Step]:
         for kind in KINDS:
             if kind not in DATED:
                 yield _made(client, index_of(settings.prefix, kind))
+            index = pattern_of(settings.prefix, kind)
+            mapping: dict[str, Any] = mapping_of(fields(kind, full_server=full))
+            client.indices.put_mapping(index=index, allow_no_indices=True, properties=mapping["properties"])
+            yield Step(f"mappings of {index}", True, "up to date")
 
 
 def _made(client: Elasticsearch, index: str) -> Step:
@@ -117,6 +123,15 @@ def check(client: Elasticsearch, settings: Elastic) -> Iterator[Step]:
                 index = index_of(settings.prefix, kind)
                 there = bool(client.indices.exists(index=index))
                 yield Step(f"index {index}", there, "is there" if there else f"missing: {cure}")
+            yield from _made_by_hand(client, pattern_of(settings.prefix, kind))
+
+
+def _made_by_hand(client: Elasticsearch, pattern: str) -> Iterator[Step]:
+    """Indices that were there before their template: the server has guessed their mappings."""
+    found = client.indices.get_mapping(index=pattern, allow_no_indices=True, ignore_unavailable=True)
+    for index, body in sorted(found.items()):
+        if body["mappings"].get("dynamic") != "strict":
+            yield Step(f"index {index}", False, "made without its template: stop the daemons and delete it")
 
 
 def _found(ask: Callable[[], Any]) -> Mapping[str, Any] | None:

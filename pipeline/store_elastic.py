@@ -39,18 +39,28 @@ STAGE = "index"
 
 
 class SourceReport(Protocol):
-    """What a source's ingest process tells about it (`connectors.pulling.Health`)."""
+    """What is told about a source: `connectors.pulling.Health`, which lies above us."""
 
-    name: str
-    kind: str
-    state: str
-    last_success: datetime | None
-    last_error: str | None
-    last_error_at: datetime | None
-    pages: int
-    items: int
-    errors: int
-    skipped: int
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def last_success(self) -> datetime | None: ...
+    @property
+    def last_error(self) -> str | None: ...
+    @property
+    def last_error_at(self) -> datetime | None: ...
+    @property
+    def pages(self) -> int: ...
+    @property
+    def items(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,8 @@ class ElasticStore:
 
     def write(self, records: Iterable[Outcome]) -> list[DeadLetter]:
         """Write what a hop returned. Returns the (stored) dead letters of documents that the index refuses."""
-        refused = self._bulk.write(operations(self._prefix, records)).refused
+        given = list(records)
+        refused = self._bulk.write(operations(self._prefix, given)).refused
         _refuse_our_own([refusal for refusal in refused if refusal.operation.document is None])
         letters = [
             bury_document(refusal.operation.document, STAGE, RejectedError("index_refused", refusal.words[:2000]))
@@ -140,15 +151,22 @@ class ElasticStore:
             if refusal.operation.document is not None
         ]
         _refuse_our_own(self._bulk.write(operations(self._prefix, letters)).refused)
+        for record in given:
+            if isinstance(record, DeadLetter) and record.attempts > 1:  # it may have died in another month before
+                self._forget(record.id, keep=index_of(self._prefix, "deadletters", record.accepted_at))
         return letters
 
     def forget_letter(self, letter_id: str) -> None:
         """A dead letter that was tried again has a better end now."""
+        self._forget(letter_id, keep="")
+
+    def _forget(self, letter_id: str, keep: str) -> None:
+        """Delete a dead letter from every month but `keep`."""
         with asking():
             months = self._client.indices.get(
                 index=pattern_of(self._prefix, "deadletters"), filter_path="*.aliases", allow_no_indices=True
             )
-        self._bulk.write([Operation(month, letter_id, b"", delete=True) for month in months])
+        self._bulk.write([Operation(month, letter_id, b"", delete=True) for month in months if month != keep])
 
     def save_progress(self, up_to: datetime, part: str = "trend") -> None:
         """How far a part of the trend hop has come; the archive's `now` is the slowest part's."""
@@ -156,7 +174,7 @@ class ElasticStore:
                                                 "state.position": part, "state.up_to": stamp(up_to)})  # fmt: skip
 
     def report(self, health: Iterable[SourceReport], at: datetime) -> None:
-        """How the sources of this process are doing, for the page and the dashboards."""
+        """How the sources of this process are doing, for the dashboards."""
         for each in health:
             report = {
                 "@timestamp": stamp(at),

@@ -144,8 +144,9 @@ def test_the_promised_commands_are_there() -> None:
     assert {name.replace("_", " ") for name in promised.split()} <= set(COMMANDS)
 
 
-def test_the_command_line_starts_without_what_only_the_models_need() -> None:
-    program = "import sys, opinionwatch.pipeline.cli; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+def test_the_command_line_starts_without_what_only_the_models_or_the_daemons_need() -> None:
+    heavy = ("torch", "transformers", "elasticsearch")
+    program = f"import sys, opinionwatch.pipeline.cli; print([m for m in {heavy} if m in sys.modules])"
     started = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert started.stdout.strip() == "[]"
 

@@ -24,6 +24,8 @@ def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
         "throughput": ("Throughput, embedded", ["tests/bench/throughput.py"]),
         "scorer": ("The scorer beside two pipelines", ["tests/bench/scorer.py"]),
         "kill": ("Kill campaign, embedded", ["tests/faults/campaign.py", "--documents", "100000", "--kills", "40"]),
+        "indexing": ("Indexing: our writer beside the bare client", ["tests/bench/indexing.py"]),
+        "cluster": ("A cluster that fails by a plan", ["tests/faults/indexing.py", "--documents", "50000"]),
         "poison": ("Poison", ["tests/faults/poisoning.py"]),
     }
     if data.is_dir():

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 
 from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.doctor import Finding, examine
+from opinionwatch.pipeline.elastic_setup import set_up
 from opinionwatch.pipeline.ports import Passage
+from tests.pipeline.elastic import cluster
 from tests.pipeline.rig import settings
 from tests.pipeline.sample import reading
 
@@ -62,6 +64,18 @@ def test_a_bad_finding_names_the_cure_and_the_others_are_looked_at_all_the_same(
     assert list(found) == LOOKED_AT
     assert [finding.what for finding in found.values() if not finding.ok] == [what]
     assert said in found[what].detail
+
+
+def test_where_the_store_is_elasticsearch_the_cluster_is_looked_at(tmp_path: Path, services: dict[str, str]) -> None:
+    with cluster(services["elasticsearch"], made=False) as given:
+        section = {"hosts": given.settings.hosts, "prefix": given.settings.prefix}
+        more: dict[str, object] = {"store": "elasticsearch", "elasticsearch": section}
+        before = looked(tmp_path, **more)["elasticsearch"]
+        assert (before.ok, "opinionwatch index setup" in before.detail) == (False, True)
+        assert all(step.ok for step in set_up(given.client, given.settings))
+        assert looked(tmp_path, **more)["elasticsearch"].ok
+    away: dict[str, object] = {"store": "elasticsearch", "elasticsearch": {"hosts": ["http://127.0.0.1:9"]}}
+    assert "cannot be reached" in looked(tmp_path, **away)["elasticsearch"].detail
 
 
 def test_a_disk_that_is_almost_full_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

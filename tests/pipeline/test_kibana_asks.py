@@ -83,7 +83,7 @@ def _fill(given: Cluster, archive: SqliteArchive, mentions: Mentions) -> None:
     assert store.write([*windows, *archive.episodes(), *archive.deliveries(), letter, drop(found[1].document)]) == []
     store.save_progress(now)
     health = Health("demo", "demo", "backing off", last_success=now, last_error="HTTP 503", last_error_at=now, errors=3)
-    store.report([health], now)  # type: ignore[list-item]  # it is frozen, and only read
+    store.report([health], now)
     ElasticArchive(given.client, given.settings).add_silence(silence(1))
     store.close()
 

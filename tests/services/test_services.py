@@ -5,12 +5,13 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.services.artifacts import UnavailableError, java_home
+from tests.services.artifacts import UnavailableError, java_home, programs
 from tests.services.docker import IMAGES, KafkaContainer, engine_answers
 from tests.services.elastic import ElasticSearch
 from tests.services.server import JavaServer, end, listens
@@ -111,6 +112,30 @@ def test_a_machine_without_java_is_told_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(UnavailableError, match="apt install openjdk-17"):
         java_home()
+
+
+def test_a_machine_without_a_way_to_maven_central_is_told_so_and_nothing_half_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    fake = tmp_path / "mvn"
+    fake.write_text("#!/bin/sh\necho '[INFO] trying'; echo '[ERROR] Could not transfer artifact'; exit 1\n")
+    fake.chmod(0o755)
+    with pytest.raises(UnavailableError, match=r"mirror \(~/.m2/settings.xml\): \[ERROR\] Could not transfer"):
+        programs()
+    [ours] = tmp_path.glob("opinionwatch-services-*")
+    assert list(ours.iterdir()) == []
+
+
+def test_a_folder_of_somebody_else_is_not_trusted_with_programs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"opinionwatch-services-{os.getuid()}").mkdir()
+    (tmp_path / f"opinionwatch-services-{os.getuid()}").chmod(0o777)
+    with pytest.raises(UnavailableError, match="belongs to somebody else"):
+        programs()
 
 
 def test_docker_is_used_only_where_its_engine_answers_and_publishes_on_loopback_only(
