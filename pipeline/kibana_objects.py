@@ -5,14 +5,15 @@ indices' prefix and the names in the files: the same settings give the same obje
 replaces it. Charts are objects of their own, to be used on other dashboards too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 from pydantic import JsonValue
 
-from opinionwatch.pipeline.elastic_mapping import FIELDS, Kind, pattern_of
+from opinionwatch.pipeline import kibana_names as names
+from opinionwatch.pipeline.elastic_mapping import FIELDS, field_types, pattern_of
 from opinionwatch.pipeline.kibana_lens import Body, attributes, reference
-from opinionwatch.pipeline.kibana_spec import Control, Dashboard, Lang, Panel, Words
+from opinionwatch.pipeline.kibana_spec import Control, Dashboard, Lang, Panel
 
 CORE = "8.8.0"
 VERSIONS = {
@@ -22,22 +23,13 @@ VERSIONS = {
     "visualization": "7.14.0",
     "dashboard": "8.9.0",
 }
-NAMES: dict[Kind, Words] = {
-    "documents": Words(en="documents", zh="文档"),
-    "windows": Words(en="windows", zh="窗口"),
-    "episodes": Words(en="episodes", zh="事件"),
-    "deliveries": Words(en="deliveries", zh="投递"),
-    "deadletters": Words(en="dead letters", zh="死信"),
-    "ledger": Words(en="ledger", zh="账本"),
-    "silences": Words(en="silences", zh="静默"),
-    "health": Words(en="source health", zh="来源健康"),
-    "state": Words(en="state", zh="状态"),
-}
 
 
 def saved_objects(dashboards: Sequence[Dashboard], prefix: str, lang: Lang) -> list[Body]:
     """Data views first, then each dashboard after its charts."""
-    return [*_data_views(prefix, lang), *(each for board in dashboards for each in _objects(board, prefix, lang))]
+    titles = {board.id: board.title.of(lang) for board in dashboards}
+    made = [each for board in dashboards for each in _objects(board, prefix, lang, titles)]
+    return [*_data_views(prefix, lang), *made]
 
 
 def ndjson(objects: Sequence[Body]) -> bytes:
@@ -72,18 +64,21 @@ def _reference(kind: str, name: str, to: str) -> Body:
 
 def _data_views(prefix: str, lang: Lang) -> Iterator[Body]:
     for kind in FIELDS:
+        known: Body = {
+            field: {"customLabel": name.of(lang)} for field, name in names.FIELDS.items() if field in field_types(kind)
+        }
         yield _object(
             "index-pattern",
             object_id(prefix, "data", kind),
             {
-                "title": pattern_of(prefix, kind), "name": f"{prefix} · {NAMES[kind].of(lang)}",
-                "timeFieldName": "@timestamp", "fields": "[]", "fieldFormatMap": "{}", "fieldAttrs": "{}",
+                "title": pattern_of(prefix, kind), "name": f"{prefix} · {names.KINDS[kind].of(lang)}",
+                "timeFieldName": "@timestamp", "fields": "[]", "fieldFormatMap": "{}", "fieldAttrs": _text(known),
                 "runtimeFieldMap": "{}", "sourceFilters": "[]", "allowNoIndex": True,
             },
         )  # fmt: skip
 
 
-def _objects(board: Dashboard, prefix: str, lang: Lang) -> Iterator[Body]:
+def _objects(board: Dashboard, prefix: str, lang: Lang, titles: Mapping[str, str]) -> Iterator[Body]:
     for panel in board.panels:
         yield _chart(board, panel, prefix, lang)
     references = [each for panel in board.panels for each in _panel_references(board, panel, prefix)]
@@ -92,7 +87,7 @@ def _objects(board: Dashboard, prefix: str, lang: Lang) -> Iterator[Body]:
                    object_id(prefix, "data", control.data))
         for control in board.controls
     ]  # fmt: skip
-    panels: list[JsonValue] = [_placed(panel) for panel in board.panels]
+    panels: list[JsonValue] = [_placed(panel, titles) for panel in board.panels]
     options: Body = {"useMargins": True, "syncColors": True, "syncCursor": True, "syncTooltips": False,
                      "hidePanelTitles": False}  # fmt: skip
     yield _object(
@@ -139,21 +134,22 @@ def _type_of(panel: Panel) -> str:
     return {"text": "visualization", "documents": "search"}.get(panel.chart, "lens")
 
 
-def _placed(panel: Panel) -> Body:
+def _placed(panel: Panel, titles: Mapping[str, str]) -> Body:
     x, y, width, height = panel.at
-    config: Body = {"enhancements": _clicks(panel)}
+    config: Body = {"enhancements": _clicks(panel, titles)}
     return {
         "type": _type_of(panel), "panelIndex": panel.id, "panelRefName": f"panel_{panel.id}",
         "gridData": {"x": x, "y": y, "w": width, "h": height, "i": panel.id}, "embeddableConfig": config,
     }  # fmt: skip
 
 
-def _clicks(panel: Panel) -> Body:
+def _clicks(panel: Panel, titles: Mapping[str, str]) -> Body:
     """Where a click on a value leads."""
     if panel.opens is None:
         return {}
+    name = titles.get(panel.opens, panel.opens)
     config: Body = {"useCurrentFilters": True, "useCurrentDateRange": True, "openInNewTab": False}
-    action: Body = {"factoryId": "DASHBOARD_TO_DASHBOARD_DRILLDOWN", "name": panel.opens, "config": config}
+    action: Body = {"factoryId": "DASHBOARD_TO_DASHBOARD_DRILLDOWN", "name": name, "config": config}
     return {
         "dynamicActions": {"events": [{"eventId": _event(panel), "triggers": ["FILTER_TRIGGER"], "action": action}]}
     }

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import ssl
 import stat
@@ -144,3 +145,23 @@ def test_a_refusal_ends_it_with_elasticsearchs_words_and_without_the_password(us
     users.refuses = "/_security/role/opinionwatch"
     with pytest.raises(AssertionError, match="PUT /_security/role/opinionwatch was answered 401"):
         run(users, made)
+
+
+NEEDED = {
+    "cluster.health": "monitor", "cluster.get_component_template": "manage_index_templates",
+    "cluster.put_component_template": "manage_index_templates", "indices.get_index_template": "manage_index_templates",
+    "indices.put_index_template": "manage_index_templates", "indices.simulate_template": "manage_index_templates",
+    "indices.create": "create_index", "indices.exists": "view_index_metadata", "indices.get": "view_index_metadata",
+    "indices.delete": "manage", "indices.refresh": "manage", "indices.stats": "manage",
+}  # fmt: skip
+"""The right that each call of ours needs; tried on an Elasticsearch with passwords."""
+
+
+def test_every_call_of_ours_to_elasticsearch_is_one_that_the_role_allows() -> None:
+    call = re.compile(r"client\.((?:indices|cluster|nodes|ingest|ilm|tasks|security)\.\w+)\(")
+    files = (COMPOSE.parent / "pipeline").glob("*.py")
+    calls = {name for file in files for name in call.findall(file.read_text(encoding="utf-8"))}
+    assert calls
+    assert calls <= set(NEEDED), "a new call: say which right it needs, and see that the role has it"
+    role = json.loads((COMPOSE / "setup" / "role.json").read_text(encoding="utf-8"))
+    assert {NEEDED[name] for name in calls} <= {*role["cluster"], *role["indices"][0]["privileges"]}

@@ -7,6 +7,7 @@ import orjson
 import pytest
 import yaml
 
+from opinionwatch.pipeline.elastic_mapping import FIELDS, field_types
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.kibana_check import mistakes
 from opinionwatch.pipeline.kibana_lens import Body, attributes
@@ -118,6 +119,25 @@ def test_the_prefix_of_the_settings_is_in_every_id_and_every_data_view() -> None
         assert str(each["id"]).startswith("acme-")
     views = [each["attributes"] for each in saved_objects(boards(), "acme", "en") if each["type"] == "index-pattern"]
     assert {str(view["title"]) for view in views if isinstance(view, dict)} >= {"acme-windows-*", "acme-ledger"}
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_column_and_every_click_has_a_name_for_people(lang: Lang) -> None:
+    objects = orjson.loads(orjson.dumps(saved_objects(boards(), "opinionwatch", lang)))
+    views = {
+        each["id"]: orjson.loads(each["attributes"]["fieldAttrs"])
+        for each in objects
+        if each["type"] == "index-pattern"
+    }
+    for each in objects:
+        if each["type"] == "search":
+            [data] = each["references"]
+            assert set(each["attributes"]["columns"]) <= set(views[data["id"]]), each["id"]
+    for kind in FIELDS:
+        assert set(views[f"opinionwatch-data-{kind}"]) <= set(field_types(kind))
+    overview = next(each for each in objects if each["id"] == "opinionwatch-overview")
+    [title] = {board.title.of(lang) for board in boards() if board.id == "episode"}
+    assert orjson.dumps({"name": title})[1:-1].decode() in overview["attributes"]["panelsJSON"]
 
 
 def layers() -> list[tuple[str, Body, Body]]:
