@@ -102,6 +102,12 @@ class Walking(Polling):
         """The newest posts (`older` None), or those that a batch before promised; down to `since` is enough."""
         raise NotImplementedError
 
+    def check(self) -> str:
+        """Whether the service answers us, asked once. Raises like `fetch`."""
+        lane = next(iter(self.lanes()))
+        count = len(list(self.ask(lane, None, int(time.time()) - 3600).posts))
+        return f"the service answers; {count} posts at the first look ({lane})"
+
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One poll: each lane from its newest post down to where the last finished walk began."""
         now = int(time.time())

@@ -91,6 +91,12 @@ def test_a_post_from_the_future_does_not_hide_those_that_follow() -> None:
     assert sorted(ids(list(Shelf(posts, late_s=3600).fetch(pages[-1].cursor)))) == [2, 3]
 
 
+def test_check_asks_once_and_says_what_it_saw() -> None:
+    shelf = Shelf(steady(25))
+    assert shelf.check() == "the service answers; 10 posts at the first look (all)"
+    assert shelf.asked == 1
+
+
 def test_the_first_poll_looks_back_only_so_far() -> None:
     posts = {number: NOW - 3600 * (50 - number) for number in range(1, 51)}
     assert min(ids(list(Shelf(posts, history_h=5.5).fetch(None)))) == 45
