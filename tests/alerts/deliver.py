@@ -53,5 +53,7 @@ if __name__ == "__main__":
     if count:
         decide(Path(path), int(count[0]))
     outbox = SqliteOutbox(Path(path))
-    Deliverer(outbox, {"channel": channel(kind, settings)}, said, lambda: datetime.now(UTC)).deliver_due()
+    Deliverer(
+        outbox, {"channel": channel(kind, settings)}, said, lambda: datetime.now(UTC), patience_s=900
+    ).deliver_due()
     outbox.close()
