@@ -153,7 +153,7 @@ class Embedded:
             self._store.write(tried(letter, letters) for letter in dead)
             self._decide([record for record in scored if isinstance(record, Mention)], up_to, now)
             failpoint("batch.decided")
-            self._store.write(gap for submitted in taken for gap in gaps_of(submitted, now))
+            self._store.write(gap for submitted in taken for gap in gaps_of(submitted.source, submitted.page, now))
             for submitted in taken:
                 self._store.save_cursor(cursor_name(submitted.source), submitted.page.cursor)
             if dead:

@@ -21,18 +21,18 @@ class Submitted:
     durable: "Future[None]" = field(default_factory=Future)
 
 
-def gaps_of(submitted: Submitted, now: datetime) -> list[Gap]:
+def gaps_of(source: Source, page: Page, now: datetime) -> list[Gap]:
     """What the page's source noticed that it cannot have any more."""
     return [
         Gap(
-            source=submitted.source.name,
+            source=source.name,
             since=missed.since,
             until=missed.until,
             missed=missed.count,
             detail=missed.detail,
             found_at=now,
         )
-        for missed in submitted.page.missed
+        for missed in page.missed
     ]
 
 
