@@ -132,6 +132,8 @@ class Erasures:
         self._db.execute(f"PRAGMA busy_timeout = {round(1000 * patience_s)}")
         try:
             busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:  # a full disk, a lock: tried again by whoever asks
+            return False
         finally:
             self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         return not busy
