@@ -248,10 +248,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "no_dead": ("No dead letters.", "没有死信。"),
     "dropped_by_rule": ("Dropped by rule", "丢弃（按规则）"),
     "gaps_upstream": ("Gaps upstream", "上游缺口"),
-    "gaps_upstream_note": (
-        "Dropped by the service before it could be read: never accepted, so in none of the sums.",
-        "服务方在读取之前已将其丢弃：从未接收，因此不计入任何合计。",
-    ),
+    "gaps_upstream_note": ("Never accepted: in none of the sums.", "从未接收：不计入任何合计。"),
     "no_dropped": ("Nothing was dropped.", "没有丢弃。"),
     "reason": ("Reason", "原因"),
     "stage": ("Stage", "阶段"),
