@@ -51,8 +51,8 @@ class SqliteArchive:
     @reading()
     def cursors(self, prefix: str) -> dict[str, str]:
         """The cursors whose names begin so."""
-        rows = self._rows("SELECT source, cursor FROM cursors WHERE substr(source, 1, ?1) = ?2", len(prefix), prefix)
-        return {str(name): str(cursor) for name, cursor in rows}
+        sql = "SELECT source, cursor FROM cursors WHERE substr(source, 1, ?1) = ?2"
+        return {str(name): str(cursor) for name, cursor in self._rows(sql, len(prefix), prefix)}
 
     @reading()
     def documents(self, query: DocumentQuery) -> list[ScoredDocument]:
@@ -203,8 +203,8 @@ class SqliteArchive:
     @reading()
     def gaps(self, limit: int = 100) -> list[Gap]:
         """What sources could not have any more, newest first by when it was found."""
-        rows = self._rows("SELECT body FROM gaps ORDER BY found_at DESC, id LIMIT ?", min(limit, MOST))
-        return [Gap.model_validate_json(_bytes(row[0])) for row in rows]
+        sql = "SELECT body FROM gaps ORDER BY found_at DESC, id LIMIT ?"
+        return [Gap.model_validate_json(_bytes(row[0])) for row in self._rows(sql, min(limit, MOST))]
 
     @reading()
     def health(self) -> list[SourceHealth]:
@@ -257,31 +257,30 @@ class SqliteArchive:
 
     def note_export(self, path: Path, documents: int, at: datetime) -> None:
         """Remember a file that documents were written to: an erasure names it."""
+        row = (str(path.absolute()), stamp(at), documents)
         with closing(connect(self._path)) as db:
-            db.execute("INSERT OR REPLACE INTO exports VALUES (?, ?, ?)", (str(path.absolute()), stamp(at), documents))
+            db.execute("INSERT OR REPLACE INTO exports VALUES (?, ?, ?)", row)
 
     @reading()
     def exports(self) -> list[tuple[Path, datetime, int]]:
         """Files that documents were written to, when, and how many."""
-        rows = self._rows("SELECT path, written_at, documents FROM exports ORDER BY path")
-        return [(Path(str(path)), datetime.fromisoformat(str(at)), int(str(count))) for path, at, count in rows]
+        found = self._rows("SELECT path, written_at, documents FROM exports ORDER BY path")
+        return [(Path(str(one[0])), datetime.fromisoformat(str(one[1])), int(str(one[2]))) for one in found]
 
     @reading()
     def kinds(self) -> set[str]:
         """Kinds of sources that documents came from."""
-        return {str(kind) for (kind,) in self._rows(
-            "SELECT DISTINCT json_extract(CAST(body AS TEXT), '$.document.source_kind') FROM documents"
-        )}  # fmt: skip
+        sql = "SELECT DISTINCT json_extract(CAST(body AS TEXT), '$.document.source_kind') FROM documents"
+        return {str(row[0]) for row in self._rows(sql)}
 
     @reading()
     def named(self, native_id: str) -> list[str]:
         """Ids of documents and dead letters that their sources call so."""
-        rows = self._rows(
+        sql = (
             "SELECT id FROM documents WHERE json_extract(CAST(body AS TEXT), '$.document.native_id') = ?1 UNION "
-            "SELECT id FROM deadletters WHERE json_extract(CAST(body AS TEXT), '$.native_id') = ?1",
-            native_id,
+            "SELECT id FROM deadletters WHERE json_extract(CAST(body AS TEXT), '$.native_id') = ?1"
         )
-        return [str(row[0]) for row in rows]
+        return [str(row[0]) for row in self._rows(sql, native_id)]
 
     @reading()
     def revision(self) -> int:

@@ -11,8 +11,8 @@ Aspects stand twice: `opinion` is nested and keeps aspect, words and polarity to
 
 Place. `_id` is unique only within one index. So the name of the index is a function of what never changes in a record:
 documents and dead letters by the month of their first acceptance, windows by the month of their start. Retention
-deletes whole months. What is small or rewritten (ledger, episodes, deliveries, silences, gaps, answers, health, state) has
-one index each.
+deletes whole months. What is small or rewritten (ledger, episodes, deliveries, silences, gaps, answers, health,
+state) has one index each.
 
 Substrings. `document.folded` holds the lower-cased text in pieces that Lucene can take, for the archive's “contains”;
 a full server gets the `wildcard` type for it by overlay, and `cjk` and `english` sub-fields of `message`.

@@ -10,7 +10,9 @@ CREATE TABLE erasures (          -- what people wanted erased (authors as keyed 
     kind TEXT NOT NULL CHECK (kind IN ('author', 'document')), value TEXT NOT NULL, asked_at TEXT NOT NULL,
     done_at TEXT, found INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (kind, value)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS feedback (id TEXT PRIMARY KEY, episode_id TEXT NOT NULL, at TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS feedback (
+    id TEXT PRIMARY KEY, episode_id TEXT NOT NULL, at TEXT NOT NULL, body BLOB NOT NULL
+);
 CREATE INDEX IF NOT EXISTS feedback_by_episode ON feedback (episode_id);
 CREATE TABLE exports (path TEXT PRIMARY KEY, written_at TEXT NOT NULL, documents INTEGER NOT NULL) WITHOUT ROWID;
 """

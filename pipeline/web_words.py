@@ -227,10 +227,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "status": ("Status", "状态"),
     "ok": ("ok", "正常"),
     "silent": ("silent", "无消息"),
-    "silent_note": (
-        "A source is marked silent when nothing came for longer than is usual at this hour of the week.",
-        "若某来源无消息的时间超过每周此时的常态，则标为无消息。",
-    ),
+    "silent_note": ("Silent: nothing for longer than is usual at this hour.", "无消息：时间超过此时的常态。"),
     "ledger": ("Audit: where every accepted document ended", "审计：每条已接收文档的去向"),
     "ledger_note": (
         "accepted = indexed + dead + dropped + pending; a gap other than 0 is a defect",
