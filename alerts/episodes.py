@@ -9,7 +9,7 @@
 Ids are functions of tenant, watchlist, family and opening tick, so a restart tells nothing twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,6 +24,7 @@ from opinionwatch.pipeline.contracts_trend import (
     Explanation,
     Severity,
 )
+from opinionwatch.pipeline.scrub import scrubbed
 from opinionwatch.pipeline.snapshots import Facts
 from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, start_of, tick_of
 
@@ -222,6 +223,11 @@ class Episodes:
 
     def _keep(self, verdict: Verdict, story: Story) -> None:
         self._stories[verdict.watchlist, verdict.family] = story
+
+    def forget(self, texts: Mapping[str, str]) -> None:
+        """Erase these documents (id → text) from what is told about the stories."""
+        for key, story in self._stories.items():
+            self._stories[key] = replace(story, episode=scrubbed(story.episode, texts))
 
     def save(self) -> list[Facts]:
         """All stories."""

@@ -114,6 +114,13 @@ class Evidence:
         chosen = first + _distinct(ranked, first, limit)
         return tuple(voice.exemplar for voice in sorted(chosen, key=ranked.index))
 
+    def forget(self, documents: Collection[str], authors: Collection[str]) -> None:
+        """Erase the voices of these documents, and these authors."""
+        self._voices = [voice for voice in self._voices if voice.exemplar.document_id not in documents]
+        self._authors = {
+            name: at for name, at in self._authors.items() if name not in authors and name not in documents
+        }
+
     def save(self) -> Facts:
         """All voices."""
         return {

@@ -55,6 +55,16 @@ class Terms:
         ]
         return sorted(found, key=lambda term: (-term.z, len(term.term), term.term))
 
+    def forget(self, tick: int, terms: Collection[str]) -> None:
+        """Take back one text's terms, as far as they were counted: at its tick, else wherever they still are."""
+        for term in terms:
+            tables = [counts for slot, counts in self._fast if term in counts and slot >= tick // SLOT]
+            for table in [*tables, self._slow][:1]:
+                if table.get(term, 0.0) > 1:
+                    table[term] -= 1
+                else:
+                    table.pop(term, None)
+
     def _expire(self, slot: int) -> None:
         """What is older than a day becomes part of the slow counts."""
         oldest = slot - FAST_TICKS // SLOT

@@ -9,7 +9,7 @@ restored. Only a mention that arrives after progress has passed it (the runtime 
 the next tick instead.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -75,6 +75,10 @@ class Trend:
         state = TrendState(self._settings, self._tenant)
         state.load(snapshot)
         self._state = state
+
+    def forget(self, mentions: Sequence[Mention], authors: Collection[str]) -> None:
+        """Erase what these mentions say and who these authors are; what was counted of them stays counted."""
+        self._state.forget(mentions, authors)
 
     def _next(self, up_to: int) -> int:
         """The next tick in which something can happen: one with mentions, the first of an hour while somebody may turn

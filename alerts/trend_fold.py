@@ -80,7 +80,7 @@ class Folding:
         tally = fold.tallies.setdefault(row, [0, 0, 0, 0])
         fold.heard[row, mention.source] = fold.heard.get((row, mention.source), 0) + 1
         lateness = tick - tick_of(mention.published_at)
-        is_evidence = lateness < self._evidence_ticks
+        is_evidence = lateness < self._evidence_ticks and not mention.history
         sentiment = mention.reading.sentiment
         negative = sentiment.label == "negative" and not sentiment.unsure
         if is_evidence:
@@ -88,7 +88,7 @@ class Folding:
             tally[VOICES] += standing.voice
             tally[NEGATIVE] += negative
             tally[NEGATIVE_REPOSTS] += negative and standing.repost
-        if lateness < TICKS_PER_HOUR:
+        if lateness < TICKS_PER_HOUR and not mention.history:
             fold.timely[row] = fold.timely.get(row, 0) + 1
         if not self._is_current(fold, row, mention.scorer) or not standing.voice or sentiment.unsure:
             return

@@ -1,5 +1,7 @@
 """All of the trend hop's memory, and how it is saved."""
 
+from collections.abc import Collection, Sequence
+
 import orjson
 
 from opinionwatch.alerts.confusion import Langs
@@ -9,6 +11,7 @@ from opinionwatch.alerts.detect_settings import TrendSettings
 from opinionwatch.alerts.episodes import Episodes
 from opinionwatch.alerts.explain_evidence import Evidence, Tallies
 from opinionwatch.alerts.explain_terms import Terms
+from opinionwatch.alerts.explain_words import terms_of
 from opinionwatch.alerts.nodata import NoData
 from opinionwatch.alerts.trend_fold import Folding
 from opinionwatch.alerts.volume import VolumeChannel
@@ -16,6 +19,7 @@ from opinionwatch.pipeline.cluster import Voices
 from opinionwatch.pipeline.contracts import Mention
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.snapshots import Arrays, Facts, pack, unpack
+from opinionwatch.pipeline.ticks import tick_of
 from opinionwatch.pipeline.windows import Windows
 
 VERSION = 2
@@ -51,6 +55,26 @@ class TrendState:
         self.detector.grow(self.grid.sizes)
         self.volume.grow(self.grid.sizes[0])
         self.tallies.grow(self.grid.sizes[0])
+
+    def forget(self, mentions: Sequence[Mention], authors: Collection[str]) -> None:
+        """Erase what these mentions say and who these authors are. What was counted of them stays counted."""
+        documents = {mention.document_id for mention in mentions}
+        self.pending = {
+            tick: kept
+            for tick, waiting in self.pending.items()
+            if (kept := [mention for mention in waiting if mention.document_id not in documents])
+        }
+        for evidence in self.evidence.values():
+            evidence.forget(documents, authors)
+        for mention in mentions:
+            row = self.grid.watchlists.get(mention.watchlist)
+            if row in self.terms:
+                self.terms[row].forget(tick_of(mention.accepted_at), terms_of(mention))
+        self.episodes.forget({mention.document_id: mention.text for mention in mentions})
+        self.voices.forget_authors(authors)
+        self.folding.complained = {
+            (row, author): tick for (row, author), tick in self.folding.complained.items() if author not in authors
+        }
 
     def save(self) -> bytes:
         """Everything, versioned."""

@@ -37,6 +37,26 @@ def read_feed(body: bytes, content_type: str) -> list[Entry]:
     return _distinct(_xml_feed(checked(re.sub(r"^<\?xml[^>]{0,300}\?>", "", text))))
 
 
+def next_page(body: bytes, content_type: str) -> str | None:
+    """Where the feed says that older entries are: RFC 5005 (`prev-archive`, `next`), `next_url` of a JSON Feed."""
+    text = decode(body, content_type).lstrip("\ufeff \t\r\n")
+    if text.startswith("{"):
+        try:
+            found = json.loads(text, parse_int=str, parse_float=str).get("next_url")
+        except (ValueError, RecursionError):
+            return None
+        return found if isinstance(found, str) and found else None
+    told = {"content-type": "application/xml; charset=utf-8"}
+    try:
+        data = checked(re.sub(r"^<\?xml[^>]{0,300}\?>", "", text))
+        links = feedparser.parse(io.BytesIO(data), response_headers=told).feed.get("links", [])
+    except _FEEDPARSERS_OWN:
+        return None
+    named = {link.get("rel"): link.get("href") for link in links}
+    address = named.get("prev-archive") or named.get("next")
+    return str(address) if address else None
+
+
 def _xml_feed(data: bytes) -> list[Entry]:
     told = {"content-type": "application/xml; charset=utf-8"}
     try:

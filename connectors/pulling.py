@@ -17,7 +17,7 @@ from opinionwatch.connectors.hosts import BusyError
 from opinionwatch.connectors.http import RefusedError, UnansweredError
 from opinionwatch.connectors.quota import Metered, Quota
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
-from opinionwatch.pipeline.ports import Intake, Page, Source
+from opinionwatch.pipeline.ports import Intake, Page, Source, cursor_name
 from opinionwatch.pipeline.redact import redact
 
 log = structlog.get_logger(__name__)
@@ -109,7 +109,7 @@ class Pull:
         self._failures = 0
         self._took_s = 0.0
         self._lock = Lock()
-        self._health = Health(source.name, source.kind)
+        self._health = Health(cursor_name(source), source.kind)
 
     @property
     def health(self) -> Health:

@@ -1,22 +1,28 @@
 """Feeds: RSS, Atom and JSON Feed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from urllib.parse import urljoin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opinionwatch.connectors.entry import Entry
-from opinionwatch.connectors.feeds import plain, read_feed
+from opinionwatch.connectors.feeds import next_page, plain, read_feed
 from opinionwatch.connectors.fulltext import FullText
 from opinionwatch.connectors.polling import Polling, PollingSettings
 from opinionwatch.pipeline.errors import FatalError, RetryableError
-from opinionwatch.pipeline.ports import Item, Page
+from opinionwatch.pipeline.moments import moment
+from opinionwatch.pipeline.ports import Item, Missed, Page
 from opinionwatch.pipeline.redact import redact
 
 PAGE_ITEMS = 200
 PAGE_ITEMS_FULL_TEXT = 10
 """Fetching articles takes time; what is had is stored soon."""
 REMEMBERED = 1_000
+HISTORY_PAGES = 10_000
+"""Of a feed that names ever older pages, perhaps in a circle."""
+SECOND = timedelta(seconds=1)
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
 
 
@@ -28,8 +34,8 @@ class Rss(Polling):
     robots.txt allows it, and the feed's own text stays where there is none. What is no feed, is cut off or hostile
     (document types, bombs, absurd sizes) is an error with its reason, and the next poll tries again.
 
-    Delivery: at least once. An entry that leaves the feed before it was polled is lost: poll more often than the feed
-    turns over. A later edit of an entry is not read again.
+    Delivery: at least once. An entry that leaves the feed before it was polled is lost; when the whole feed has turned
+    over between two polls, that is recorded as a gap: poll more often. A later edit of an entry is not read again.
     """
 
     kind = "rss"
@@ -68,18 +74,43 @@ class Rss(Polling):
         size = PAGE_ITEMS if self._articles is None else PAGE_ITEMS_FULL_TEXT
         parts = [fresh[start : start + size] for start in range(0, len(fresh), size)] or [[]]
         after = before
+        missed = _turned_over(before, list(keys.values()), fresh=len(fresh))
         for number, part in enumerate(parts, start=1):
             if self._closing.is_set():
                 return
             items = [Item(self._whole(keys[digest]).body()) for digest in part]
-            after = after.plus(part, len(keys))
+            after = after.plus(part, len(keys)).until([keys[digest] for digest in part])
             if number == len(parts):
                 # Only now: with the new ETag the server would never send the rest again.
                 after = after.plus(list(keys), len(keys)).model_copy(
                     update={"etag": answer.headers.get("etag", ""), "modified": answer.headers.get("last-modified", "")}
                 )
             if items or after != before:
-                yield Page(items, after.model_dump_json())
+                yield Page(items, after.model_dump_json(), missed)
+                missed = ()
+
+    def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
+        """Older pages of the feed, where it names them (RFC 5005, `next_url`); the cursor is the next one's address."""
+        began, url = datetime.now(UTC), cursor or self._url
+        for _ in range(HISTORY_PAGES):
+            if self._closing.is_set():
+                return
+            answer = self._client.get(url, {"accept": _ACCEPT})
+            kind = answer.headers.get("content-type", "")
+            try:
+                entries = read_feed(answer.body, kind)
+            except ValueError as error:
+                raise RetryableError(f"{redact(url)}: {error}") from error
+            older = next_page(answer.body, kind)
+            times = [at for entry in entries if (at := _published(entry)) is not None]
+            wanted = [entry for entry in entries if (at := _published(entry)) is None or at >= since]
+            oldest = min(times, default=None)
+            ended = older is None or not entries or (oldest is not None and oldest < since)
+            url = urljoin(answer.url, older or "")
+            share = None if oldest is None else min(1.0, max(0.0, (began - oldest) / max(began - since, SECOND)))
+            yield Page([Item(self._whole(entry).body()) for entry in wanted], url, share=1.0 if ended else share)
+            if ended:
+                return
 
     def _whole(self, entry: Entry) -> Entry:
         entry = self._shape(entry)
@@ -101,6 +132,8 @@ class _Seen(BaseModel):
     """Which address the validators are for."""
     etag: str = ""
     modified: str = ""
+    newest: datetime | None = None
+    """The latest time that a delivered entry carried."""
     entries: tuple[str, ...] = ()
     """Digests of delivered ids, latest first; bounded, but never fewer than the feed holds."""
 
@@ -119,6 +152,33 @@ class _Seen(BaseModel):
         """With these delivered, too."""
         entries = tuple(dict.fromkeys([*digests, *self.entries]))[: max(REMEMBERED, 2 * present)]
         return self.model_copy(update={"entries": entries})
+
+    def until(self, entries: Sequence[Entry]) -> "_Seen":
+        """With the times of these entries seen, too."""
+        times = [self.newest, *map(_published, entries)]
+        return self.model_copy(update={"newest": max((at for at in times if at is not None), default=None)})
+
+
+def _turned_over(before: _Seen, entries: Sequence[Entry], *, fresh: int) -> tuple[Missed, ...]:
+    """A feed of which nothing is known any more has turned over between two polls: there may have been others."""
+    if not before.entries or not entries or fresh < len(entries):
+        return ()
+    until = min((at for entry in entries if (at := _published(entry)) is not None), default=None)
+    return (
+        Missed(
+            before.newest,
+            until,
+            f"none of the {len(entries)} entries was there at the poll before, so others may have come and gone: poll "
+            "more often",
+        ),
+    )
+
+
+def _published(entry: Entry) -> datetime | None:
+    try:
+        return moment(entry.published_at)
+    except ValueError:
+        return None
 
 
 def _digest(text: str) -> str:

@@ -43,7 +43,8 @@ class Schedule:
     ) -> None:
         """`load_cursor` reads what the runtime stored with a source's last durable page; None: nothing yet."""
         self._stopping = Event()
-        self._pulls = [Pull(source, intake, load_cursor, backoff or Backoff(), self._stopping) for source in sources]
+        self._intake, self._load_cursor, self._backoff = intake, load_cursor, backoff or Backoff()
+        self._pulls = [Pull(source, intake, load_cursor, self._backoff, self._stopping) for source in sources]
         self._threads = [
             Thread(target=pull.until_exhausted, name=f"source-{pull.source.name}", daemon=True)
             for pull in self._pulls
@@ -79,6 +80,14 @@ class Schedule:
             self._scheduler.start()
         for thread in self._threads:
             thread.start()
+
+    def add(self, source: Source) -> None:
+        """Drain one more run-once source, from now on."""
+        pull = Pull(source, self._intake, self._load_cursor, self._backoff, self._stopping)
+        thread = Thread(target=pull.until_exhausted, name=f"source-{pull.health.name}", daemon=True)
+        self._pulls.append(pull)
+        self._threads.append(thread)
+        thread.start()
 
     def stop(self, timeout: float) -> None:
         """Tell all sources to stop and wait up to `timeout` seconds. A page in flight is committed or left undone."""

@@ -7,14 +7,18 @@ moves the floor, below which nothing is asked for again.
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.polling import Polling, PollingSettings
 from opinionwatch.pipeline.errors import FatalError
+from opinionwatch.pipeline.moments import moment
 from opinionwatch.pipeline.ports import Item, Page
 
 SEEN = 5_000
@@ -129,6 +133,17 @@ class Walking(Polling):
                     items = [Item(entry.body()) for entry in reversed(fresh)]
                     yield Page(items, _Walks(lanes=lanes).model_dump_json())
 
+    def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
+        """One walk of each lane from its newest post down to `since`; the cursor is that of such a walk."""
+        began, floor = int(time.time()), int(since.timestamp())
+        names = list(dict.fromkeys(self.lanes()))
+        for page in self.fetch(cursor or self.cursor_since(names, floor)):
+            # A lane that has not ended keeps the floor it walks to; a page is of the one that is walked, oldest first.
+            ended = sum(lane.floor > floor for lane in _Walks.read(page.cursor).lanes.values())
+            oldest = _published_s(page.items[0], began) if page.items else began
+            part = min(1.0, max(0.0, (began - oldest) / max(1, began - floor)))
+            yield replace(page, share=min(1.0, (ended + part) / len(names)))
+
     @staticmethod
     def cursor_since(lanes: Iterable[str], since: int) -> str:
         """A cursor from which everything published after `since` (seconds since 1970) is asked for again."""
@@ -151,6 +166,14 @@ class _Walks(BaseModel):
             return cls.model_validate_json(cursor)
         except ValidationError as error:
             raise FatalError("the stored cursor is not one of this kind; give the source a new name") from error
+
+
+def _published_s(item: Item, unknown: int) -> int:
+    try:
+        at = moment(orjson.loads(item.body).get("published_at"))
+    except ValueError:
+        return unknown
+    return unknown if at is None else int(at.timestamp())
 
 
 def digest_of(text: str) -> str:

@@ -78,7 +78,7 @@ class Accept:
             published_at=published_at,
             accepted_at=accepted_at,
             declared_lang=_declared_lang(given.lang),
-            flags=(*flags, *time_flags),
+            flags=(*flags, *time_flags, *(("history",) if arrival.item.history else ())),
         )
 
     def _text(self, given: Submission) -> tuple[str, tuple[Flag, ...]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from opinionwatch.pipeline.contracts import DeadLetter, Label, ScoredDocument, Utc
+from opinionwatch.pipeline.contracts import DeadLetter, Gap, Label, ScoredDocument, Utc
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 
 
@@ -113,6 +113,10 @@ class Archive(Protocol):
 
     def dropped(self) -> dict[str, int]:
         """Documents left out, by rule."""
+        ...
+
+    def gaps(self, limit: int = 100) -> list[Gap]:
+        """What sources could not have any more, newest first by when it was found, then by id; at most 1,000."""
         ...
 
     def health(self) -> list[SourceHealth]:

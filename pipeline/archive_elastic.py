@@ -12,7 +12,7 @@ from typing import Any
 from elasticsearch import ConflictError, Elasticsearch
 
 from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow, SourceHealth
-from opinionwatch.pipeline.contracts import DeadLetter, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts import DeadLetter, Gap, Mention, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.elastic_audit import ledger_rows, misfiled
 from opinionwatch.pipeline.elastic_client import asking
@@ -134,6 +134,10 @@ class ElasticArchive:
     def dropped(self) -> dict[str, int]:
         """Documents left out, by rule."""
         return self._counted(self._pattern("ledger"), term("ledger.state", "dropped"), "ledger.rule")
+
+    def gaps(self, limit: int = 100) -> list[Gap]:
+        """What sources could not have any more, newest first by when it was found."""
+        return [Gap.model_validate(hit["_source"]["record"]) for hit in self._newest("gaps", [], limit)]
 
     def health(self) -> list[SourceHealth]:
         """By source."""

@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from threading import local
 
 from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow, SourceHealth
-from opinionwatch.pipeline.contracts import DeadLetter, ScoredDocument
+from opinionwatch.pipeline.contracts import DeadLetter, Gap, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.store_schema import CURE, connect, reading
@@ -46,6 +47,12 @@ class SqliteArchive:
         """Where a source stands: what was stored with its last durable page."""
         rows = self._rows("SELECT cursor FROM cursors WHERE source = ?", source)
         return str(rows[0][0]) if rows else None
+
+    @reading()
+    def cursors(self, prefix: str) -> dict[str, str]:
+        """The cursors whose names begin so."""
+        sql = "SELECT source, cursor FROM cursors WHERE substr(source, 1, ?1) = ?2"
+        return {str(name): str(cursor) for name, cursor in self._rows(sql, len(prefix), prefix)}
 
     @reading()
     def documents(self, query: DocumentQuery) -> list[ScoredDocument]:
@@ -194,6 +201,12 @@ class SqliteArchive:
         return {str(rule): int(str(count)) for rule, count in rows}
 
     @reading()
+    def gaps(self, limit: int = 100) -> list[Gap]:
+        """What sources could not have any more, newest first by when it was found."""
+        sql = "SELECT body FROM gaps ORDER BY found_at DESC, id LIMIT ?"
+        return [Gap.model_validate_json(_bytes(row[0])) for row in self._rows(sql, min(limit, MOST))]
+
+    @reading()
     def health(self) -> list[SourceHealth]:
         """By source."""
         rows = self._rows(
@@ -241,6 +254,33 @@ class SqliteArchive:
             raise FatalError(f"the store is damaged ({error}): {CURE}") from error
         finally:
             db.close()
+
+    def note_export(self, path: Path, documents: int, at: datetime) -> None:
+        """Remember a file that documents were written to: an erasure names it."""
+        row = (str(path.absolute()), stamp(at), documents)
+        with closing(connect(self._path)) as db:
+            db.execute("INSERT OR REPLACE INTO exports VALUES (?, ?, ?)", row)
+
+    @reading()
+    def exports(self) -> list[tuple[Path, datetime, int]]:
+        """Files that documents were written to, when, and how many."""
+        found = self._rows("SELECT path, written_at, documents FROM exports ORDER BY path")
+        return [(Path(str(one[0])), datetime.fromisoformat(str(one[1])), int(str(one[2]))) for one in found]
+
+    @reading()
+    def kinds(self) -> set[str]:
+        """Kinds of sources that documents came from."""
+        sql = "SELECT DISTINCT json_extract(CAST(body AS TEXT), '$.document.source_kind') FROM documents"
+        return {str(row[0]) for row in self._rows(sql)}
+
+    @reading()
+    def named(self, native_id: str) -> list[str]:
+        """Ids of documents and dead letters that their sources call so."""
+        sql = (
+            "SELECT id FROM documents WHERE json_extract(CAST(body AS TEXT), '$.document.native_id') = ?1 UNION "
+            "SELECT id FROM deadletters WHERE json_extract(CAST(body AS TEXT), '$.native_id') = ?1"
+        )
+        return [str(row[0]) for row in self._rows(sql, native_id)]
 
     @reading()
     def revision(self) -> int:

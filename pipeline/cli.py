@@ -5,16 +5,20 @@ import sys
 import typer
 
 from opinionwatch.pipeline import (
+    cli_backfill,
     cli_backtest,
     cli_check,
     cli_daemons,
     cli_detect,
+    cli_erase,
     cli_index,
     cli_kibana,
     cli_model,
     cli_run,
+    cli_source,
     cli_store,
     cli_topics,
+    cli_watchlist,
 )
 from opinionwatch.pipeline.console import complain, quiet_logs
 from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
@@ -27,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (
+COMMANDS = (
     cli_run,
     cli_daemons,
     cli_topics,
@@ -38,7 +42,12 @@ for module in (
     cli_backtest,
     cli_store,
     cli_check,
-):
+    cli_source,
+    cli_watchlist,
+    cli_erase,
+    cli_backfill,
+)
+for module in COMMANDS:
     module.register(app)
 
 

@@ -12,12 +12,12 @@ import typer
 
 from opinionwatch.pipeline import demo_run
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
-from opinionwatch.pipeline.console import ConfigOption, err, out, settings
+from opinionwatch.pipeline.console import ConfigOption, FieldOption, err, out, recorded, settings
 from opinionwatch.pipeline.engine import Engine
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.progress import watching
 from opinionwatch.pipeline.serving import served
-from opinionwatch.pipeline.settings import Component, Settings
+from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.signals import stopping
 
 
@@ -69,10 +69,7 @@ def run(config: ConfigOption = None) -> None:
 def replay(
     file: Annotated[str, typer.Argument(help="JSON lines or .csv, plain or .gz; - reads standard input.")],
     config: ConfigOption = None,
-    field: Annotated[
-        list[str] | None,
-        typer.Option(help="ours=theirs, e.g. published_at=created_at native_id=id; dotted paths reach inside."),
-    ] = None,
+    field: FieldOption = None,
     speed: Annotated[float, typer.Option(min=0, help="1 as it was, 60 an hour a minute, 0 as fast as possible.")] = 0,
     data_dir: Annotated[Path, typer.Option(help="Folder for the replay's store; emptied at the start.")] = Path(
         "opinionwatch-data/replay"
@@ -87,20 +84,9 @@ def replay(
     given = settings(config)
     if not given.watchlists:
         raise SettingsError("nothing to watch: name at least one watchlist under `watchlists:` in the settings file")
-    renames: dict[str, str] = {}
-    for entry in field or []:
-        ours, equals, theirs = entry.partition("=")
-        if not equals or not ours or not theirs:
-            raise SettingsError(f"--field {entry}: write ours=theirs, for example published_at=created_at")
-        renames[ours] = theirs
-    kind = "csv" if file.removesuffix(".gz").endswith(".csv") else "jsonl"
-    source = {"name": "replay", "kind": kind, "path": file, "replay": {"speed": speed}}
-    if renames:
-        source["fields"] = renames
+    source = recorded("replay", file, field, replay={"speed": speed})
     demo_run.emptied(data_dir)
-    chosen = given.model_copy(
-        update={"data_dir": data_dir, "channels": (), "notify": {}, "sources": (Component.model_validate(source),)}
-    )
+    chosen = given.model_copy(update={"data_dir": data_dir, "channels": (), "notify": {}, "sources": (source,)})
     with stopping() as stop:
         _to_the_end(chosen, stop)
     demo_run.summary(SqliteArchive(chosen.store_path))

@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 from opinionwatch.pipeline.archive import Archive
+from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
-from opinionwatch.pipeline.contracts import DeadLetter, content_id
+from opinionwatch.pipeline.contracts import DeadLetter, Gap, content_id
 from opinionwatch.pipeline.contracts_trend import Silence
 from opinionwatch.pipeline.errors import DEAD_REASONS, SettingsError
 from opinionwatch.pipeline.export import write_csv, write_jsonl
@@ -64,10 +65,20 @@ def audit(
     out.print(table)
     for rule, count in archive.dropped().items():
         out.print(f"dropped({rule}): {count}")
+    gaps = archive.gaps(limit=1000)
+    for each in () if brief else gaps:
+        out.print(plain(f"gap upstream, {each.source}: {_range(each)}: {each.detail}"), markup=False)
+    if gaps:
+        out.print(f"gaps upstream: {len(gaps)} (never accepted, so in none of the sums)")
     if gap:
         err.print(f"[bold red]gap: {gap} records ended nowhere or in two places[/]")
         raise typer.Exit(1)
     out.print("no gap: every accepted record is accounted for")
+
+
+def _range(gap: Gap) -> str:
+    since, until = (f"{at:%Y-%m-%d %H:%M}" if at else "?" for at in (gap.since, gap.until))
+    return f"{since} – {until}" + (f", {gap.missed} records" if gap.missed is not None else "")
 
 
 def export(
@@ -80,7 +91,8 @@ def export(
     Example: opinionwatch export --format csv -o mood.csv
     """
     write = write_csv if format_ == "csv" else write_jsonl
-    documents = _archive(config).every_document()
+    archive = _archive(config)
+    documents = archive.every_document()
     if output is None:
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a text stream here
         write(documents, sys.stdout)
@@ -90,6 +102,8 @@ def export(
             count = write(documents, stream)
     except OSError as error:
         raise SettingsError(f"--output {output} cannot be written: {error.strerror}") from error
+    if isinstance(archive, SqliteArchive):
+        archive.note_export(output, count, datetime.now(UTC))
     err.print(f"{count} documents written to {output}")
 
 

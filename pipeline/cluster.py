@@ -11,7 +11,7 @@ texts that share a band are compared. A cluster lives for 24 h of accepted time 
 Times are ticks of `accepted_at`, except an author's hour, which is event time: a backfilled day is not one hour.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +86,10 @@ class Voices:
                     if not members:
                         del self._bands[watchlist, band, value]
         self._clusters = {watchlist: clusters for watchlist, clusters in self._clusters.items() if clusters}
+
+    def forget_authors(self, authors: Collection[str]) -> None:
+        """Erase authors: their next post counts as a stranger's."""
+        self._authors = {key: value for key, value in self._authors.items() if key[1] not in authors}
 
     def save(self) -> tuple[Arrays, Facts]:
         """All of the memory, as arrays and lists of names."""

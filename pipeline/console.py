@@ -10,7 +10,8 @@ import structlog
 import typer
 from rich.console import Console
 
-from opinionwatch.pipeline.settings import Settings, load
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.settings import Component, Settings, load
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -19,12 +20,29 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="The YAML settings file. Without it: defaults and OPINIONWATCH__ variables."),
 ]
+FieldOption = Annotated[
+    list[str] | None,
+    typer.Option("--field", help="ours=theirs, e.g. published_at=created_at native_id=id; dotted paths reach inside."),
+]
 
 
 def settings(path: Path | None) -> Settings:
     """The settings, from the file that is named, else from `opinionwatch.yaml` here if there is one."""
     default = Path("opinionwatch.yaml")
     return load(path if path is not None else default if default.exists() else None)
+
+
+def recorded(name: str, file: str, fields: list[str] | None, **more: object) -> Component:
+    """A file of recorded posts as a source: JSON lines or CSV by its name, with the renames of `FieldOption`."""
+    renames: dict[str, str] = {}
+    for entry in fields or []:
+        ours, equals, theirs = entry.partition("=")
+        if not equals or not ours or not theirs:
+            raise SettingsError(f"--field {entry}: write ours=theirs, for example published_at=created_at")
+        renames[ours] = theirs
+    kind = "csv" if file.removesuffix(".gz").endswith(".csv") else "jsonl"
+    source = {"name": name, "kind": kind, "path": file, **more}
+    return Component.model_validate(source | ({"fields": renames} if renames else {}))
 
 
 def complain(message: str) -> None:

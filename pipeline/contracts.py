@@ -17,8 +17,10 @@ Utc = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC
 Span = tuple[int, int]
 """Half-open character offsets `[start, end)` into the text that the record carries."""
 
-Flag = Literal["html", "repaired", "truncated", "masked", "future_time", "ancient_time", "no_time", "obfuscated"]
-"""What had to be done to a document on its way in."""
+Flag = Literal[
+    "html", "repaired", "truncated", "masked", "future_time", "ancient_time", "no_time", "obfuscated", "history"
+]
+"""What had to be done to a document on its way in; `history`: a backfill brought it."""
 
 
 class Record(BaseModel):
@@ -182,11 +184,36 @@ class Mention(Record):
     aspects: tuple[str, ...]
     reading: Reading
     scorer: str
+    history: bool = False
+    """A backfill brought it: it is counted in its window, and is evidence of nothing."""
 
     @property
     def id(self) -> str:
         """Content-derived: the same document in the same watchlist is the same mention."""
         return content_id(self.document_id, self.watchlist)
+
+
+class Gap(Record):
+    """What a source could not have, because its service had dropped it before it was asked for: never passed over in
+    silence. The audit and the page show it; it is in no sum of the ledger, for nothing of it was ever accepted.
+    """
+
+    schema_version: Literal[1] = 1
+    source: str
+    since: Utc | None
+    """The last that is known to have been had before the gap; None when nobody knows."""
+    until: Utc | None
+    """The first that is known to have been had after it."""
+    missed: int | None = None
+    """How many records, where the service says so."""
+    detail: str
+    """How it was noticed, in words without secrets."""
+    found_at: Utc
+
+    @property
+    def id(self) -> str:
+        """Content-derived: a gap that is found again after a crash is the same gap."""
+        return content_id(self.source, str(self.since), str(self.until), self.detail)
 
 
 class DeadLetter(Record):

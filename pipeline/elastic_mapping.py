@@ -11,8 +11,8 @@ Aspects stand twice: `opinion` is nested and keeps aspect, words and polarity to
 
 Place. `_id` is unique only within one index. So the name of the index is a function of what never changes in a record:
 documents and dead letters by the month of their first acceptance, windows by the month of their start. Retention
-deletes whole months. What is small or rewritten (ledger, episodes, deliveries, silences, answers, health, state) has
-one index each.
+deletes whole months. What is small or rewritten (ledger, episodes, deliveries, silences, gaps, answers, health,
+state) has one index each.
 
 Substrings. `document.folded` holds the lower-cased text in pieces that Lucene can take, for the archive's “contains”;
 a full server gets the `wildcard` type for it by overlay, and `cjk` and `english` sub-fields of `message`.
@@ -31,7 +31,17 @@ from pydantic import JsonValue
 VERSION = 1
 """Counts changes of the mappings that need new indices."""
 Kind = Literal[
-    "documents", "windows", "episodes", "deliveries", "deadletters", "ledger", "silences", "feedback", "health", "state"
+    "documents",
+    "windows",
+    "episodes",
+    "deliveries",
+    "deadletters",
+    "ledger",
+    "silences",
+    "gaps",
+    "feedback",
+    "health",
+    "state",
 ]
 Body = dict[str, JsonValue]
 Fields = dict[str, Body]
@@ -147,6 +157,7 @@ FIELDS: dict[Kind, Fields] = {
         "ledger.rule": WORD,  # of a drop
         "ledger.digest": {"type": "keyword", "index": False, "doc_values": False},  # of the record accepted first
     },
+    "gaps": {"@timestamp": DATE, "event.id": WORD, "event.provider": WORD, "record": STORED},  # found_at
     "silences": {"@timestamp": DATE, "event.id": WORD, "event.end": DATE, "watchlist.id": WORD, "record": STORED},
     "feedback": {  # @timestamp is when it was given
         "@timestamp": DATE,

@@ -11,7 +11,7 @@ from typing import Literal
 
 import orjson
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Gap, Mention, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Window
 from opinionwatch.pipeline.elastic_mapping import index_of
 from opinionwatch.pipeline.elastic_records import (
@@ -19,6 +19,7 @@ from opinionwatch.pipeline.elastic_records import (
     delivery_source,
     document_source,
     episode_source,
+    gap_source,
     ledger_source,
     letter_source,
     window_source,
@@ -80,7 +81,7 @@ def operations(prefix: str, records: Iterable[Outcome]) -> list[Operation]:
 
 def _operation(
     prefix: str,
-    record: ScoredDocument | Drop | DeadLetter | Window | Episode | Delivery,
+    record: ScoredDocument | Drop | DeadLetter | Window | Episode | Delivery | Gap,
     said: dict[str, list[Mention]],
 ) -> Operation:
     match record:
@@ -96,6 +97,8 @@ def _operation(
         case DeadLetter():
             index = index_of(prefix, "deadletters", record.accepted_at)
             return Operation(index, record.id, orjson.dumps(letter_source(record)), version=record.attempts)
+        case Gap():
+            return Operation(index_of(prefix, "gaps"), record.id, orjson.dumps(gap_source(record)))
         case Window():
             # A window only grows, so whoever knows of more posts is right, and a straggler takes nothing back.
             index = index_of(prefix, "windows", record.start)

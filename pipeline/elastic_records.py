@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opinionwatch.pipeline.aspects import Aspects
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention, OpinionTerm, ScoredDocument, content_id
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Gap, Mention, OpinionTerm, ScoredDocument, content_id
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.elastic_mapping import PIECE_CHARS
 from opinionwatch.pipeline.mention import mention_of
@@ -221,6 +221,16 @@ def letter_source(letter: DeadLetter) -> Source:
         "deadletter.stage": letter.stage,
         "deadletter.attempts": letter.attempts,
         "record": letter.model_dump(mode="json"),
+    }
+
+
+def gap_source(gap: Gap) -> Source:
+    """What a source could not have."""
+    return {
+        "@timestamp": stamp(gap.found_at),
+        "event.id": gap.id,
+        "event.provider": gap.source,
+        "record": gap.model_dump(mode="json"),
     }
 
 

@@ -19,11 +19,12 @@ from opinionwatch.pipeline.advance import BEGINNING, advance, arrived, not_befor
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Window
 from opinionwatch.pipeline.deadletters import again, tried
+from opinionwatch.pipeline.erasing import carry_out, restored
 from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.hops import Hops
-from opinionwatch.pipeline.intake import QueueIntake, Submitted
-from opinionwatch.pipeline.ports import Clock, StatefulStage
+from opinionwatch.pipeline.intake import QueueIntake, Submitted, gaps_of
+from opinionwatch.pipeline.ports import Clock, StatefulStage, cursor_name
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.ticks import Progress, tick_of
@@ -65,6 +66,8 @@ class Embedded:
         self._reached: Mapping[str, datetime] = {}
         self._trend = self._restored()
         self._since_snapshot = 0
+        self._unclean = True
+        """The write-ahead log may still hold something that was erased, perhaps in an earlier life."""
 
     def run(self, stop: Event) -> None:
         """Take pages until `stop` is set. Raises FatalError when going on would falsify something."""
@@ -117,6 +120,8 @@ class Embedded:
                 return
 
     def _step(self, taken: Sequence[Submitted]) -> None:
+        if self._unclean:
+            self._unclean = not self._store.erasures.clean(patience_s=0.1)
         now = self._now()
         floor = self._store.progress() or BEGINNING
         arrivals = [
@@ -126,10 +131,14 @@ class Embedded:
         ]
         reached = self._arrived(taken)
         up_to = self._advance(reached, now)
-        if not taken and not self._tick_ended(up_to) and not self._store.redrives():
+        erasing = self._store.erasures.waiting()
+        if not taken and not self._tick_ended(up_to) and not self._store.redrives() and not erasing:
             return
         failpoint("batch.begin")
         with self._store.transaction():
+            if erasing:
+                erased = carry_out(self._store, self._trend, now)
+                log.warning("erased", documents=erased.documents, deadletters=erased.deadletters)
             letters = {letter.id: letter for letter in self._store.claim_redrives()}
             retried = [again(letter, up_to) for letter in letters.values()]
             arrivals += [record for record in retried if isinstance(record, Arrival)]
@@ -144,12 +153,14 @@ class Embedded:
             self._store.write(tried(letter, letters) for letter in dead)
             self._decide([record for record in scored if isinstance(record, Mention)], up_to, now)
             failpoint("batch.decided")
+            self._store.write(gap for submitted in taken for gap in gaps_of(submitted.source, submitted.page, now))
             for submitted in taken:
-                self._store.save_cursor(submitted.source.name, submitted.page.cursor)
+                self._store.save_cursor(cursor_name(submitted.source), submitted.page.cursor)
             if dead:
                 self._refuse_a_flood(up_to)
             failpoint("batch.before_commit")
         self._reached = reached
+        self._unclean = self._unclean or erasing
         failpoint("batch.committed")
         if self._since_snapshot >= SNAPSHOT_EVERY:
             self.save()
@@ -175,21 +186,7 @@ class Embedded:
 
     def _restored(self) -> StatefulStage:
         """The trend hop as it stood at the last commit: its snapshot, then the log after it, outputs already known."""
-        trend = self._hops.trend()
-        saved = self._store.snapshot("trend")
-        after = 0
-        if saved is not None:
-            try:
-                trend.restore(saved[1])
-                after = saved[0]
-            except FatalError as error:
-                log.warning("the trend state is rebuilt from the whole log", reason=str(error))
-                trend = self._hops.trend()
-        progress = self._store.progress()
-        if progress is not None:
-            for mentions in self._store.mentions(after):
-                trend(mentions, progress)
-            trend([Progress(progress)], progress)
+        trend = restored(self._store, self._hops.trend)
         self._since_snapshot = 0
         return trend
 

@@ -1,22 +1,23 @@
 """The embedded engine: store, runtime, sources and notifier, started and stopped together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Event, Thread
 
 import structlog
 
 from opinionwatch.alerts.outbox import Deliverer
+from opinionwatch.connectors.backfill import PREFIX, Backfill, Progress
 from opinionwatch.connectors.pulling import Health
 from opinionwatch.connectors.schedule import Schedule
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.curves import adopt
 from opinionwatch.pipeline.embedded import Embedded
-from opinionwatch.pipeline.errors import FatalError, OpinionwatchError
+from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, SettingsError
 from opinionwatch.pipeline.intake import QueueIntake
 from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
-from opinionwatch.pipeline.ports import Channel, Scorer
+from opinionwatch.pipeline.ports import Channel, Scorer, Source, cursor_name
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.store_lock import held
 from opinionwatch.pipeline.store_sqlite import SqliteStore
@@ -42,18 +43,21 @@ class Engine:
         public_url: str,
         more_channels: Mapping[str, Channel] | None = None,
         scorer: Callable[[Settings], Scorer] = wiring.scorer,
+        sources: Sequence[Source] | None = None,
     ) -> None:
         """Build sources and channels. Raises SettingsError when one of them cannot work.
 
-        `public_url` is where the links in alerts lead; `more_channels` are told besides those of the settings.
+        `public_url` is where the links in alerts lead; `more_channels` are told besides those of the settings;
+        `sources` are read instead of those of the settings.
         """
         self.settings = settings
         self.public_url = public_url
         self.intake = QueueIntake(settings.limits.queue_pages)
-        self.sources = wiring.sources(settings)
+        self.sources = wiring.sources(settings) if sources is None else list(sources)
         self._channels = {**wiring.channels(settings), **(more_channels or {})}
         self._scorer = scorer
         self._schedule: Schedule | None = None
+        self._backfilling: set[tuple[str, datetime]] = set()
 
     def health(self) -> dict[str, Health]:
         """How each source is doing, by name."""
@@ -72,10 +76,23 @@ class Engine:
                 outbox.close()
                 store.close()
 
+    def _take_up_backfills(self, archive: SqliteArchive, schedule: Schedule) -> None:
+        """Begin what `opinionwatch backfill` has asked for, and go on with what an earlier life did not finish."""
+        for name, progress in _backfills(archive):
+            if progress.done or (name, progress.since) in self._backfilling:
+                continue
+            self._backfilling.add((name, progress.since))
+            try:
+                schedule.add(Backfill(wiring.source(self.settings, name), progress.since))
+            except (SettingsError, TypeError) as error:
+                log.warning("backfill.impossible", source=name, reason=str(error))
+
     def _run(self, store: SqliteStore, outbox: SqliteOutbox, stop: Event, until_exhausted: bool) -> None:
         archive = SqliteArchive(self.settings.store_path)
         adopt(self.settings.data_dir, archive.now())
-        schedule = self._schedule = Schedule(self.sources, self.intake, lambda source: archive.cursor(source.name))
+        schedule = self._schedule = Schedule(
+            self.sources, self.intake, lambda source: archive.cursor(cursor_name(source))
+        )
         runtime = Embedded(
             store,
             wiring.hops(self.settings, self._scorer(self.settings), self._channels),
@@ -97,6 +114,8 @@ class Engine:
             while not stop.wait(0.1) and not failure:
                 if until_exhausted and schedule.done():
                     break
+                if not until_exhausted:
+                    self._take_up_backfills(archive, schedule)
         finally:
             schedule.stop(STOP_S / 2)
             ended.set()
@@ -115,6 +134,11 @@ class Engine:
         ]
         if until_exhausted and broken:
             raise FatalError("; ".join(broken))
+
+
+def _backfills(archive: SqliteArchive) -> Iterator[tuple[str, Progress]]:
+    for name, cursor in archive.cursors(PREFIX).items():
+        yield name.removeprefix(PREFIX), Progress.read(cursor)
 
 
 def _guarded(runtime: Embedded, ended: Event, failure: list[BaseException]) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import datetime
 from queue import Empty, Full, Queue
 from time import monotonic
 
+from opinionwatch.pipeline.contracts import Gap
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.ports import Page, Source
 
@@ -17,6 +19,21 @@ class Submitted:
     source: Source
     page: Page
     durable: "Future[None]" = field(default_factory=Future)
+
+
+def gaps_of(source: Source, page: Page, now: datetime) -> list[Gap]:
+    """What the page's source noticed that it cannot have any more."""
+    return [
+        Gap(
+            source=source.name,
+            since=missed.since,
+            until=missed.until,
+            missed=missed.count,
+            detail=missed.detail,
+            found_at=now,
+        )
+        for missed in page.missed
+    ]
 
 
 class QueueIntake:

@@ -13,16 +13,21 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from threading import Lock
 
+import structlog
+
 from opinionwatch.pipeline.accept import Arrival
 from opinionwatch.pipeline.advance import BEGINNING, advance, arrived, not_before
 from opinionwatch.pipeline.contracts import DeadLetter, Document
 from opinionwatch.pipeline.cursors import Cursors, Position
 from opinionwatch.pipeline.failpoints import failpoint
+from opinionwatch.pipeline.intake import gaps_of
 from opinionwatch.pipeline.log import Appender, Entry
 from opinionwatch.pipeline.log_records import Again, Mark, encode, entries
 from opinionwatch.pipeline.ports import Clock, Item, Page, Source
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import TopicName, partition_of
+
+log = structlog.get_logger(__name__)
 
 ENTRY_BYTES = 32 * 1024
 """Of documents, about sixty posts: a batch of entries must be scored long before anybody thinks its worker wedged."""
@@ -59,6 +64,8 @@ class LogIntake:
         ticket, now, items = self._begin(page.items)
         try:
             self._store([Arrival(source.name, source.kind, source.instance, item) for item in items], now)
+            for gap in gaps_of(source, page, now):  # the log has no place for it; the operator's log has
+                log.warning("source.gap", source=gap.source, since=gap.since, until=gap.until, detail=gap.detail)
             failpoint("ingest.stored")
             reached = arrived(self._reached, source.name, items).get(source.name)
             if page.cursor:

@@ -80,6 +80,14 @@ class MatchStage:
         wanted = sorted({at for term in found for at in self._wanted_by.get(term, ())})
         return tuple(match for at in wanted if (match := _judge(self._rules[at], found, folded, lang)))
 
+    def refusals(self, folded: Folded, lang: str) -> tuple[Match, ...]:
+        """The watchlists that a text does not belong to; `clause` is the first one that keeps it out. For people who
+        try a source or a watchlist: the plan itself only asks for `matches`.
+        """
+        found = self._terms.find(folded.text)
+        refused = ((rule.watchlist.id, _why_not(rule, found, lang)) for rule in self._rules)
+        return tuple(Match(watchlist=watchlist, clause=clause, spans=()) for watchlist, clause in refused if clause)
+
 
 def _rule(watchlist: Watchlist, numbers: dict[Term, int]) -> _Rule:
     def number(text: str) -> int:
@@ -97,24 +105,34 @@ def _rule(watchlist: Watchlist, numbers: dict[Term, int]) -> _Rule:
 
 def _judge(rule: _Rule, found: Found, folded: Folded, lang: str) -> Match | None:
     watchlist = rule.watchlist
-    if watchlist.lang and lang not in watchlist.lang:
+    if _why_not(rule, found, lang):
         return None
-    names = [
-        name
-        for name in rule.names
-        if name.term in found and (not name.context or any(at in found for at in name.context))
-    ]
+    names = [name for name in rule.names if _stands(name, found)]
     some = [(text, term) for text, term in zip(watchlist.any, rule.any, strict=True) if term in found]
-    if (
-        (rule.names and not names)
-        or any(term not in found for term in rule.must)
-        or (rule.any and not some)
-        or any(term in found for term in rule.exclude)
-    ):
-        return None
     clause = [f"name: {name.text}" for name in names[:1]]
     clause += [f"must: {text}" for text in watchlist.must]
     clause += [f"any: {text}" for text, _ in some[:1]]
     terms = {*(name.term for name in names), *rule.must, *(term for _, term in some)}
     places = sorted({folded.span(*span) for term in terms for span in found[term]})
     return Match(watchlist=watchlist.id, clause=" + ".join(clause), spans=tuple(places[:MAX_SPANS]))
+
+
+def _stands(name: _Named, found: Found) -> bool:
+    return name.term in found and (not name.context or any(at in found for at in name.context))
+
+
+def _why_not(rule: _Rule, found: Found, lang: str) -> str:
+    """The first clause that keeps the document out; empty when none does."""
+    watchlist = rule.watchlist
+    if watchlist.lang and lang not in watchlist.lang:
+        return f"lang: {lang} is none of {', '.join(watchlist.lang)}"
+    if rule.names and not any(_stands(name, found) for name in rule.names):
+        bare = [name.text for name in rule.names if name.term in found]
+        return f"name: {bare[0]}, without any of its context" if bare else "name: none stands there"
+    for text, term in zip(watchlist.must, rule.must, strict=True):
+        if term not in found:
+            return f"must: {text}"
+    if rule.any and not any(term in found for term in rule.any):
+        return "any: none stands there"
+    barred = (text for text, term in zip(watchlist.exclude, rule.exclude, strict=True) if term in found)
+    return next((f"exclude: {text}" for text in barred), "")

@@ -22,4 +22,5 @@ def mention_of(scored: ScoredDocument, watchlist: str, aspect: str, aspects: tup
         aspects=aspects,
         reading=scored.reading,
         scorer=scored.scorer,
+        history="history" in document.flags,
     )

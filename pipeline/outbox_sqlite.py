@@ -52,11 +52,13 @@ class SqliteOutbox:
             raise FatalError(f"the store is damaged ({error}): {CURE}") from error
 
     def _save(self, delivery: Delivery) -> None:
-        body = delivery.model_dump_json(exclude_defaults=True).encode()
-        row = (delivery.state, stamp(delivery.due_at), body, delivery.id)
-        if delivery.state == "pending" and not delivery.attempts:
+        found = self._db.execute("SELECT body FROM deliveries WHERE id = ?", (delivery.id,)).fetchone()
+        # What was erased from the alert meanwhile must not come back.
+        kept = delivery if found is None else _with_alert_of(delivery, found[0])
+        row = (kept.state, stamp(kept.due_at), kept.model_dump_json(exclude_defaults=True).encode(), kept.id)
+        if kept.state == "pending" and not kept.attempts:
             self._db.execute(
-                "INSERT OR IGNORE INTO deliveries VALUES (?4, ?5, ?1, ?2, ?3)", (*row, delivery.alert.episode.id)
+                "INSERT OR IGNORE INTO deliveries VALUES (?4, ?5, ?1, ?2, ?3)", (*row, kept.alert.episode.id)
             )
         else:
             self._db.execute("UPDATE deliveries SET state = ?, due_at = ?, body = ? WHERE id = ?", row)
@@ -64,3 +66,7 @@ class SqliteOutbox:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def _with_alert_of(delivery: Delivery, body: bytes) -> Delivery:
+    return delivery.model_copy(update={"alert": Delivery.model_validate_json(body).alert})

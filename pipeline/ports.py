@@ -4,21 +4,30 @@ A `Stage` does no I/O, reads no clock and knows no runtime. Sources, stores, cha
 Loop order in every runtime: read → stages → sinks confirm → commit.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from opinionwatch.pipeline.contracts import Confusion, DeadLetter, Document, Drop, Mention, Reading, ScoredDocument
+from opinionwatch.pipeline.contracts import (
+    Confusion,
+    DeadLetter,
+    Document,
+    Drop,
+    Gap,
+    Mention,
+    Reading,
+    ScoredDocument,
+)
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Message, Window
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
 Stage = Callable[[Sequence[In], datetime], Sequence[Out]]
 """A batch and `now` in, a batch out."""
-Outcome = ScoredDocument | Mention | Drop | DeadLetter | Window | Episode | Delivery
+Outcome = ScoredDocument | Mention | Drop | DeadLetter | Window | Episode | Delivery | Gap
 """What hops return and a store keeps."""
 
 
@@ -39,6 +48,15 @@ class StatefulStage(Protocol):
         ...
 
 
+@runtime_checkable
+class ForgetfulStage(StatefulStage, Protocol):
+    """A stage with memory that can erase what people said from it."""
+
+    def forget(self, mentions: Sequence[Mention], authors: Collection[str]) -> None:
+        """Erase what these mentions say and who these authors (pseudonyms) are; what was counted stays counted."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One raw record as a source delivers it: bytes of a JSON object, validated only inside the accept stage."""
@@ -48,6 +66,19 @@ class Item:
     """Simulated arrival time in a replay; None in live use, where the runtime's clock counts."""
     fields: tuple[tuple[str, str], ...] = ()
     """Renames: (field of `Submission`, dotted path in the body). Empty: the body is a `Submission` as it is."""
+    history: bool = False
+    """A backfill brings it: no alert is to be raised for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What a source noticed that it cannot have any more; becomes a `Gap`."""
+
+    since: datetime | None
+    until: datetime | None
+    detail: str
+    """How it was noticed, in words without secrets."""
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +87,10 @@ class Page:
 
     items: Sequence[Item]
     cursor: str
+    missed: Sequence[Missed] = ()
+    """What lies between the page before and this one and was lost upstream."""
+    share: float | None = None
+    """Of a backfill: how much of it is done, from 0 to 1, as far as the source can tell."""
 
 
 @runtime_checkable
@@ -83,6 +118,35 @@ class Source(Protocol):
     def close(self) -> None:
         """Stop soon: a running `fetch` ends after its current page."""
         ...
+
+
+@runtime_checkable
+class CheckableSource(Protocol):
+    """A source that can be asked whether it would work, more cheaply than by fetching."""
+
+    def check(self) -> str:
+        """What the service says, in words: whose account, what is left of a quota. Raises RetryableError when it cannot
+        be reached or refuses the credentials, FatalError when it never will work; the message says what to do.
+        """
+        ...
+
+
+@runtime_checkable
+class HistorySource(Protocol):
+    """A source that can bring what was published before it was first asked."""
+
+    def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
+        """Yield pages of what was published since then, in any order, after `cursor` (a backfill's own; None: from its
+        start). What is brought twice, or by the live cursor too, is one document. Raises like `fetch`; ends when there
+        is no more, or when it is closed.
+        """
+        ...
+
+
+def cursor_name(source: Source) -> str:
+    """Under which name a source's cursor is stored: its own, unless it stands in for another one."""
+    name: str = getattr(source, "cursor_name", source.name)
+    return name
 
 
 class Intake(Protocol):

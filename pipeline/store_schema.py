@@ -1,6 +1,6 @@
-"""The tables of the one SQLite file: log, index, state and outbox.
+"""Opening the one SQLite file: durable, whole, and of this program's version.
 
-Version 1. A file of a newer version is refused; an older one would be migrated here, step by step.
+A file of a newer version is refused; an older one is migrated, step by step, each in a transaction of its own.
 """
 
 import os
@@ -11,52 +11,12 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
+from opinionwatch.pipeline.store_tables import STEPS, TABLES, VERSION
 
-VERSION = 1
 PAGE_BYTES = 4096
+BUSY_MS = 30_000
+"""How long a statement waits for another process's lock."""
 CURE = "restore it from a backup, or move it away to start anew"
-
-TABLES = """
-CREATE TABLE ledger (            -- every accepted id and where it ended
-    id TEXT PRIMARY KEY, source TEXT NOT NULL, hour TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'indexed', 'dead', 'dropped')), rule TEXT,
-    duplicates INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE TABLE documents (         -- index
-    id TEXT PRIMARY KEY, source TEXT NOT NULL, lang TEXT NOT NULL, label TEXT NOT NULL,
-    published_at TEXT NOT NULL, accepted_at TEXT NOT NULL, body BLOB NOT NULL
-);
-CREATE INDEX documents_by_time ON documents (published_at);
-CREATE TABLE mentions (          -- log: what the trend hop reads, in order of `seq`
-    seq INTEGER PRIMARY KEY, document_id TEXT NOT NULL, watchlist TEXT NOT NULL, aspect TEXT NOT NULL,
-    aspects TEXT NOT NULL, label TEXT NOT NULL, published_at TEXT NOT NULL, UNIQUE (document_id, watchlist)
-);
-CREATE INDEX mentions_by_watchlist ON mentions (watchlist, published_at);
-CREATE TABLE windows (           -- index
-    watchlist TEXT NOT NULL, start TEXT NOT NULL, source TEXT NOT NULL, aspect TEXT NOT NULL,
-    posts INTEGER NOT NULL, voices INTEGER NOT NULL, negative INTEGER NOT NULL, positive INTEGER NOT NULL,
-    unsure INTEGER NOT NULL, negative_voices INTEGER NOT NULL, sure_voices INTEGER NOT NULL,
-    PRIMARY KEY (watchlist, start, source, aspect)
-) WITHOUT ROWID;
-CREATE TABLE episodes (
-    id TEXT PRIMARY KEY, watchlist TEXT NOT NULL, opened_at TEXT NOT NULL, body BLOB NOT NULL
-);
-CREATE TABLE deliveries (        -- outbox
-    id TEXT PRIMARY KEY, episode_id TEXT NOT NULL, state TEXT NOT NULL, due_at TEXT NOT NULL, body BLOB NOT NULL
-);
-CREATE INDEX deliveries_due ON deliveries (state, due_at);
-CREATE TABLE deadletters (
-    id TEXT PRIMARY KEY, reason TEXT NOT NULL, accepted_at TEXT NOT NULL, redrive INTEGER NOT NULL DEFAULT 0,
-    body BLOB NOT NULL
-);
-CREATE INDEX deadletters_to_redrive ON deadletters (redrive) WHERE redrive = 1;
-CREATE TABLE cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL);
-CREATE TABLE snapshots (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, progress TEXT NOT NULL, state BLOB NOT NULL);
-CREATE TABLE progress (one INTEGER PRIMARY KEY CHECK (one = 1), up_to TEXT NOT NULL);
-CREATE TABLE silences (id TEXT PRIMARY KEY, starts_at TEXT NOT NULL, body BLOB NOT NULL);
-CREATE TABLE feedback (id TEXT PRIMARY KEY, episode_id TEXT NOT NULL, at TEXT NOT NULL, body BLOB NOT NULL);
-CREATE INDEX feedback_by_episode ON feedback (episode_id);
-"""
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -75,12 +35,19 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     _refuse_a_torn_file(path)
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
     try:
-        connection = sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+        )
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if 0 < version < VERSION:
+            connection.close()
+            _migrate(path)
+            return connect(path, read_only=read_only)
         if version == VERSION and not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA wal_autocheckpoint = 2000")
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
@@ -94,6 +61,26 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     if version == 0:
         raise FatalError(f"{path} holds no store: {CURE}")
     raise FatalError(f"{path} is of store version {version}, this program reads {VERSION}: use a newer opinionwatch")
+
+
+def _migrate(path: Path) -> None:
+    """Bring a store of an older version up to this one's; a step that fails leaves it as it was."""
+    with closing(
+        sqlite3.connect(path.absolute().as_uri(), uri=True, timeout=BUSY_MS / 1000, isolation_level=None)
+    ) as db:
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = ON")
+        while True:
+            db.execute("BEGIN IMMEDIATE")
+            # Another process may have done it while this one waited.
+            version = int(db.execute("PRAGMA user_version").fetchone()[0])
+            if version >= VERSION:
+                db.execute("ROLLBACK")
+                return
+            for statement in STEPS[version]:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {version + 1}")
+            db.execute("COMMIT")
 
 
 def _make(path: Path) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import orjson
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Gap, Mention, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.mention import mention_of
 from opinionwatch.pipeline.ports import Outcome
+from opinionwatch.pipeline.store_erasures import Erasures
 from opinionwatch.pipeline.store_schema import CURE, connect, reading
 
 
@@ -27,6 +28,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         """Open or make the store. Raises FatalError when the file is damaged."""
         self._db = connect(path)
+        self.erasures = Erasures(self._db)
 
     def close(self) -> None:
         """Close the file; everything committed stays."""
@@ -57,7 +59,9 @@ class SqliteStore:
             self._db.execute("ROLLBACK")
 
     def admit(self, records: Iterable[Document | DeadLetter]) -> list[Document | DeadLetter]:
-        """Enter new ids in the ledger as pending. Returns those; ids seen before are counted as duplicates."""
+        """Enter new ids in the ledger as pending. Returns those; ids seen before are counted as duplicates, and what an
+        erased author published before his erasure is dropped (`erased`).
+        """
         new = []
         for record in records:
             hour = record.accepted_at.strftime("%Y-%m-%dT%HZ")
@@ -65,7 +69,9 @@ class SqliteStore:
                 "INSERT OR IGNORE INTO ledger (id, source, hour, state) VALUES (?, ?, ?, 'pending')",
                 (record.id, record.source, hour),
             )
-            if added.rowcount:
+            if added.rowcount and isinstance(record, Document) and self.erasures.is_erased(record):
+                self._settle(record.id, "dropped", "erased")
+            elif added.rowcount:
                 new.append(record)
             else:
                 self._db.execute("UPDATE ledger SET duplicates = duplicates + 1 WHERE id = ?", (record.id,))
@@ -113,6 +119,11 @@ class SqliteStore:
                         (record.id, record.reason, stamp(record.accepted_at), _body(record)),
                     )
                     self._settle(record.id, "dead", record.reason)
+                case Gap():
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?)",
+                        (record.id, record.source, stamp(record.found_at), _body(record)),
+                    )
                 case Window():
                     self._db.execute(
                         "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -239,5 +250,5 @@ class SqliteStore:
             ).rowcount
 
 
-def _body(record: ScoredDocument | DeadLetter | Episode | Delivery) -> bytes:
+def _body(record: ScoredDocument | DeadLetter | Episode | Delivery | Gap) -> bytes:
     return record.model_dump_json(exclude_defaults=True).encode()

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypedDict, runtime_checkable
 
-from opinionwatch.pipeline.archive import Archive, LedgerRow
-from opinionwatch.pipeline.contracts import Record, Utc
+from opinionwatch.pipeline.archive import Archive, LedgerRow, SourceHealth
+from opinionwatch.pipeline.contracts import Gap, Record, Utc
+from opinionwatch.pipeline.usual import usual_by_source
 from opinionwatch.pipeline.web_memo import Memo
 
-SILENT_AFTER = timedelta(hours=1)
 TROUBLED = ("backing off", "circuit open", "failed")
 NEGATIVE_KINDS = ("crisis", "tone shift")
 EPISODES = 1000
@@ -29,11 +29,48 @@ class SourceStatus(Protocol):
         ...
 
 
+@runtime_checkable
+class AllowanceStatus(Protocol):
+    """What a service lets a source ask (`connectors.quota.Quota`)."""
+
+    @property
+    def remaining(self) -> float:
+        """Requests that may still be made in this period."""
+        ...
+
+    @property
+    def resets_at(self) -> datetime | None:
+        """When there will be more; None when the service does not say."""
+        ...
+
+
+@runtime_checkable
+class DetailedStatus(Protocol):
+    """What a runtime of ours knows besides."""
+
+    @property
+    def kinds(self) -> tuple[tuple[str, int], ...]:
+        """Errors by kind."""
+        ...
+
+    @property
+    def quota(self) -> AllowanceStatus | None:
+        """What the service said last; None when it never says."""
+        ...
+
+    @property
+    def last_success(self) -> datetime | None:
+        """When a poll or a page was last completed."""
+        ...
+
+
 Status = Callable[[], Mapping[str, SourceStatus]]
 
 
 class SourceLine(Record):
-    """One source. `lag_s` is how long before pipeline time its last document was accepted."""
+    """One source. `lag_s` is how long before pipeline time its last document was accepted, `behind_s` how long before
+    its acceptance that was published; `usual` is what the last whole hour of the week usually brings.
+    """
 
     source: str
     accepted: int
@@ -43,6 +80,14 @@ class SourceLine(Record):
     silent: bool
     state: str | None = None
     detail: str | None = None
+    behind_s: float | None = None
+    last_hour: int | None = None
+    usual: float | None = None
+    last_success: Utc | None = None
+    errors: tuple[tuple[str, int], ...] = ()
+    """By kind, since the runtime began."""
+    quota_left: float | None = None
+    quota_until: Utc | None = None
 
     @property
     def failing(self) -> bool:
@@ -89,6 +134,8 @@ class Health(Record):
     """By reason."""
     dropped: dict[str, int]
     """By rule."""
+    gaps: tuple[Gap, ...]
+    """What sources could not have, because it was dropped upstream before; the newest of them."""
 
     @property
     def silent(self) -> list[str]:
@@ -133,11 +180,12 @@ class HealthReader:
         return Health(
             now=now,
             alarms=self._alarms(),
-            sources=tuple(self._sources(now)),
+            sources=tuple(self._sources(now, lines)),
             ledger=tuple(_sum(source, lines) for source in sorted({line.source for line in lines})),
             gap=sum(line.gap for line in lines),
             dead=self._archive.dead(),
             dropped=self._archive.dropped(),
+            gaps=tuple(self._archive.gaps(limit=50)),
         )
 
     def _alarms(self) -> Alarms:
@@ -147,21 +195,29 @@ class HealthReader:
         rate = opened / weeks if weeks else None
         return Alarms(opened=opened, watchlist_weeks=weeks, per_week=rate, budget=self._budget)
 
-    def _sources(self, now: datetime | None) -> Iterable[SourceLine]:
+    def _sources(self, now: datetime | None, lines: Iterable[LedgerLine]) -> Iterable[SourceLine]:
+        counts = [(line.source, line.hour, line.accepted) for line in lines if line.hour is not None]
+        usual = usual_by_source(counts, now) if now is not None else {}
         status = dict(self._status()) if self._status is not None else {}
         for row in self._archive.health():
             last = row.last_accepted_at
             lag = None if now is None or last is None else max(now - last, timedelta(0))
             known = status.pop(row.source, None)
+            own = usual.get(row.source)
+            silent = own.is_silent(last) if own is not None else True
             yield SourceLine(
                 source=row.source,
                 accepted=row.accepted,
                 last_accepted_at=last,
                 last_published_at=row.last_published_at,
                 lag_s=None if lag is None else lag.total_seconds(),
-                silent=(lag is None or lag > SILENT_AFTER) and (known is None or known.state not in ENDED),
+                silent=silent and (known is None or known.state not in ENDED),
                 state=known.state if known else None,
                 detail=known.last_error if known else None,
+                behind_s=_behind_s(row),
+                last_hour=own.last_hour() if own else None,
+                usual=own.usual_last_hour() if own else None,
+                **_details(known),
             )
         for source, known in sorted(status.items()):
             yield SourceLine(
@@ -173,7 +229,30 @@ class HealthReader:
                 silent=False,
                 state=known.state,
                 detail=known.last_error,
+                **_details(known),
             )
+
+
+class _Details(TypedDict, total=False):
+    last_success: datetime | None
+    errors: tuple[tuple[str, int], ...]
+    quota_left: float | None
+    quota_until: datetime | None
+
+
+def _details(known: SourceStatus | None) -> _Details:
+    if not isinstance(known, DetailedStatus):
+        return {}
+    found = _Details(last_success=known.last_success, errors=known.kinds)
+    if known.quota is not None:
+        found |= _Details(quota_left=known.quota.remaining, quota_until=known.quota.resets_at)
+    return found
+
+
+def _behind_s(row: SourceHealth) -> float | None:
+    if row.last_accepted_at is None or row.last_published_at is None:
+        return None
+    return max(0.0, (row.last_accepted_at - row.last_published_at).total_seconds())
 
 
 def _line(row: LedgerRow) -> LedgerLine:

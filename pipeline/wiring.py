@@ -1,7 +1,7 @@
 """The only file that knows everybody: from the settings to stages, sources, channels and a running engine."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from secrets import token_bytes
@@ -33,7 +33,7 @@ from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.plan import HopName, hop
 from opinionwatch.pipeline.ports import Channel, Intake, Measured, PushSource, Scorer, Source, Stage, StatefulStage
 from opinionwatch.pipeline.read import Read
-from opinionwatch.pipeline.registry import options, resolve
+from opinionwatch.pipeline.registry import nearest, options, resolve
 from opinionwatch.pipeline.score import Mentions, Score
 from opinionwatch.pipeline.settings import Component, Settings
 from opinionwatch.pipeline.stages import bury_document, chain
@@ -55,6 +55,15 @@ def _component(registry: Mapping[str, str], component: Component, what: str) -> 
 def sources(settings: Settings) -> list[Source]:
     """The sources, built but not started."""
     return [cast(Source, _component(CONNECTORS, component, "sources")) for component in settings.sources]
+
+
+def source(settings: Settings, name: str) -> Source:
+    """One source by its name, built anew. Raises SettingsError with the nearest name when there is none."""
+    named = {component.name: component for component in settings.sources}
+    if name not in named:
+        known = nearest(name, named) if named else "there is none under `sources:`"
+        raise SettingsError(f"no source '{name}' in the settings; {known}")
+    return cast(Source, _component(CONNECTORS, named[name], "sources"))
 
 
 def routes(built: Sequence[Source], intake: Intake) -> list[BaseRoute]:
@@ -134,6 +143,13 @@ def _key(settings: Settings, name: str, cure: str) -> bytes:
     if len(key) != 32:
         raise SettingsError(f"{path} is damaged: {cure}")
     return key
+
+
+def pseudonyms(settings: Settings, author: str, kinds: Iterable[str]) -> list[str]:
+    """What an author is called in the stores, by kind of source."""
+    accept = Accept(settings.limits, settings.tenant, pseudonym_key(settings))
+    found = (accept.pseudonym(kind, author) for kind in sorted({*kinds, *(one.kind for one in settings.sources)}))
+    return [name for name in found if name is not None]
 
 
 def ingest_hop(settings: Settings) -> Callable[[Sequence[Arrival], datetime], Sequence[Document | DeadLetter]]:
@@ -266,13 +282,18 @@ def _settings_of(kind: type, where: str) -> type[BaseModel]:
     return found
 
 
+def settings_schema(registry: Mapping[str, str], kind: str, where: str) -> dict[str, JsonValue]:
+    """JSON Schema of what one kind of component can be told."""
+    return _settings_of(resolve(registry, kind, where), where).model_json_schema()
+
+
 def schema() -> dict[str, JsonValue]:
     """JSON Schema of the settings file; `$defs` also hold what each kind of source, channel and scorer takes."""
     whole = Settings.model_json_schema()
     definitions = whole.setdefault("$defs", {})
     for what, registry in (("source", CONNECTORS), ("channel", CHANNELS), ("scorer", SCORERS)):
         for kind in registry:
-            definitions[f"{what}:{kind}"] = _settings_of(resolve(registry, kind, what), what).model_json_schema()
+            definitions[f"{what}:{kind}"] = settings_schema(registry, kind, what)
     definitions["watchlist"] = Watchlist.model_json_schema()
     definitions["trend"] = TrendSettings.model_json_schema()
     definitions["notify"] = NotifySettings.model_json_schema()

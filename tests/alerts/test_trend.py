@@ -293,3 +293,15 @@ def test_a_loud_source_that_is_always_negative_is_a_source_mix_and_no_alarm() ->
     kinds = {record.kind for record in found if isinstance(record, Episode)}
     assert "source mix" in kinds
     assert not alerts(found)
+
+
+def test_a_backfill_is_counted_in_its_windows_and_is_evidence_of_nothing() -> None:
+    live, history = quiet(), quiet()
+    for stream in (live, history):
+        stream.storm(CRISIS, 5, 100, authors=500)
+    marked = [mention.model_copy(update={"history": mention.published_at >= CRISIS}) for mention in history.mentions]
+    assert alerts(run(live.mentions))
+    found = run(marked)
+    assert not [record for record in found if isinstance(record, Alert | Episode)]
+    counted = {record.id: record.posts for record in found if isinstance(record, Window)}
+    assert sum(counted.values()) == len(marked)

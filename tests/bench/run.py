@@ -27,6 +27,9 @@ def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
         "indexing": ("Indexing: our writer beside the bare client", ["tests/bench/indexing.py"]),
         "cluster": ("A cluster that fails by a plan", ["tests/faults/indexing.py", "--documents", "50000"]),
         "poison": ("Poison", ["tests/faults/poisoning.py"]),
+        "erasure": ("Erasure", ["tests/faults/erasure.py", "--documents", "10000"]),
+        "bombs": ("Bombs", ["tests/faults/bombs.py"]),
+        "feeds": ("500 feeds in one process", ["tests/bench/feeds.py"]),
     }
     if data.is_dir():
         found["streams"] = ("Recorded streams with known incidents", ["tests/bench/streams.py", str(data)])

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -260,3 +261,46 @@ def test_articles_are_fetched_where_they_may_be_and_else_the_summary_stays(
 def test_a_page_that_would_stall_the_reader_is_left_alone(inner: str) -> None:
     assert not is_modest(f"<article>{inner}" * 10)
     assert is_modest(ARTICLE)
+
+
+def dated(*numbers: int) -> bytes:
+    """A feed whose entry n was published n hours into a day."""
+    items = "".join(
+        f"<item><guid>{n}</guid><title>title {n}</title><pubDate>Mon, 03 Mar 2025 {n:02}:00:00 GMT</pubDate></item>"
+        for n in numbers
+    )
+    return f"<rss><channel>{items}</channel></rss>".encode()
+
+
+def test_a_feed_that_turned_over_between_two_polls_is_a_gap_with_its_range(serve: Serve) -> None:
+    server = Feed(dated(3, 2, 1))
+    polled = source(serve(server))
+    [first] = polled.fetch(None)
+    assert first.missed == (), "of what was before the first poll nobody expects anything"
+    server.body, server.tag = dated(4, 3, 2), 2
+    [second] = polled.fetch(first.cursor)
+    assert (ids([second]), second.missed) == ([4], ())
+    server.body, server.tag = dated(9, 8, 7), 3
+    [third] = polled.fetch(second.cursor)
+    [gap] = third.missed
+    assert (gap.since, gap.until) == (datetime(2025, 3, 3, 4, tzinfo=UTC), datetime(2025, 3, 3, 7, tzinfo=UTC))
+    assert "none of the 3 entries was there" in gap.detail
+    [again] = polled.fetch(second.cursor)
+    assert again.missed == third.missed, "what was not stored is found again, as the same gap"
+    assert list(polled.fetch(third.cursor)) == []
+
+
+def test_of_a_feed_without_times_a_gap_has_no_range_and_it_is_told_once_a_turn(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rss, "PAGE_ITEMS", 2)
+    server = Feed(feed(3, 2, 1))
+    polled = source(serve(server))
+    *_, last = polled.fetch(None)
+    server.body, server.tag = feed(9, 8, 7), 2
+    pages = list(polled.fetch(last.cursor))
+    assert [(len(page.items), [(gap.since, gap.until) for gap in page.missed]) for page in pages] == [
+        (2, [(None, None)]),
+        (1, []),
+    ]
+    assert [page.missed for page in polled.fetch(pages[0].cursor)] == [()], "a crash between them repeats no gap"

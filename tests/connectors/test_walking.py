@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.walking import SEEN, Batch, Dated, Lane, Walking, WalkingSettings
@@ -118,3 +119,32 @@ def test_a_cursor_since_a_moment_asks_for_all_that_came_after_it() -> None:
     posts = steady(500)
     cursor = Walking.cursor_since(["all"], posts[400])
     assert sorted(ids(list(Shelf(posts, late_s=0).fetch(cursor)))) == list(range(400, 501))
+
+
+def test_a_backfill_is_a_walk_of_its_own_down_to_a_moment_and_goes_on_where_it_was_cut() -> None:
+    posts = steady(500)
+    since = datetime.fromtimestamp(posts[400], UTC)
+    whole = list(Shelf(posts, late_s=0, history_h=0).backfill(since, None))
+    assert sorted(ids(whole)) == list(range(400, 501))
+    assert whole[-1].share == 1.0
+    for number in (0, len(whole) // 2, len(whole) - 1):
+        rest = list(Shelf(posts, late_s=0, history_h=0).backfill(since, whole[number].cursor))
+        assert sorted(ids([*whole[: number + 1], *rest])) == list(range(400, 501))
+
+
+def test_a_backfill_says_how_much_is_done_by_how_far_back_it_has_come() -> None:
+    shelf = Shelf({number: NOW - 1000 * (100 - number) for number in range(1, 101)}, late_s=0)
+    real = Shelf.ask
+
+    def dated(self: Shelf, lane: str, older: str | None, since: int) -> Batch:
+        batch = real(self, lane, older, since)
+        told = [post._replace(entry=post.entry._replace(published_at=str(post.at))) for post in batch.posts]
+        return Batch(told, batch.older)
+
+    class Told(Shelf):
+        ask = dated
+
+    pages = list(Told(shelf.posts, late_s=0).backfill(datetime.fromtimestamp(NOW - 100_000, UTC), None))
+    shares = [page.share or 0.0 for page in pages]
+    assert shares == sorted(shares)
+    assert 0.05 < shares[0] < 0.15 and 0.4 < shares[4] < 0.6 and shares[-1] == 1.0

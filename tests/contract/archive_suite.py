@@ -19,6 +19,7 @@ from tests.pipeline.sample import (
     drop,
     episode,
     feedback,
+    gap,
     mention,
     scored,
     silence,
@@ -261,6 +262,14 @@ class ArchiveSuite:
         assert store.archive.feedback() == [late, elsewhere, early]
         assert store.archive.feedback(limit=1) == [late]
 
+    def test_gaps_upstream_are_told_once_newest_first_and_are_in_no_sum(self, store: Store) -> None:
+        early, late = gap(1), gap(2, found_at=NOON + timedelta(hours=1))
+        store.take([], [early, late])
+        store.take([], [early])
+        assert store.archive.gaps() == [late, early]
+        assert store.archive.gaps(limit=1) == [late]
+        assert store.archive.ledger() == []
+
     def test_the_revision_changes_with_everything_there_is_to_see(self, store: Store) -> None:
         seen = [store.archive.revision()]
         store.take([document(1)], [scored(document(1))])
@@ -282,7 +291,7 @@ class ArchiveSuite:
         assert archive.documents(DocumentQuery()) == []
         assert list(archive.every_document()) == []
         assert (archive.ledger(), archive.dropped(), archive.health(), archive.silences()) == ([], {}, [], [])
-        assert archive.span() is None
+        assert (archive.span(), archive.gaps()) == (None, [])
 
     def test_several_threads_may_ask_at_once(self, store: Store) -> None:
         origins = corpus(size=30)

@@ -7,6 +7,7 @@ from opinionwatch.pipeline.contracts import (
     DeadLetter,
     Document,
     Drop,
+    Gap,
     Label,
     Match,
     Mention,
@@ -133,6 +134,18 @@ def dead(
         detail="Expecting value at character 9",
         raw='{"text": ',
         accepted_at=accepted_at,
+    )
+
+
+def gap(number: int, *, found_at: datetime = NOON) -> Gap:
+    """What a source could not have."""
+    return Gap(
+        source="feed",
+        since=NOON - timedelta(hours=number + 1),
+        until=NOON - timedelta(hours=number),
+        missed=number,
+        detail="the window turned over",
+        found_at=found_at,
     )
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.contracts import Gap
 from opinionwatch.pipeline.ports import Item
+from opinionwatch.pipeline.store_sqlite import SqliteStore
 from tests.pipeline.command import Command, lines
 from tests.pipeline.rig import BEGIN, Rig, pages, post, story
+from tests.pipeline.sample import gap
 
 CONFIG = "data_dir: data\nscorer: {kind: lexicon}\nwatchlists: [{id: lumora, names: [Lumora, 流墨]}]\n"
 
@@ -32,6 +35,21 @@ def store(command: Command) -> SqliteArchive:
     rig.play(pages(items, [200]))
     rig.finish()
     return SqliteArchive(rig.path)
+
+
+def test_audit_tells_gaps_upstream_beside_the_sums_and_they_are_no_finding(
+    command: Command, store: SqliteArchive
+) -> None:
+    writer = SqliteStore(Path("data/opinionwatch.db"))
+    with writer.transaction():
+        writer.write([gap(2), Gap(source="hn", since=None, until=None, detail="\x1b[31mred", found_at=BEGIN)])
+    writer.close()
+    ended = command("audit")
+    assert (ended.code, ended.err) == (0, "")
+    assert "gap upstream, feed: 2026-03-08 09:00 – 2026-03-08 10:00, 2 records: the window turned over" in ended.out
+    assert "gap upstream, hn: ? – ?: \\x1b[31mred" in ended.out
+    assert "gaps upstream: 2 (never accepted, so in none of the sums)" in ended.out
+    assert "gaps upstream: 2" in command("audit", "--brief").out
 
 
 def write(sql: str) -> None:

@@ -19,7 +19,7 @@ from opinionwatch.pipeline import embedded, failpoints
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.errors import FatalError, RetryableError
-from opinionwatch.pipeline.ports import Item, ManualClock, Page, Passage
+from opinionwatch.pipeline.ports import Item, ManualClock, Missed, Page, Passage
 from tests.pipeline.rig import BEGIN, TODAY, Feed, Rig, Words, pages, post, rows, story, world
 from tests.pipeline.sample import LABELS
 
@@ -38,6 +38,25 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tupl
 
 def armed(monkeypatch: pytest.MonkeyPatch, wish: str) -> None:
     monkeypatch.setattr(failpoints, "_armed", failpoints._Armed(wish))
+
+
+def test_a_gap_is_stored_with_the_page_that_found_it_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path)
+    missed = Missed(BEGIN, BEGIN + timedelta(hours=2), "the window turned over", 7)
+    page = Page([post(1, "Lumora is great", BEGIN)], "1", [missed])
+    armed(monkeypatch, "batch.before_commit=raise:1")
+    [promise] = rig.play([page], stopped())
+    assert isinstance(promise.exception(0), RetryableError)
+    assert SqliteArchive(rig.path).gaps() == []
+    rig.die()
+    again = Rig(tmp_path)
+    again.play([page])
+    again.play([page])
+    [gap] = SqliteArchive(again.path).gaps()
+    assert (gap.source, gap.since, gap.until, gap.missed) == ("feed", BEGIN, BEGIN + timedelta(hours=2), 7)
+    again.die()
 
 
 def stopped() -> Event:

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from structlog.testing import capture_logs
 
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.contracts import DeadLetter, Document
@@ -16,7 +17,7 @@ from opinionwatch.pipeline.log import Entry, FencedError
 from opinionwatch.pipeline.log_intake import LogIntake
 from opinionwatch.pipeline.log_memory import MemoryLog
 from opinionwatch.pipeline.log_records import Again, LogRecord, Mark, Unreadable, decode
-from opinionwatch.pipeline.ports import ManualClock, Page
+from opinionwatch.pipeline.ports import ManualClock, Missed, Page
 from opinionwatch.pipeline.settings_kafka import Kafka
 from tests.pipeline.rig import BEGIN, TODAY, Feed, post, settings
 
@@ -175,3 +176,11 @@ def test_a_dead_letter_goes_round_again_with_the_time_of_the_new_attempt(log: Br
     [tried] = [record for record in records(log) if isinstance(record, Again)]
     later = document.model_copy(update={"accepted_at": clock.now})
     assert tried == Again(record=later, attempts=2, first_at=TODAY)
+
+
+def test_a_gap_upstream_is_not_passed_over_in_silence(log: Broken, tmp_path: Path) -> None:
+    missed = Missed(BEGIN, TODAY, "the window turned over")
+    with capture_logs() as said:
+        intake(log, tmp_path).submit(Feed(), Page([post(1, "Lumora is great")], "1", [missed]))
+    [gap] = [line for line in said if line["event"] == "source.gap"]
+    assert (gap["source"], gap["since"], gap["until"]) == ("feed", BEGIN, TODAY)

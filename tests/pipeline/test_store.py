@@ -13,9 +13,10 @@ from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, RetryableError
 from opinionwatch.pipeline.ports import Outcome
 from opinionwatch.pipeline.store_lock import held
-from opinionwatch.pipeline.store_schema import VERSION, connect
+from opinionwatch.pipeline.store_schema import connect
 from opinionwatch.pipeline.store_sqlite import SqliteStore, stamp
-from tests.pipeline.sample import NOON, dead, delivery, document, drop, episode, mention, scored, silence, window
+from opinionwatch.pipeline.store_tables import VERSION
+from tests.pipeline.sample import NOON, dead, delivery, document, drop, episode, gap, mention, scored, silence, window
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def store(path: Path) -> Iterator[SqliteStore]:
 def everything() -> list[Outcome]:
     """One record of every kind that a batch may leave."""
     indexed = scored(document(1))
-    outcome: list[Outcome] = [indexed, mention(indexed), drop(document(2)), dead(3)]
+    outcome: list[Outcome] = [indexed, mention(indexed), drop(document(2)), dead(3), gap(4)]
     return [*outcome, window(NOON), episode(1), delivery(1)]
 
 
@@ -58,7 +59,7 @@ def test_what_a_batch_leaves_is_committed_together(path: Path, store: SqliteStor
         take_everything(store)
         assert not any(contents(path).values())
     filled = {table for table, rows in contents(path).items() if rows}
-    assert filled == set(contents(path)) - {"snapshots", "silences"}
+    assert filled == set(contents(path)) - {"snapshots", "silences", "erasures", "exports"}
 
 
 @pytest.mark.parametrize("failure", [RetryableError("later"), FatalError("stop"), KeyError("bug"), KeyboardInterrupt()])

@@ -2,18 +2,21 @@
 
 import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 from starlette.testclient import TestClient
 
+from opinionwatch.connectors.pulling import Health as Pulled
+from opinionwatch.connectors.quota import Quota
 from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.store_sqlite import SqliteStore
+from tests.pipeline.sample import gap
 from tests.pipeline.web_client import VIEWS, address, client, open_store, text, words
 from tests.pipeline.web_hostile import LINKS, POSTS
 from tests.pipeline.web_sample import NOW, Post, crisis, fill, scored, write
@@ -336,6 +339,38 @@ def test_the_overview_says_what_it_may_not_see(tmp_path: Path) -> None:
         store.save_progress(NOW + timedelta(days=3))
     store.close()
     assert text(client(archive).get("/").text).count("no posts in 24 hours") == 2
+
+
+def test_health_shows_gaps_upstream_in_both_languages_and_the_api_has_them(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.db"
+    archive = fill(path, with_crisis=False)
+    assert "Gaps upstream" not in text(client(archive).get("/health").text)
+    store = SqliteStore(path)
+    with store.transaction():
+        store.write([gap(2)])
+    store.close()
+    visitor = client(archive)
+    assert "Gaps upstream" in text(visitor.get("/health").text)
+    assert "the window turned over" in text(visitor.get("/health").text)
+    assert "上游缺口" in text(visitor.get("/health", params={"lang": "zh"}).text)
+    [told] = visitor.get("/api/health").json()["gaps"]
+    assert (told["source"], told["missed"]) == ("feed", 2)
+
+
+def test_health_shows_pace_errors_by_kind_and_what_is_left_of_a_quota(tmp_path: Path) -> None:
+    archive = fill(tmp_path / "calm.db", with_crisis=False)
+    until = datetime(2026, 3, 9, tzinfo=UTC)
+    feed = Pulled("feed", "rss", "backing off", kinds=(("http 503", 4), ("no answer", 1)), quota=Quota(17, until))
+    visitor = client(archive, status=lambda: {"feed": feed})
+    shown = text(visitor.get("/health").text)
+    assert "http 503 × 4" in shown and "no answer × 1" in shown
+    assert "Usual for this hour of the week" in shown and "每周此小时的常态" in text(
+        visitor.get("/health?lang=zh").text
+    )
+    lines = {line["source"]: line for line in visitor.get("/api/health").json()["sources"]}
+    assert lines["feed"]["errors"] == [["http 503", 4], ["no answer", 1]]
+    assert (lines["feed"]["quota_left"], lines["feed"]["quota_until"]) == (17, "2026-03-09T00:00:00Z")
+    assert {line["last_hour"] for line in lines.values()} != {None}
 
 
 @dataclass

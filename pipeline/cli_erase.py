@@ -1,0 +1,102 @@
+"""The command that erases: a person's posts, or single documents, from everything the product owns here."""
+
+from datetime import UTC, datetime
+from threading import Event
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
+from opinionwatch.pipeline.erasing import carry_out, restored
+from opinionwatch.pipeline.errors import FatalError, SettingsError
+from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.store_lock import held
+from opinionwatch.pipeline.store_sqlite import SqliteStore
+
+CLEAN_S = 20.0
+"""How long readers may hold up the emptying of the write-ahead log."""
+
+
+def erase(
+    author: Annotated[
+        list[str] | None, typer.Option(help="Name as the source gives it, or the pseudonym that the page shows.")
+    ] = None,
+    document: Annotated[
+        list[str] | None, typer.Option(help="Id of a document or dead letter, or its source's own id.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Wait so long for a running daemon.")] = 60,
+    config: ConfigOption = None,
+) -> None:
+    """Erase all posts of an author, or single documents, for ever: from the index, the log, dead letters, episodes, the
+    outbox, the detector's memory and the free pages of the file. A replay does not bring them back.
+
+    Counts stay, and so does the keyed pseudonym of an erased author. Exit 1: it could not be completed.
+
+    Example: opinionwatch erase --author @anna --document 3f2a…
+    """
+    if not (author or document):
+        raise SettingsError("name someone or something: --author NAME or --document ID")
+    chosen = settings(config)
+    if chosen.store != "sqlite":
+        raise SettingsError("erase knows the embedded store only, so far: delete by user.hash or event.id there")
+    archive = SqliteArchive(chosen.store_path)
+    authors = [each for name in author or () for each in _pseudonyms(chosen, archive, name)]
+    documents = [each for name in document or () for each in _documents(archive, name)]
+    store = SqliteStore(chosen.store_path)
+    try:
+        with store.transaction():
+            store.erasures.request(authors, documents, datetime.now(UTC))
+        found = _carried_out(store, chosen, [*authors, *documents], seconds)
+    finally:
+        store.close()
+    out.print(f"erased: {found} documents and dead letters")
+    for path, at, count in archive.exports():
+        if path.exists():
+            err.print(plain(f"{count} documents were exported to {path} on {at:%Y-%m-%d}: delete it or export again"))
+
+
+def _pseudonyms(chosen: Settings, archive: SqliteArchive, name: str) -> list[str]:
+    bare = name.removeprefix("@")
+    told = [each for given in {name, bare} for each in wiring.pseudonyms(chosen, given, archive.kinds())]
+    return told + ([bare] if len(bare) == 16 and set(bare) <= set("0123456789abcdef") else [])
+
+
+def _documents(archive: SqliteArchive, name: str) -> list[str]:
+    known = archive.document(name) is not None or archive.deadletter(name) is not None
+    found = [name] if known else archive.named(name)
+    if not found:
+        raise SettingsError(f"no document '{name}': `opinionwatch export` and the page show their ids")
+    return found
+
+
+def _carried_out(store: SqliteStore, chosen: Settings, values: list[str], seconds: float) -> int:
+    """Erase now, or let the daemon that owns the store do it and wait for it."""
+    try:
+        with held(chosen.data_dir):
+            trend = restored(store, wiring.trend_stage(chosen))
+            with store.transaction():
+                carry_out(store, trend, datetime.now(UTC))
+    except FatalError:
+        if store.erasures.waiting():
+            _wait_for_the_daemon(store, values, seconds)
+    if not store.erasures.clean(CLEAN_S):
+        raise FatalError("erased, but a reader still holds the write-ahead log: end long exports and erase again")
+    return store.erasures.found(values) or 0
+
+
+def _wait_for_the_daemon(store: SqliteStore, values: list[str], seconds: float) -> None:
+    end = monotonic() + seconds
+    while store.erasures.found(values) is None:
+        if monotonic() > end:
+            raise FatalError(
+                f"the daemon has not erased it within {seconds:g} s: it will, once it is not busy any more"
+            )
+        Event().wait(0.1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(erase)

@@ -1,0 +1,209 @@
+"""Commands that look at sources before they run: list, check, try, schema."""
+
+import inspect
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from opinionwatch.connectors.quota import Quota
+from opinionwatch.connectors.registry import CONNECTORS
+from opinionwatch.connectors.trying import Taste, taste
+from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
+from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
+from opinionwatch.pipeline.ports import CheckableSource, PushSource, Source
+from opinionwatch.pipeline.redact import redact
+from opinionwatch.pipeline.registry import nearest, resolve
+from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.trial import Trial, Trials
+
+source_app = typer.Typer(help="Sources: what there is, whether they work, what they would bring.", no_args_is_help=True)
+SecondsOption = Annotated[float, typer.Option("--seconds", min=0.1, max=600, help="Wait at most so long for a source.")]
+
+
+@source_app.command("list")
+def list_sources(
+    kinds: Annotated[bool, typer.Option("--kinds", help="All kinds there are, instead of yours.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the sources of the settings: how often each is asked, and what it guarantees.
+
+    Example: opinionwatch source list -c opinionwatch.yaml
+    """
+    if kinds:
+        table = Table("kind", "what it reads", "delivery", "terms")
+        for kind in sorted(CONNECTORS):
+            found = resolve(CONNECTORS, kind, kind)
+            first = (inspect.getdoc(found) or "").splitlines()[0]
+            table.add_row(kind, plain(first), _promise(found, "Delivery"), _promise(found, "Terms") or "-")
+        out.print(table)
+        return
+    built = _sources(settings(config))
+    table = Table("name", "kind", "reads", "asked", "delivery")
+    for source in built:
+        table.add_row(
+            source.name, source.kind, plain(redact(source.instance)), _pace(source), _promise(type(source), "Delivery")
+        )
+    out.print(table)
+
+
+@source_app.command("check")
+def check_sources(
+    name: Annotated[str | None, typer.Argument(help="Its name in the settings; all when left out.")] = None,
+    seconds: SecondsOption = 30,
+    config: ConfigOption = None,
+) -> None:
+    """Ask each source whether it would work: credentials, quota, reachability. Exits 1 when one would not.
+
+    Example: opinionwatch source check blog
+    """
+    built = _sources(settings(config))
+    chosen = [_named(built, name)] if name is not None else built
+    troubled = 0
+    for source in chosen:
+        ok, words = _checked(source, seconds)
+        troubled += not ok
+        out.print("[green]ok  [/]" if ok else "[bold red]BAD [/]", end=" ")
+        out.print(plain(f"{source.name} ({source.kind}): {words}"), markup=False)
+    if troubled:
+        raise typer.Exit(1)
+
+
+@source_app.command("try")
+def try_source(
+    name: Annotated[str, typer.Argument(help="Its name in the settings.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="So many documents.")] = 10,
+    seconds: SecondsOption = 30,
+    config: ConfigOption = None,
+) -> None:
+    """Show the first documents of a source as they would be accepted, and what would be dropped, by which clause.
+
+    Nothing is stored. Exits 1 when the source brings nothing.   Example: opinionwatch source try blog
+    """
+    chosen = settings(config)
+    source = _named(_sources(chosen), name)
+    if isinstance(source, PushSource):
+        raise SettingsError(
+            f"{name} is a {source.kind}: it is told, not asked. Start `opinionwatch run` and send something to "
+            f"/hooks/{name}; `opinionwatch deadletters list` shows what could not be taken"
+        )
+    trials = Trials(chosen)
+    found = taste(source, count, seconds)
+    table = Table("end", "clause", "published (UTC)", "lang", "author", "text")
+    for trial in trials.of(source, found.items, datetime.now(UTC)):
+        table.add_row(*_row(trial))
+    if found.items:
+        out.print(table)
+    out.print(plain(_cost(source, found)), markup=False)
+    for what in ("Delivery", "Terms"):
+        if words := _promise(type(source), what):
+            out.print(f"{what}: {words}", markup=False)
+    if found.error:
+        err.print(f"[bold red]{found.kind}:[/]", end=" ")
+        err.print(plain(found.error), markup=False)
+    if not found.items:
+        raise typer.Exit(1)
+
+
+@source_app.command("schema")
+def source_schema(
+    name: Annotated[str, typer.Argument(help="A source's name in the settings, or a kind.")],
+    config: ConfigOption = None,
+) -> None:
+    """Print the JSON Schema of what a source can be told.   Example: opinionwatch source schema rss"""
+    given = {component.name: component.kind for component in settings(config).sources}
+    kind = given.get(name, name)
+    if kind not in CONNECTORS and ":" not in kind:
+        raise SettingsError(f"no source and no kind '{name}'; {nearest(name, [*given, *CONNECTORS])}")
+    out.print_json(data=wiring.settings_schema(CONNECTORS, kind, f"sources.{name}"))
+
+
+def _sources(chosen: Settings) -> list[Source]:
+    built = wiring.sources(chosen)
+    if not built:
+        raise SettingsError(
+            "no sources in the settings: name one under `sources:` (`opinionwatch source list --kinds`)"
+        )
+    return built
+
+
+def _named(built: Sequence[Source], name: str) -> Source:
+    found = next((source for source in built if source.name == name), None)
+    if found is None:
+        raise SettingsError(f"no source '{name}' in the settings; {nearest(name, [source.name for source in built])}")
+    return found
+
+
+def _checked(source: Source, seconds: float) -> tuple[bool, str]:
+    """Whether it would work, and the words for it."""
+    if isinstance(source, CheckableSource):
+        try:
+            return True, source.check()
+        except OpinionwatchError as error:
+            return False, redact(str(error))
+        finally:
+            source.close()
+    if isinstance(source, PushSource):
+        return True, f"is told at /hooks/{source.name}; its secrets can be read"
+    found = taste(source, 1, seconds)
+    if found.error:
+        return False, f"{found.kind}: {found.error}"
+    if not found.items and found.took_s >= seconds:
+        return False, f"nothing came within {seconds:g} s: wait longer with --seconds"
+    return (
+        True,
+        f"{'answers' if found.items else 'answers, but holds nothing'} after {found.took_s:.1f} s{_left(found.quota)}",
+    )
+
+
+def _cost(source: Source, found: Taste) -> str:
+    """What reading it takes: time, and of the quota."""
+    brought = f"{len(found.items)} documents in {found.took_s:.1f} s, {'more are there' if found.more else 'no more'}"
+    pace = f"; asked {_pace(source)}" if source.interval_s is not None else ""
+    return brought + pace + _left(found.quota)
+
+
+def _left(quota: Quota | None) -> str:
+    if quota is None:
+        return ""
+    limit = "" if quota.limit is None else f" of {quota.limit:g}"
+    until = "" if quota.resets_at is None else f" until {quota.resets_at:%H:%M} UTC"
+    return f"; {quota.remaining:g}{limit} requests left{until}"
+
+
+def _pace(source: Source) -> str:
+    if source.interval_s is not None:
+        return f"every {source.interval_s:g} s"
+    return "never: it tells us" if isinstance(source, PushSource) else "once, to its end"
+
+
+def _promise(found: type, what: str) -> str:
+    """The paragraph of a docstring that begins with `what`, as one line."""
+    text = inspect.getdoc(found) or ""
+    paragraph = re.search(rf"^{what}: (.+?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    return plain(" ".join(paragraph[1].split())) if paragraph else ""
+
+
+def _row(trial: Trial) -> tuple[str, ...]:
+    clauses = plain("; ".join(trial.clauses))
+    document = trial.document
+    if document is None or trial.read is None:
+        return trial.end, clauses, "", "", "", ""
+    text = document.text if len(document.text) <= 160 else document.text[:159] + "…"
+    return (
+        trial.end,
+        clauses,
+        f"{document.published_at:%Y-%m-%d %H:%M}" + (" (no time given)" if "no_time" in document.flags else ""),
+        trial.read.language.tag,
+        document.author or "",
+        plain(text.replace("\n", " ")),
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(source_app, name="source")
