@@ -11,6 +11,7 @@ KINDS: dict[Kind, Words] = {
     "deadletters": Words(en="dead letters", zh="死信"),
     "ledger": Words(en="ledger", zh="账本"),
     "silences": Words(en="silences", zh="静默"),
+    "feedback": Words(en="answers", zh="反馈"),
     "health": Words(en="source health", zh="来源健康"),
     "state": Words(en="state", zh="状态"),
 }

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -129,10 +130,15 @@ def test_the_units_bring_a_text_from_the_hook_to_the_index_and_the_page_and_stop
     )  # fmt: skip
     with urllib.request.urlopen(request, timeout=60) as taken:  # noqa: S310 - our own address
         assert taken.status == 200
-    with Elasticsearch(machine.elasticsearch) as client:
-        index = f"{machine.prefix}-documents-*"
-        machine.comes(lambda: bool(client.search(index=index)["hits"]["hits"]))
-        [hit] = client.search(index=index)["hits"]["hits"]
+    with Elasticsearch(machine.elasticsearch, max_retries=0) as client:
+
+        def found() -> list[dict[str, Any]]:
+            # An index that is only just being made answers 503.
+            asked = client.options(ignore_status=503).search(index=f"{machine.prefix}-documents-*")
+            return list(asked.body.get("hits", {}).get("hits", []))
+
+        machine.comes(lambda: bool(found()))
+        [hit] = found()
     assert hit["_source"]["watchlist.id"] == ["lumora"]
     assert hit["_source"]["sentiment.label"] == "negative"
 
