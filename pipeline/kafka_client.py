@@ -92,8 +92,15 @@ def speaking(kafka: Kafka, what: str) -> Iterator[None]:
     except kafka_errors.MessageSizeTooLargeError as error:
         raise FatalError(f"{what}: a record is larger than the broker takes: raise its message.max.bytes") from error
     except (kafka_errors.KafkaError, OSError) as error:
+        if any(isinstance(part, _FENCED) for part in _parts(error)):
+            raise FencedError(f"{what}: another process has taken over") from error
         words = " ".join(str(error).split())[:200]
         raise RetryableError(
             f"{what}: no answer from the broker at {', '.join(kafka.servers)} ({type(error).__name__}: {words})",
             after_s=1,
         ) from error
+
+
+def _parts(error: Exception) -> list[object]:
+    """What an error is made of: the client wraps the one that came first into those that follow from it."""
+    return [part for arg in error.args for part in (arg if isinstance(arg, tuple) else (arg,))]

@@ -93,11 +93,11 @@ class DaemonCampaign:
         life = self.lives[number]
         life.send_signal(signal.SIGKILL if ending == "kill" else signal.SIGTERM)
         asked = time.monotonic()
-        life.wait(60)
+        well = self.daemons.well(life, asked)
         took = time.monotonic() - asked if ending == "term" else 0.0
         self.killed[f"{ending} {ROLES[number]}"] += 1
         self.start(number)
-        return took, int(ending == "term" and life.returncode != 0)
+        return took, int(ending == "term" and not well)
 
     def run(self, kills: int, terms: int, brokers: int = 0, indices: int = 0) -> Verdict:
         """Kill and stop roles and services at random progress, let the rest finish, and judge."""

@@ -93,11 +93,14 @@ class Daemons:
             life.send_signal(signal.SIGTERM)
         took = {}
         for life in living:
-            code, young = life.wait(60), asked - self._begun[life.pid] < YOUNG_S
-            # One that has only just been started may be told to stop before it can listen.
-            assert code == 0 or (young and code == -signal.SIGTERM), f"{life.args!r} {code}: {self.said()}"
+            assert self.well(life, asked), f"{life.args!r} {life.returncode}: {self.said()}"
             took[life.pid] = time.monotonic() - asked
         return took
+
+    def well(self, life: "subprocess.Popen[bytes]", asked: float) -> bool:
+        """Whether it ends with 0. One that has only just been started may be told to stop before it can listen."""
+        code, young = life.wait(60), asked - self._begun[life.pid] < YOUNG_S
+        return code == 0 or (young and code == -signal.SIGTERM)
 
     def kill(self) -> None:
         """Whatever still lives."""

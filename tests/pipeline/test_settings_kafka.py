@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from kafka import errors
 from pydantic import ValidationError
 
-from opinionwatch.pipeline.errors import SettingsError
-from opinionwatch.pipeline.kafka_client import connection
+from opinionwatch.pipeline.errors import RetryableError, SettingsError
+from opinionwatch.pipeline.kafka_client import connection, speaking
+from opinionwatch.pipeline.log import FencedError
 from opinionwatch.pipeline.settings import load
 from opinionwatch.pipeline.settings_kafka import Kafka
 
@@ -55,6 +57,15 @@ def test_what_cannot_work_is_refused_with_the_name_of_the_setting(tmp_path: Path
         connection(missing)
     with pytest.raises(SettingsError, match=r"kafka\.ca_file"):
         connection(Kafka(servers=("a:1",), security="SSL", ca_file=tmp_path / "missing"))
+
+
+def test_a_fenced_producer_is_known_however_its_client_says_so() -> None:
+    wrapped = errors.KafkaError("Cannot perform send because a request has failed", errors.ProducerFencedError())
+    for error in (errors.ProducerFencedError(), wrapped, errors.KafkaError((wrapped.args[0], wrapped.args[1]))):
+        with pytest.raises(FencedError), speaking(Kafka(), "log"):
+            raise error
+    with pytest.raises(RetryableError), speaking(Kafka(), "log"):
+        raise errors.KafkaTimeoutError("away")
 
 
 def test_the_one_settings_file_carries_the_section(tmp_path: Path) -> None:
