@@ -15,7 +15,7 @@ from kafka import errors as kafka_errors
 from opinionwatch.pipeline.budget import Budget
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.kafka_client import connection, speaking
-from opinionwatch.pipeline.log import Entry
+from opinionwatch.pipeline.log import Entry, FencedError
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import topic_of
 
@@ -37,6 +37,7 @@ class KafkaLog:
         self._lock = Lock()
         self._turn = Lock()
         self._producer: KafkaProducer | None = None
+        self._fenced = False
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Store all; each partition keeps their order. Returns when the broker has confirmed every one.
@@ -72,7 +73,8 @@ class KafkaLog:
                 self._send(producer, entries)
                 if self._owner is not None:
                     producer.commit_transaction()
-        except OpinionwatchError:
+        except OpinionwatchError as error:
+            self._fenced = self._fenced or isinstance(error, FencedError)
             # What is still in its buffers must not come through behind our back when the next attempt has been made.
             self._discard(producer)
             raise
@@ -89,6 +91,8 @@ class KafkaLog:
             future.get(timeout=max(0.0, deadline - monotonic()))
 
     def _opened(self) -> KafkaProducer:
+        if self._fenced:  # opening it again would shut out the new owner
+            raise FencedError("log: another process has taken over")
         # One thread tries to connect; the others do not queue up behind it to try the same one after the other.
         if not self._lock.acquire(timeout=self._kafka.connect_s + 1):
             raise RetryableError("log: the broker is still being looked for", after_s=2)

@@ -42,8 +42,9 @@ class LogSuite:
         other.open()
         first.append([Entry("outbox", 0, b"first", b"key")])
         second.open()
-        with pytest.raises(FencedError):
-            first.append([Entry("outbox", 0, b"zombie", b"key")])
+        for _ in range(2):  # it does not take the name back by trying again
+            with pytest.raises(FencedError):
+                first.append([Entry("outbox", 0, b"zombie", b"key")])
         assert reader.latest("outbox") == {b"key": b"first"}
         second.append([Entry("outbox", 0, b"second", b"key")])
         other.append([Entry("outbox", 0, b"other", b"other")])
