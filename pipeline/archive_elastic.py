@@ -16,7 +16,8 @@ from opinionwatch.pipeline.contracts import DeadLetter, Gap, Mention, ScoredDocu
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.elastic_audit import ledger_rows, misfiled
 from opinionwatch.pipeline.elastic_client import asking
-from opinionwatch.pipeline.elastic_mapping import Kind, index_of, pattern_of
+from opinionwatch.pipeline.elastic_fields import Kind
+from opinionwatch.pipeline.elastic_mapping import index_of, pattern_of
 from opinionwatch.pipeline.elastic_query import BY_ID, MOST, Clause, Order, Reader, containing, term
 from opinionwatch.pipeline.elastic_records import (
     OVERLAP_CHARS,

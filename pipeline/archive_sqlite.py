@@ -1,46 +1,21 @@
 """The reading side of the SQLite store: what the page, the API, the export and the audit see."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from threading import local
 
 from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow, SourceHealth
 from opinionwatch.pipeline.contracts import DeadLetter, Gap, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
-from opinionwatch.pipeline.errors import FatalError, RetryableError
-from opinionwatch.pipeline.store_schema import CURE, connect, reading
+from opinionwatch.pipeline.sqlite_rows import Rows
+from opinionwatch.pipeline.store_schema import reading
 from opinionwatch.pipeline.store_sqlite import stamp
 
 MOST = 1000
-Row = tuple[object, ...]
 
 
-class SqliteArchive:
+class SqliteArchive(Rows):
     """Read access to a store's file, beside its writer (WAL); one connection a thread. Implements `Archive`."""
-
-    def __init__(self, path: Path) -> None:
-        """Open a store that exists. Raises FatalError when there is none."""
-        if not path.exists():
-            raise FatalError(f"there is no store at {path}: `opinionwatch demo` or `opinionwatch run` makes one")
-        self._path = path
-        self._threads = local()
-        self._database()
-
-    def _rows(self, sql: str, *values: object) -> list[Row]:
-        return self._execute(sql, *values).fetchall()
-
-    def _execute(self, sql: str, *values: object) -> sqlite3.Cursor:
-        return self._database().execute(sql, values)
-
-    def _database(self) -> sqlite3.Connection:
-        db: sqlite3.Connection | None = getattr(self._threads, "db", None)
-        if db is None:
-            db = self._threads.db = connect(self._path, read_only=True)
-            db.create_function("lowered", 1, str.lower, deterministic=True)  # SQLite's own knows ASCII only
-        return db
 
     @reading()
     def cursor(self, source: str) -> str | None:
@@ -243,23 +218,9 @@ class SqliteArchive:
         row = (feedback.id, feedback.episode_id, stamp(feedback.at), feedback.model_dump_json().encode())
         return self._write("INSERT OR IGNORE INTO feedback VALUES (?, ?, ?, ?)", *row) > 0
 
-    def _write(self, sql: str, *values: object) -> int:
-        """One small durable transaction beside the writer. Returns how many rows it changed."""
-        db = connect(self._path)
-        try:
-            return db.execute(sql, values).rowcount
-        except sqlite3.OperationalError as error:
-            raise RetryableError(f"the store is busy: {error}", after_s=1) from error
-        except sqlite3.DatabaseError as error:
-            raise FatalError(f"the store is damaged ({error}): {CURE}") from error
-        finally:
-            db.close()
-
     def note_export(self, path: Path, documents: int, at: datetime) -> None:
         """Remember a file that documents were written to: an erasure names it."""
-        row = (str(path.absolute()), stamp(at), documents)
-        with closing(connect(self._path)) as db:
-            db.execute("INSERT OR REPLACE INTO exports VALUES (?, ?, ?)", row)
+        self._write("INSERT OR REPLACE INTO exports VALUES (?, ?, ?)", str(path.absolute()), stamp(at), documents)
 
     @reading()
     def exports(self) -> list[tuple[Path, datetime, int]]:

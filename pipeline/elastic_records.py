@@ -11,7 +11,7 @@ from typing import Any
 from opinionwatch.pipeline.aspects import Aspects
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Gap, Mention, OpinionTerm, ScoredDocument, content_id
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
-from opinionwatch.pipeline.elastic_mapping import PIECE_CHARS
+from opinionwatch.pipeline.elastic_fields import PIECE_CHARS
 from opinionwatch.pipeline.mention import mention_of
 
 OVERLAP_CHARS = 1000

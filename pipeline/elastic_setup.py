@@ -9,11 +9,8 @@ from typing import Any, get_args
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
 from opinionwatch.pipeline.elastic_client import asking
+from opinionwatch.pipeline.elastic_fields import DATED, WILDCARD, Body, Kind
 from opinionwatch.pipeline.elastic_mapping import (
-    DATED,
-    WILDCARD,
-    Body,
-    Kind,
     component,
     fields,
     index_of,

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 
-from opinionwatch.pipeline.elastic_mapping import Kind, field_types
+from opinionwatch.pipeline.elastic_fields import Kind
+from opinionwatch.pipeline.elastic_mapping import field_types
 from opinionwatch.pipeline.kibana_lens import Body, fields_of
 from opinionwatch.pipeline.kibana_spec import Control, Dashboard, Panel
 

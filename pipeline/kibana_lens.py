@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from opinionwatch.pipeline.elastic_mapping import FIELDS
+from opinionwatch.pipeline.elastic_fields import FIELDS
 from opinionwatch.pipeline.kibana_formula import Ask, Call, Node, asks, read, written
 from opinionwatch.pipeline.kibana_kql import conditions
 from opinionwatch.pipeline.kibana_spec import Lang, Panel, Split, Value, Words

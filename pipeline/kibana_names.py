@@ -1,6 +1,6 @@
 """What people read in Kibana instead of the names of indices and fields, in both languages."""
 
-from opinionwatch.pipeline.elastic_mapping import Kind
+from opinionwatch.pipeline.elastic_fields import Kind
 from opinionwatch.pipeline.kibana_spec import Words
 
 KINDS: dict[Kind, Words] = {
@@ -11,6 +11,7 @@ KINDS: dict[Kind, Words] = {
     "deadletters": Words(en="dead letters", zh="死信"),
     "ledger": Words(en="ledger", zh="账本"),
     "silences": Words(en="silences", zh="静默"),
+    "gaps": Words(en="gaps", zh="缺口"),
     "feedback": Words(en="answers", zh="反馈"),
     "health": Words(en="source health", zh="来源健康"),
     "state": Words(en="state", zh="状态"),

@@ -11,7 +11,8 @@ import orjson
 from pydantic import JsonValue
 
 from opinionwatch.pipeline import kibana_names as names
-from opinionwatch.pipeline.elastic_mapping import FIELDS, field_types, pattern_of
+from opinionwatch.pipeline.elastic_fields import FIELDS
+from opinionwatch.pipeline.elastic_mapping import field_types, pattern_of
 from opinionwatch.pipeline.kibana_lens import Body, attributes, reference
 from opinionwatch.pipeline.kibana_spec import Control, Dashboard, Lang, Panel
 

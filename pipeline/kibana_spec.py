@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from opinionwatch.pipeline.elastic_mapping import Kind
+from opinionwatch.pipeline.elastic_fields import Kind
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.kibana_formula import read
 from opinionwatch.pipeline.kibana_kql import conditions

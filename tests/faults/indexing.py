@@ -31,7 +31,8 @@ if __name__ == "__main__":
 from opinionwatch.pipeline.archive_elastic import ElasticArchive  # noqa: E402 - run as a script, the tests' folder comes first
 from opinionwatch.pipeline.contracts import ScoredDocument  # noqa: E402 - as above
 from opinionwatch.pipeline.elastic_client import connect  # noqa: E402 - as above
-from opinionwatch.pipeline.elastic_mapping import Kind, pattern_of  # noqa: E402 - as above
+from opinionwatch.pipeline.elastic_fields import Kind  # noqa: E402 - as above
+from opinionwatch.pipeline.elastic_mapping import pattern_of  # noqa: E402 - as above
 from opinionwatch.pipeline.elastic_setup import set_up  # noqa: E402 - as above
 from opinionwatch.pipeline.store_elastic import ElasticStore  # noqa: E402 - as above
 from tests.faults.elastic_proxy import Plan, Proxy, proxy  # noqa: E402 - as above

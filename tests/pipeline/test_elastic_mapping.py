@@ -5,11 +5,8 @@ from typing import get_args
 
 import pytest
 
+from opinionwatch.pipeline.elastic_fields import DATED, FIELDS, PIECE_CHARS, Kind
 from opinionwatch.pipeline.elastic_mapping import (
-    DATED,
-    FIELDS,
-    PIECE_CHARS,
-    Kind,
     component,
     field_types,
     index_of,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opinionwatch.pipeline.contracts import OpinionTerm
-from opinionwatch.pipeline.elastic_mapping import FIELDS, PIECE_CHARS
+from opinionwatch.pipeline.elastic_fields import FIELDS, PIECE_CHARS
 from opinionwatch.pipeline.elastic_operations import operations
 from opinionwatch.pipeline.elastic_records import (
     OVERLAP_CHARS,

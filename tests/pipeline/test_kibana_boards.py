@@ -7,7 +7,8 @@ import orjson
 import pytest
 import yaml
 
-from opinionwatch.pipeline.elastic_mapping import FIELDS, field_types
+from opinionwatch.pipeline.elastic_fields import FIELDS
+from opinionwatch.pipeline.elastic_mapping import field_types
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.kibana_check import mistakes
 from opinionwatch.pipeline.kibana_lens import Body, attributes
