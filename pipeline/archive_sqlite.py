@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from threading import local
@@ -257,9 +256,7 @@ class SqliteArchive:
 
     def note_export(self, path: Path, documents: int, at: datetime) -> None:
         """Remember a file that documents were written to: an erasure names it."""
-        row = (str(path.absolute()), stamp(at), documents)
-        with closing(connect(self._path)) as db:
-            db.execute("INSERT OR REPLACE INTO exports VALUES (?, ?, ?)", row)
+        self._write("INSERT OR REPLACE INTO exports VALUES (?, ?, ?)", str(path.absolute()), stamp(at), documents)
 
     @reading()
     def exports(self) -> list[tuple[Path, datetime, int]]:

@@ -31,18 +31,9 @@ from pydantic import JsonValue
 VERSION = 1
 """Counts changes of the mappings that need new indices."""
 Kind = Literal[
-    "documents",
-    "windows",
-    "episodes",
-    "deliveries",
-    "deadletters",
-    "ledger",
-    "silences",
-    "gaps",
-    "feedback",
-    "health",
+    "documents", "windows", "episodes", "deliveries", "deadletters", "ledger", "silences", "gaps", "feedback", "health",
     "state",
-]
+]  # fmt: skip
 Body = dict[str, JsonValue]
 Fields = dict[str, Body]
 """Dotted field name → its mapping."""
