@@ -152,6 +152,7 @@ NEEDED = {
     "cluster.put_component_template": "manage_index_templates", "indices.get_index_template": "manage_index_templates",
     "indices.put_index_template": "manage_index_templates", "indices.simulate_template": "manage_index_templates",
     "indices.create": "create_index", "indices.exists": "view_index_metadata", "indices.get": "view_index_metadata",
+    "indices.get_mapping": "view_index_metadata", "indices.put_mapping": "manage",
     "indices.delete": "manage", "indices.refresh": "manage", "indices.stats": "manage",
 }  # fmt: skip
 """The right that each call of ours needs; tried on an Elasticsearch with passwords."""
