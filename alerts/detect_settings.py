@@ -126,6 +126,13 @@ class TrendSettings(_Settings):
             "the shares people see are corrected by it."
         ),
     ] = {}
+    reviews: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Sources of reviews, ratings or survey answers, where different people use the same words: "
+            "there every text is a voice of its own. Elsewhere a near-copy is a repost and no voice."
+        ),
+    ] = ()
     window_memory_h: Annotated[
         int, Field(ge=26, le=24 * 31, description="Mentions older than this when accepted are in no window.")
     ] = 192

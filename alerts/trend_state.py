@@ -32,7 +32,7 @@ class TrendState:
     def __init__(self, settings: TrendSettings, tenant: str) -> None:
         detector = settings.detector
         self.grid = Grid(detector.max_sources, detector.max_aspects)
-        self.voices = Voices()
+        self.voices = Voices(settings.reviews)
         self.windows = Windows(settings.window_memory_h)
         self.folding = Folding(self.grid, self.voices, self.windows, detector.evidence_h)
         self.detector = ShareDetector(self.grid.sizes, detector.min_voices)

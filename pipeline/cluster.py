@@ -2,7 +2,9 @@
 
 A *voice* is the first of its cluster of near-identical texts, from an author who has not been counted for the same
 watchlist within the hour. So a text copied five hundred times is one voice, one author's flood is one voice an hour,
-and five hundred people who say the same thing in their own words are five hundred voices.
+and five hundred people who say the same thing in their own words are five hundred voices. Where people review, rate or
+answer a survey, they often use the same few words: in such sources every text is a voice of its own, and only an
+author's flood is one.
 
 Clusters: 64-bit SimHash fingerprints (Charikar 2002) within Hamming distance 3 of the first text of the cluster. Two
 fingerprints that differ in at most 3 bits agree in at least one of 4 bands of 16 bits (Manku et al. 2007), so only
@@ -36,13 +38,15 @@ class Standing:
     repost: bool
     """Whether it repeats an earlier text."""
     cluster: str
-    """Fingerprint of the cluster's first text; the mention's own id where the text is too short to compare."""
+    """Fingerprint of the cluster's first text; the mention's own id where it is compared with none."""
 
 
 class Voices:
     """Memory of ids (48 h), clusters and authors (24 h) of all watchlists."""
 
-    def __init__(self) -> None:
+    def __init__(self, reviews: Collection[str] = ()) -> None:
+        """`reviews` are the sources where a text that is like another one is no repost."""
+        self._reviews = frozenset(reviews)
         self._seen: dict[bytes, int] = {}
         self._clusters: dict[str, dict[int, int]] = {}
         self._bands: dict[tuple[str, int, int], list[int]] = {}
@@ -59,7 +63,7 @@ class Voices:
     def place(self, mention: Mention, tick: int) -> Standing:
         """Find the mention's cluster and say whether it is a voice. Call once for every new mention, in order."""
         fingerprint = int(mention.fingerprint, 16)
-        if fingerprint == TOO_SHORT:
+        if fingerprint == TOO_SHORT or mention.source in self._reviews:
             return Standing(self._author_counts(mention, tick), False, mention.id)
         clusters = self._clusters.setdefault(mention.watchlist, {})
         first = self._nearest(mention.watchlist, fingerprint, tick - CLUSTER_TICKS)

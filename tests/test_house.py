@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("pipeline", "models", "connectors", "alerts")
 TOP = {
     *FOLDERS, "tests", "compose", "pyproject.toml", "README.md", "Makefile", "CHANGELOG.md", "LICENSE",
-    "CONTRIBUTING.md", "requirements.lock",
+    "CONTRIBUTING.md", "BENCHMARKS.md", "requirements.lock",
 }  # fmt: skip
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LIBRARY = sorted(file for folder in FOLDERS for file in (ROOT / folder).glob("*.py"))

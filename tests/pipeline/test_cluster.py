@@ -49,6 +49,15 @@ def test_a_text_too_short_to_compare_is_never_a_repost() -> None:
     assert place(voices, said(0)).voice
 
 
+def test_where_people_review_equal_words_are_voices_of_their_own_but_one_authors_flood_is_not() -> None:
+    first = said(PRINT, author="ann")
+    voices = Voices(reviews=[first.source])
+    assert place(voices, first).voice
+    assert place(voices, said(PRINT, author="bob")) == Standing(True, False, said(PRINT, author="bob").id)
+    assert not place(voices, said(PRINT, NOON + timedelta(minutes=5), author="bob")).voice
+    assert place(Voices(["another source"]), first) == place(Voices(), first)
+
+
 def test_an_author_is_one_voice_an_hour_of_event_time() -> None:
     voices = Voices()
     moments = (0, 20, 59, 60, 90, 125)
