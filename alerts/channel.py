@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 
 from opinionwatch.pipeline.errors import RetryableError, SettingsError
 from opinionwatch.pipeline.guard import is_public
+from opinionwatch.pipeline.loopback import is_loopback
 from opinionwatch.pipeline.reveal import reveal as reveal  # channels take it from here
 from opinionwatch.pipeline.settings import Section
 
@@ -53,20 +54,6 @@ def webhook_url(
     elif parts.scheme != "https":
         raise SettingsError(f"{what}: must begin with https://, for whoever reads the address can post")
     return secret
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host of the settings is this machine.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("smtp.example.org")
-    (True, True, False)
-    """
-    if host.rstrip(".").lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_public(host: str) -> bool:

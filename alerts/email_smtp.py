@@ -20,11 +20,12 @@ from aiosmtplib.errors import (
 )
 from pydantic import Field, SecretStr
 
-from opinionwatch.alerts.channel import ChannelSettings, UncertainError, is_loopback, reveal
+from opinionwatch.alerts.channel import ChannelSettings, UncertainError, reveal
 from opinionwatch.alerts.email_body import compose
 from opinionwatch.alerts.escape import one_line
 from opinionwatch.pipeline.contracts_trend import Message
 from opinionwatch.pipeline.errors import RejectedError, RetryableError, SettingsError
+from opinionwatch.pipeline.loopback import is_loopback
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 

@@ -12,11 +12,12 @@ from pydantic import Field, SecretStr
 from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, MarkdownTextObject, PlainTextObject, SectionBlock
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
-from opinionwatch.alerts.channel import ChannelSettings, UncertainError, is_loopback, reveal, webhook_url
+from opinionwatch.alerts.channel import ChannelSettings, UncertainError, reveal, webhook_url
 from opinionwatch.alerts.escape import one_line, quote, safe_url
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message, Severity
 from opinionwatch.pipeline.errors import RejectedError, RetryableError
+from opinionwatch.pipeline.loopback import is_loopback
 
 HEADER_CHARS, FIELD_CHARS, SECTION_CHARS = 150, 2000, 3000
 """Slack's limits on the text of a header, a field and a section, after escaping."""

@@ -12,13 +12,14 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, PlainTextObject
 from slack_sdk.web import SlackResponse, WebClient
 
-from opinionwatch.alerts.channel import ChannelSettings, UncertainError, is_loopback, reveal, webhook_url
+from opinionwatch.alerts.channel import ChannelSettings, UncertainError, reveal, webhook_url
 from opinionwatch.alerts.escape import one_line
 from opinionwatch.alerts.slack import SECTION_CHARS, SILENT, blocks, escape
 from opinionwatch.alerts.slack_thread import Found, closed, find, metadata
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message
 from opinionwatch.pipeline.errors import RejectedError, RetryableError, SettingsError
+from opinionwatch.pipeline.loopback import is_loopback
 
 _PASSING = frozenset({"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable"})
 PAGES = 5

@@ -1,11 +1,12 @@
 """The `elasticsearch:` section: where the cluster is, how it is reached, and how much is sent at once."""
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from opinionwatch.pipeline.loopback import is_loopback
 
 
 class Elastic(BaseModel):
@@ -55,7 +56,7 @@ class Elastic(BaseModel):
                 raise ValueError("hosts: write scheme, name and port, e.g. https://es.internal:9200")
             if parts.username or parts.password:
                 raise ValueError("hosts: no password in an address; use `username` and `password_file`")
-            if parts.scheme == "http" and not self.allow_plaintext and not _is_loopback(parts.hostname):
+            if parts.scheme == "http" and not self.allow_plaintext and not is_loopback(parts.hostname):
                 raise ValueError(
                     f"hosts: http:// to {parts.hostname} can be read on the way; use https://, or set "
                     "`allow_plaintext: true` inside a network of your own"
@@ -65,10 +66,3 @@ class Elastic(BaseModel):
         if self.api_key_file is not None and self.username is not None:
             raise ValueError("give either username and password_file or api_key_file, not both")
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

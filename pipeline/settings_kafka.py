@@ -1,10 +1,11 @@
 """The `kafka:` section: where the broker is, how it is reached, and how its topics are cut."""
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from opinionwatch.pipeline.loopback import is_loopback
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 Security = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -68,7 +69,7 @@ class Kafka(BaseModel):
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
-        strange = [server for server in self.servers if not _is_loopback(server)]
+        strange = [server for server in self.servers if not is_loopback(server.rpartition(":")[0])]
         if "PLAINTEXT" in self.security and strange and not self.allow_plaintext:
             raise ValueError(
                 f"security is {self.security}, and {strange[0]} is not this machine: set `security: SASL_SSL` or "
@@ -79,11 +80,3 @@ class Kafka(BaseModel):
         if bool(self.cert_file) != bool(self.key_file):
             raise ValueError("`cert_file` and `key_file` belong together")
         return self
-
-
-def _is_loopback(server: str) -> bool:
-    host = server.rpartition(":")[0].strip("[]")
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,11 +1,12 @@
 """The `kibana:` section: where Kibana is, who we are there, and where its dashboards lie."""
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from opinionwatch.pipeline.loopback import is_loopback
 
 
 class Kibana(BaseModel):
@@ -37,7 +38,7 @@ class Kibana(BaseModel):
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
         parts = urlsplit(self.url or "")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname or "") and not self.allow_plaintext:
+        if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not self.allow_plaintext:
             raise ValueError(
                 f"url: {parts.hostname} is not this machine: use https, or `allow_plaintext: true` if the network "
                 "between is yours alone"
@@ -58,10 +59,3 @@ class Kibana(BaseModel):
     def path(self) -> str:
         """What stands before every path within the space."""
         return "" if self.space == "default" else f"/s/{self.space}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -7,32 +7,18 @@ Without a token the page listens on loopback only and answers only to names of l
 
 import hmac
 from hashlib import sha256
-from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic, time
 from urllib.parse import urlsplit
 
 from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.loopback import is_loopback
 from opinionwatch.pipeline.settings import Web
 
 SESSION_COOKIE = "ow_session"
 SESSION_S = 12 * 3600
 SHORTEST_TOKEN = 16
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches that address.
-
-    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "example.org")]
-    [True, True, True, False, False]
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def check_exposure(web: Web) -> None:
