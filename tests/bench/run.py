@@ -105,6 +105,8 @@ def main() -> int:
     given = parser.parse_args()
     known, report = sections(given.data, given.bench), ROOT / "BENCHMARKS.md"
     chosen = [name for name in given.only.split(",") if name] or list(known)
+    if missing := sorted(set(chosen) - set(known)):
+        parser.error(f"--only {missing[0]}: choose from {', '.join(known)} (some need --data or --bench)")
     texts, failed = kept(report) if given.only else {}, 0
     for name in chosen:
         title, command = known[name]
