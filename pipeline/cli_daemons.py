@@ -1,4 +1,4 @@
-"""The daemons of the Kafka runtime: ingest, worker score, worker trend, notify, web."""
+"""The daemons of the Kafka runtime: ingest, worker score, worker trend, notify, web; and the scoring service."""
 
 from typing import Annotated
 
@@ -81,6 +81,21 @@ def web(monitor_port: PortOption = None, config: ConfigOption = None) -> None:
         page(chosen, life, lambda url: out.print(f"[bold]opinionwatch[/] is at {url}  (Ctrl-C stops it)"))
 
 
+def serve(monitor_port: PortOption = None, config: ConfigOption = None) -> None:
+    """Serve the scorer: POST /api/score with {"texts": [...]}, until SIGTERM. No store is needed.
+
+    Example: opinionwatch serve -c opinionwatch.yaml
+    """
+    from opinionwatch.pipeline import daemon_serve
+    from opinionwatch.pipeline.daemon_life import living
+
+    chosen = settings(config)
+    with living("serve", chosen.monitor, monitor_port) as life:
+        daemon_serve.serve(
+            chosen, life, lambda url: out.print(f"[bold]opinionwatch[/] scores at {url}/api/score  (Ctrl-C stops it)")
+        )
+
+
 def _watching(chosen: Settings) -> Settings:
     if not chosen.watchlists:
         raise SettingsError("nothing to watch: name at least one watchlist under `watchlists:` in the settings file")
@@ -92,3 +107,4 @@ def register(app: typer.Typer) -> None:
     app.command()(ingest)
     app.add_typer(worker, name="worker")
     app.command()(web)
+    app.command()(serve)

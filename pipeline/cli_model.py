@@ -17,7 +17,7 @@ from opinionwatch.pipeline.fold import fold
 from opinionwatch.pipeline.ports import Passage, Scorer
 from opinionwatch.pipeline.read import language
 from opinionwatch.pipeline.registry import nearest
-from opinionwatch.pipeline.scoring import score_texts
+from opinionwatch.pipeline.scoring import Answer, RefusedText, score_texts
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.submission import load
 
@@ -35,17 +35,18 @@ def score(config: ConfigOption = None) -> None:
     scorer = wiring.scorer(settings(config))
     lines = _lines()
     while chunk := list(islice(lines, CHUNK)):
-        answers: list[dict[str, object] | None] = []
+        answers: list[Answer | None] = []
         texts: list[str] = []
         for line in chunk:
             try:
                 texts.append(_text(line))
                 answers.append(None)
             except RejectedError as error:
-                answers.append({"error": error.reason, "detail": error.detail})
+                answers.append(RefusedText(error=error.reason, detail=error.detail))
         scored = iter(score_texts(scorer, texts))
         for answer in answers:
-            sys.stdout.buffer.write(orjson.dumps(answer if answer is not None else next(scored)) + b"\n")
+            said = answer if answer is not None else next(scored)
+            sys.stdout.buffer.write(said.model_dump_json().encode() + b"\n")
         sys.stdout.buffer.flush()
 
 

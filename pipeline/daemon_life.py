@@ -14,8 +14,8 @@ from opinionwatch.pipeline.signals import stopping
 from opinionwatch.pipeline.watchdog import Watchdog
 from opinionwatch.pipeline.web_serve import started
 
-Role = Literal["ingest", "score", "trend", "notify", "web"]
-PORTS: dict[Role, int] = {"ingest": 9461, "score": 9462, "trend": 9463, "notify": 9464, "web": 9465}
+Role = Literal["ingest", "score", "trend", "notify", "web", "serve"]
+PORTS: dict[Role, int] = {"ingest": 9461, "score": 9462, "trend": 9463, "notify": 9464, "web": 9465, "serve": 9466}
 """Where each role's numbers are, unless `monitor.port` or `--monitor-port` says otherwise."""
 STOP_S = 25.0
 """What does not end within this after SIGTERM is ended: nothing that counts is lost by it."""

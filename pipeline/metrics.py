@@ -23,6 +23,10 @@ MetricName = Literal[
     "opinionwatch_batch_seconds",  # duration of a batch, from taken to confirmed
     "opinionwatch_batch_entries",  # how full a batch was
     "opinionwatch_latency_seconds",  # from accepted to indexed
+    "opinionwatch_requests_total",  # answers of the scoring service; status
+    "opinionwatch_request_seconds",  # from a request's arrival to its answer
+    "opinionwatch_scored_texts_total",  # texts that the scoring service has read; outcome
+    "opinionwatch_waiting_chars",  # characters that wait to be read by it
 ]
 """Meaning and label of each; `tests/pipeline/test_metrics.py` holds that what is exported is this list."""
 
@@ -35,10 +39,13 @@ LABELS: dict[MetricName, str] = {
     "opinionwatch_progress_timestamp_seconds": "partition",
     "opinionwatch_silent_lanes": "partition",
     "opinionwatch_source_up": "source",
+    "opinionwatch_requests_total": "status",
+    "opinionwatch_scored_texts_total": "outcome",
 }
 HISTOGRAMS: dict[MetricName, tuple[float, ...]] = {
     "opinionwatch_batch_seconds": (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
-    "opinionwatch_batch_entries": (1, 2, 4, 8, 16, 32, 64),
+    "opinionwatch_batch_entries": (1, 2, 4, 8, 16, 32, 64, 128, 256),
+    "opinionwatch_request_seconds": (0.005, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
     "opinionwatch_latency_seconds": (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 10_000),
 }
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document, OpinionTerm
+from opinionwatch.pipeline.contracts import DeadLetter, Document, OpinionTerm, Record, ScoredDocument, Sentiment
+from opinionwatch.pipeline.errors import DeadReason
 from opinionwatch.pipeline.match import MatchedDocument
 from opinionwatch.pipeline.ports import Scorer
 from opinionwatch.pipeline.read import Read
@@ -14,35 +15,57 @@ _LONGEST = Limits().text_chars
 _NO_TIME = datetime.fromtimestamp(0, UTC)
 
 
-def score_texts(scorer: Scorer, texts: Sequence[str]) -> list[dict[str, object]]:
-    """One answer a text, in order: `lang`, `sentiment`, `opinions` with spans in the text as given, `scorer`.
+class ScoredText(Record):
+    """What a text says. Spans count Unicode code points of the text as given."""
 
-    A text longer than the length cap is read up to there and says `truncated`. One that the scorer refuses is
-    answered with `error` and `detail`.
-    """
-    read = Read()([_document(number, text) for number, text in enumerate(texts)], _NO_TIME)
-    scored = Score(scorer)([MatchedDocument(each, ()) for each in read], _NO_TIME)
-    answers: list[dict[str, object]] = []
-    for text, outcome in zip(texts, scored, strict=True):
-        if isinstance(outcome, DeadLetter):
-            answers.append({"error": outcome.reason, "detail": outcome.detail})
-            continue
-        sentiment = outcome.reading.sentiment
-        answer: dict[str, object] = {
-            "lang": outcome.lang,
-            "sentiment": sentiment.model_dump(),
-            "opinions": [_opinion(opinion) for opinion in outcome.reading.opinions],
-            "scorer": outcome.scorer,
-        }
-        if len(text) > _LONGEST:
-            answer["truncated"] = True
-        answers.append(answer)
-    return answers
+    lang: str
+    """BCP-47 primary tag, `und` if unknown."""
+    sentiment: Sentiment
+    opinions: tuple[OpinionTerm, ...]
+    scorer: str
+    """Version of the model that read it."""
+    truncated: bool = False
+    """The text was longer than the cap, and was read up to there."""
 
 
-def _opinion(opinion: OpinionTerm) -> dict[str, object]:
-    names = ("aspect", "opinion", "polarity", "aspect_span", "opinion_span", "confidence")
-    return {name: getattr(opinion, name) for name in names}
+class RefusedText(Record):
+    """A text that the scorer cannot read."""
+
+    error: DeadReason
+    detail: str
+
+
+Answer = ScoredText | RefusedText
+
+
+class TextScorer:
+    """Scores texts; equal ones once, as long as they are remembered. For one thread at a time."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._read, self._score = Read(), Score(scorer)
+
+    def __call__(self, texts: Sequence[str]) -> list[Answer]:
+        """One answer a text, in order. Raises RetryableError when the scorer's device is not ready."""
+        read = self._read([_document(number, text) for number, text in enumerate(texts)], _NO_TIME)
+        scored = self._score([MatchedDocument(each, ()) for each in read], _NO_TIME)
+        return [_answer(text, outcome) for text, outcome in zip(texts, scored, strict=True)]
+
+
+def score_texts(scorer: Scorer, texts: Sequence[str]) -> list[Answer]:
+    """One answer a text, in order."""
+    return TextScorer(scorer)(texts)
+
+
+def _answer(text: str, outcome: ScoredDocument | DeadLetter) -> Answer:
+    if isinstance(outcome, DeadLetter):
+        return RefusedText(error=outcome.reason, detail=outcome.detail)
+    return ScoredText(
+        lang=outcome.lang,
+        sentiment=outcome.reading.sentiment,
+        opinions=outcome.reading.opinions,
+        scorer=outcome.scorer,
+        truncated=len(text) > _LONGEST,
+    )
 
 
 def _document(number: int, text: str) -> Document:

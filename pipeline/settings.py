@@ -24,6 +24,7 @@ from opinionwatch.pipeline.registry import explain, nearest
 from opinionwatch.pipeline.settings_elastic import Elastic
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.settings_kibana import Kibana
+from opinionwatch.pipeline.settings_serve import Serve
 
 
 class Section(BaseModel):
@@ -89,7 +90,7 @@ class Monitor(Section):
     port: Annotated[
         int | None,
         Field(
-            ge=0, le=65535, description="0 picks a free port. Not given: 9461 ingest to 9465 web, one for each role."
+            ge=0, le=65535, description="0 picks a free port. Not given: 9461 ingest to 9466 serve, one for each role."
         ),
     ] = None
 
@@ -154,6 +155,7 @@ class Settings(BaseSettings):
         dict[str, JsonValue], Field(description="Who is told what, when, and how they answer; see `config schema`.")
     ] = {}
     web: Web = Web()
+    serve: Serve = Serve()
     kibana: Kibana = Kibana()
     limits: Limits = Limits()
     kafka: Kafka = Kafka()

@@ -9,11 +9,11 @@ import hmac
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic, time
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.loopback import is_loopback
-from opinionwatch.pipeline.settings import Web
 
 SESSION_COOKIE = "ow_session"
 SESSION_S = 12 * 3600
@@ -21,26 +21,52 @@ SHORTEST_TOKEN = 16
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-def check_exposure(web: Web) -> None:
-    """Refuse a page that others could read: anything but loopback needs a token. Raises SettingsError."""
+class Guarded(Protocol):
+    """A section of the settings that says where something listens, and who may come."""
+
+    @property
+    def host(self) -> str:
+        """Address to listen on."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """0 picks a free one."""
+        ...
+
+    @property
+    def public_url(self) -> str | None:
+        """Address that people know."""
+        ...
+
+    @property
+    def token_file(self) -> Path | None:
+        """File with the token."""
+        ...
+
+
+def check_exposure(web: Guarded, section: str = "web") -> None:
+    """Refuse a page that others could read: anything but loopback needs a token. Raises SettingsError that names the
+    field of that section.
+    """
     if web.token_file is not None:
-        read_token(web.token_file)
+        read_token(web.token_file, section)
     elif not is_loopback(web.host):
         raise SettingsError(
-            f"web.host: {web.host} can be reached from other machines, so web.token_file must name a token file "
-            "(or listen on 127.0.0.1)"
+            f"{section}.host: {web.host} can be reached from other machines, so {section}.token_file must name a token "
+            "file (or listen on 127.0.0.1)"
         )
 
 
-def read_token(path: Path) -> str:
+def read_token(path: Path, section: str = "web") -> str:
     """The token in a file. Raises SettingsError when there is none worth the name."""
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"web.token_file: cannot read {path}") from error
+        raise SettingsError(f"{section}.token_file: cannot read {path}") from error
     if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable():
         raise SettingsError(
-            f"web.token_file: {path} must hold at least {SHORTEST_TOKEN} printable ASCII characters, "
+            f"{section}.token_file: {path} must hold at least {SHORTEST_TOKEN} printable ASCII characters, "
             "such as those of `openssl rand -hex 32`"
         )
     return token
@@ -49,9 +75,9 @@ def read_token(path: Path) -> str:
 class Access:
     """Knows the token (None: there is no door) and tells who holds it, in constant time."""
 
-    def __init__(self, web: Web) -> None:
+    def __init__(self, web: Guarded, section: str = "web") -> None:
         """Raises SettingsError when the token file is not usable."""
-        self._token = None if web.token_file is None else read_token(web.token_file).encode()
+        self._token = None if web.token_file is None else read_token(web.token_file, section).encode()
         public = urlsplit(web.public_url or "").hostname
         self._hosts = {name for name in (*LOOPBACK_NAMES, web.host.strip("[]"), public) if name}
         self._failures: dict[str, list[float]] = {}

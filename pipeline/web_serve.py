@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from opinionwatch.pipeline.errors import FatalError, SettingsError
 from opinionwatch.pipeline.settings import Web
-from opinionwatch.pipeline.web_access import check_exposure
+from opinionwatch.pipeline.web_access import Guarded, check_exposure
 from opinionwatch.pipeline.web_live import Live
 
 START_S = 10.0
@@ -62,7 +62,7 @@ def serve(app: Starlette, settings: Web, ready: Callable[[str], None]) -> Servin
     return serving
 
 
-def started(app: Starlette, address: Web, what: str = "web.port") -> Serving:
+def started(app: Starlette, address: Guarded, what: str = "web.port") -> Serving:
     """Serve any `app` on a thread; `what` is the setting that names the port.
 
     Raises SettingsError when the address cannot be used, FatalError when it does not come up.
@@ -94,7 +94,7 @@ def started(app: Starlette, address: Web, what: str = "web.port") -> Serving:
     return Serving(_url(address.host, listener.getsockname()[1]), server, thread, live)
 
 
-def _listen(settings: Web, what: str) -> socket.socket:
+def _listen(settings: Guarded, what: str) -> socket.socket:
     host = settings.host.strip("[]")
     try:
         return socket.create_server(
