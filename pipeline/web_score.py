@@ -138,10 +138,9 @@ class ScoreApi:
         self._metrics.set("opinionwatch_waiting_chars", self._queue.waiting_chars)
         waiting = asyncio.wrap_future(wanted)
         gone = asyncio.ensure_future(_gone(request))
+        either: set[asyncio.Future[list[Answer]] | asyncio.Future[None]] = {waiting, gone}
         try:
-            done, _ = await asyncio.wait(
-                {waiting, gone}, timeout=self._settings.timeout_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait(either, timeout=self._settings.timeout_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
         if waiting not in done:
