@@ -264,7 +264,7 @@ def test_what_is_in_hand_at_sigterm_is_answered(tmp_path: Path) -> None:
 
 def test_a_caller_who_stalls_is_let_go(tmp_path: Path) -> None:
     with (
-        serving(tmp_path, ", timeout_s: 0.5") as service,
+        serving(tmp_path, ", timeout_s: 3, of_one: 1") as service,
         socket.create_connection(("127.0.0.1", service.port)) as slow,
     ):
         slow.sendall(
