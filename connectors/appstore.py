@@ -21,7 +21,8 @@ class AppStore(Walking):
     or partial; what it does not show is not seen. 500 reviews a country at most: poll hourly. For your own apps Apple's
     App Store Connect API is the dependable way. Terms: Apple's media services terms.
 
-    Delivery: at least once, of what the feed shows. An edited review appears under its old id and is not read again.
+    Delivery: at least once, of what the feed shows; reviews that no longer fitted are recorded as a gap. An edited
+    review appears under its old id and is not read again.
     """
 
     kind = "appstore"
@@ -56,7 +57,8 @@ class AppStore(Walking):
         # A feed of one review holds it bare, and the first entry may be the app itself.
         entries = answer.each("entry") or ([answer.at("entry")] if answer.there("entry") else [])
         reviews = [entry for entry in entries if entry.there("im:rating")]
-        return Batch(list(_posts(lane, reviews)), str(page + 1) if reviews and page < PAGES else None)
+        older = str(page + 1) if reviews and page < PAGES else None
+        return Batch(list(_posts(lane, reviews)), older, cut=page == PAGES and bool(reviews))
 
 
 def _posts(country: str, reviews: list[Found]) -> Iterator[Dated]:

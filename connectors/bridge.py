@@ -2,20 +2,18 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.resources import files
+from collections.abc import Iterator
 from pathlib import Path
-from string import Formatter
 from typing import Self
 from urllib.parse import quote
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from opinionwatch.connectors.api import secret
+from opinionwatch.connectors.bridge_recipes import recipes
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.feeds import plain
+from opinionwatch.connectors.named import Named
 from opinionwatch.connectors.polling import PollingSettings
 from opinionwatch.connectors.rss import Rss
 from opinionwatch.pipeline.ports import Page
@@ -24,31 +22,7 @@ from opinionwatch.pipeline.registry import nearest
 _SPACE = re.compile(r"\s+")
 
 
-class Recipe(BaseModel):
-    """What is known of one path of a bridge."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str
-    platform: str
-    lang: str
-    needs: str
-    """What has to be set up in the bridge before this works; empty: nothing."""
-
-    @property
-    def parameters(self) -> set[str]:
-        """The names in braces."""
-        return {name for _, name, _, _ in Formatter().parse(self.path) if name}
-
-
-@cache
-def recipes() -> Mapping[str, Recipe]:
-    """All recipes there are."""
-    text = files(__package__).joinpath("recipes/bridge.yaml").read_text("utf-8")
-    return {name: Recipe.model_validate(told) for name, told in yaml.safe_load(text).items()}
-
-
-class Bridge:
+class Bridge(Named):
     """Read a platform through a bridge of yours that makes feeds of it: Weibo, Zhihu, Bilibili, Xueqiu, Tieba, news.
 
     We speak RSS to the bridge and nothing to the platform. A recipe knows the path and the language; `path` and
@@ -90,18 +64,15 @@ class Bridge:
             return self
 
     def __init__(self, name: str, settings: Settings) -> None:
-        self.name = name
         recipe = recipes()[settings.recipe] if settings.recipe else None
-        self.instance = settings.platform or (recipe.platform if recipe else "")
-        self.interval_s: float | None = settings.interval_s
-        self.replays = False
+        super().__init__(name, settings.platform or (recipe.platform if recipe else ""), settings.interval_s)
         self._lang = settings.lang or (recipe.lang if recipe else None)
         values = {key: quote(value, safe="") for key, value in settings.params.items()}
         path = recipe.path.format(**values) if recipe else f"/{(settings.path or '').lstrip('/')}"
         key = secret(name, settings.access_key_file, "access_key_file")
         url = settings.url.rstrip("/") + path
         if key:
-            code = hashlib.md5(f"{path}{key.get_secret_value()}".encode(), usedforsecurity=False).hexdigest()
+            code = hashlib.md5(f"{path}{key}".encode(), usedforsecurity=False).hexdigest()
             url += f"{'&' if '?' in path else '?'}code={code}"
         polled = settings.model_dump(include={"interval_s", "contact", "allow_hosts", "timeout_s"})
         self._feed = Rss(name, Rss.Settings(url=url, **polled), self._shaped)
@@ -109,6 +80,10 @@ class Bridge:
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One poll: pages of what is new, oldest first."""
         return self._feed.fetch(cursor)
+
+    def check(self) -> str:
+        """Whether the bridge gives us this feed."""
+        return self._feed.check()
 
     def close(self) -> None:
         """Stop soon."""

@@ -5,53 +5,15 @@ decides what happens when; here it becomes a source like any other.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from threading import Event
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from opinionwatch.connectors.demo_story import CRISIS_BEGINS, END, PLACES, SILENT, Place, Post, story
+from opinionwatch.connectors.demo_story import Post, story
 from opinionwatch.connectors.demo_text import world
 from opinionwatch.pipeline.contracts import Submission
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.ports import Item, Page
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What really happens in the demo: the one negative alert that may be raised, and its reason."""
-
-    watchlist: str
-    aspect: str
-    onset: datetime
-    until: datetime
-    places: tuple[Place, ...]
-    terms: tuple[str, ...]
-    """Words of which an honest explanation names at least one."""
-
-
-CRISIS = Truth(
-    watchlist="lumora",
-    aspect="battery",
-    onset=CRISIS_BEGINS,
-    until=END,
-    places=tuple(place for place in PLACES if place != SILENT),
-    terms=(
-        "battery",
-        "overheat",
-        "swell",
-        "swollen",
-        "recall",
-        "burn",
-        "drain",
-        "电池",
-        "发烫",
-        "鼓包",
-        "召回",
-        "掉电",
-    ),
-)
 
 
 def watchlists() -> tuple[dict[str, JsonValue], ...]:

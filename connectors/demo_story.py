@@ -44,6 +44,42 @@ AUTHORS_A_LANG = 2_500
 
 
 @dataclass(frozen=True, slots=True)
+class Truth:
+    """What really happens in the demo: the one negative alert that may be raised, and its reason."""
+
+    watchlist: str
+    aspect: str
+    onset: datetime
+    until: datetime
+    places: tuple[Place, ...]
+    terms: tuple[str, ...]
+    """Words of which an honest explanation names at least one."""
+
+
+CRISIS = Truth(
+    watchlist="lumora",
+    aspect="battery",
+    onset=CRISIS_BEGINS,
+    until=END,
+    places=tuple(place for place in PLACES if place != SILENT),
+    terms=(
+        "battery",
+        "overheat",
+        "swell",
+        "swollen",
+        "recall",
+        "burn",
+        "drain",
+        "电池",
+        "发烫",
+        "鼓包",
+        "召回",
+        "掉电",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Post:
     """One delivery, with the truth about it that no pipeline gets to see."""
 

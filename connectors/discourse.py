@@ -35,7 +35,7 @@ class Discourse(Walking):
 
     def __init__(self, name: str, settings: Settings) -> None:
         key = secret(name, settings.key_file, "key_file")
-        headers = {"api-key": key.get_secret_value(), "api-username": settings.user} if key else {}
+        headers = {"api-key": key, "api-username": settings.user} if key else {}
         self._url = settings.url.rstrip("/")
         super().__init__(name, self._url, settings)
         self._api = Api(self._client, settings.url, headers)

@@ -1,20 +1,20 @@
 """Elasticsearch: the documents of an index of yours, in the order of a time field."""
 
 import time
-from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from opinionwatch.connectors.api import Api, bearer, secret
+from opinionwatch.connectors.api import Api, basic, bearer, secret
+from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.found import Found
 from opinionwatch.connectors.polling import Polling, PollingSettings
 from opinionwatch.connectors.renames import Renames
 from opinionwatch.connectors.walking import digest_of
-from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.ports import Item, Page
 
 KEEP = "1m"
@@ -70,8 +70,7 @@ class ElasticIndex(Polling):
         headers = bearer(name, settings.api_key_file, "api_key_file", "ApiKey")
         password = secret(name, settings.password_file, "password_file")
         if password:
-            pair = f"{settings.user}:{password.get_secret_value()}"
-            headers = {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+            headers = basic(settings.user or "", password)
         self._api = Api(self._client, settings.url, headers)
         inner = {field: f"_source.{path}" for field, path in settings.fields.items()}
         self._fields = tuple({"native_id": "_id", "published_at": f"_source.{settings.time_field}", **inner}.items())
@@ -112,23 +111,14 @@ class ElasticIndex(Polling):
         return f"{self._given.index} may be read; it holds {int(count):,} documents"
 
 
-class _Place(BaseModel):
+class _Place(Cursor):
     """The cursor."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    whose = "Elasticsearch"
     top_ms: int
     """The newest time that was delivered, in milliseconds since 1970."""
     seen: tuple[tuple[int, str], ...] = ()
     """What was delivered within the time that documents may be late, newest first."""
-
-    @classmethod
-    def read(cls, cursor: str | None) -> "_Place | None":
-        """What a cursor says. Raises FatalError when it is none of ours."""
-        try:
-            return None if cursor is None else cls.model_validate_json(cursor)
-        except ValidationError as error:
-            raise FatalError("the stored cursor is not one of Elasticsearch; give the source a new name") from error
 
     def taking(self, hits: list[Found], late_ms: int) -> "tuple[list[Found], _Place]":
         """What is new in some hits, and the place after them."""

@@ -17,7 +17,7 @@ from opinionwatch.connectors.reading import Line, Reader
 from opinionwatch.connectors.renames import Renames
 from opinionwatch.connectors.replay import Replay, ReplayClock
 from opinionwatch.pipeline.errors import FatalError, RetryableError
-from opinionwatch.pipeline.ports import Item, Page
+from opinionwatch.pipeline.ports import Item, Missed, Page
 
 PAGE_ITEMS = 500
 PAGE_BYTES = 4 * 2**20
@@ -84,6 +84,7 @@ class FileSource:
         self._given = settings
         self._layout: tuple[str, ...] = ()
         """What a format has to remember from the start of the file; part of the cursor."""
+        self._missed: tuple[Missed, ...] = ()
         self._closing = Event()
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
@@ -123,7 +124,8 @@ class FileSource:
         last = held[-1].last
         place = Place.of(last.file, last.end, last.cut)
         cursor = place.model_copy(update={"clock": held[-1].arrived, "layout": self._layout}).model_dump_json()
-        return Page([Item(r.body, r.arrived or first, renames) for r in held], cursor)
+        missed, self._missed = self._missed, ()
+        return Page([Item(r.body, r.arrived or first, renames) for r in held], cursor, missed)
 
     def _timed(self, records: Iterator[Record | None], place: Place | None) -> Iterator[Record | None]:
         if self._given.replay is None:
@@ -149,6 +151,8 @@ class FileSource:
         parts: list[Reader | str] = resume(place, path, encoding) if place else [path]
         if place and parts[0] == path:
             _log.warning("file.place_lost", source=self.name, path=path, offset=place.offset)
+            if self._given.follow:
+                self._missed = (Missed(None, None, f"the file that was read up to byte {place.offset:,} is gone"),)
         while parts:
             with ExitStack() as opened:
                 for part in parts:

@@ -4,26 +4,28 @@ import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from threading import Event
 from time import time
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from opinionwatch.connectors.csv_file import Csv
+from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.files import FileSource
 from opinionwatch.connectors.jsonl import Jsonl
+from opinionwatch.connectors.layers import UnreadableError
+from opinionwatch.connectors.named import Named
 from opinionwatch.connectors.parquet import Parquet
 from opinionwatch.connectors.renames import Renames
 from opinionwatch.pipeline.errors import FatalError, RetryableError
-from opinionwatch.pipeline.ports import Page
+from opinionwatch.pipeline.ports import Missed, Page
 
 FILES = 10_000
 """More matching files in one folder are refused: move away what is done."""
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 
 
-class Folder:
+class Folder(Named):
     """Read every file that appears in a folder: JSON lines, CSV (both also as .gz) and Parquet.
 
     The name says the format. A file is read when it has rested for `settle_s`, from its first record on; when it grows
@@ -32,7 +34,8 @@ class Folder:
     not followed out of the folder. Parquet needs the extra `opinionwatch[parquet]`.
 
     Delivery: at least once, and exactly the rest from every cursor while the files stay as they are. A file that is
-    removed before it was read is lost; one that is renamed is read again, and the documents' ids tell.
+    removed before it was read is lost; of one that is damaged the rest is recorded as a gap, and the others are read.
+    One that is renamed is read again, and the documents' ids tell.
     """
 
     kind = "folder"
@@ -58,17 +61,13 @@ class Folder:
         )
 
     def __init__(self, name: str, settings: Settings) -> None:
-        self.name = name
-        self.instance = settings.instance or str(settings.path.absolute())
-        self.interval_s: float | None = settings.interval_s
-        self.replays = False
+        super().__init__(name, settings.instance or str(settings.path.absolute()), settings.interval_s)
         self._given = settings
-        self._closing = Event()
         self._open: FileSource | Parquet | None = None
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One look: what is new in each file, in the order of their names."""
-        before = _Places.read(cursor)
+        before = _Places.read(cursor) or _Places()
         here = self._names()
         # Of what is no longer there, nothing is remembered.
         places = {name: place for name, place in before.files.items() if name in here}
@@ -76,20 +75,28 @@ class Folder:
             known = places.get(name)
             if known is not None and known.stamp == stamp:
                 continue
-            for page in self._pages(name, known):
-                if self._closing.is_set():
-                    return
-                places[name] = _At(at=page.cursor)
-                yield Page(page.items, _Places(files=places).model_dump_json())
+            missed: list[Missed] = []
+            try:
+                for page in self._pages(name, known):
+                    if self._closing.is_set():
+                        return
+                    places[name] = _At(at=page.cursor)
+                    yield Page(page.items, _Places(files=places).model_dump_json())
+            except UnreadableError as error:
+                missed = [Missed(None, None, f"{name}: the rest of this file cannot be read: {error}")]
             if self._closing.is_set():
                 return
             at = places[name].at if name in places else ""
             places[name] = _At(at=at, stamp=stamp)
-            yield Page([], _Places(files=places).model_dump_json())
+            yield Page([], _Places(files=places).model_dump_json(), missed)
+
+    def check(self) -> str:
+        """Whether the folder can be read, and how many files of it would be."""
+        return f"{len(self._names())} files match in {self._given.path}"
 
     def close(self) -> None:
         """Stop soon."""
-        self._closing.set()
+        super().close()
         if self._open is not None:
             self._open.close()
 
@@ -147,17 +154,8 @@ class _At(BaseModel):
     """What the file looked like when it was read to its end; empty: it was not yet."""
 
 
-class _Places(BaseModel):
+class _Places(Cursor):
     """The cursor."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    files: dict[str, _At] = {}
-
-    @classmethod
-    def read(cls, cursor: str | None) -> "_Places":
-        """What a cursor says. Raises FatalError when it is none of ours."""
-        try:
-            return cls() if cursor is None else cls.model_validate_json(cursor)
-        except ValidationError as error:
-            raise FatalError("the stored cursor is not one of a folder; give the source a new name") from error
+    whose = "a folder"
+    files: dict[str, _At] = Field(default={})

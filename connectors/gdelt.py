@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.http import Client, RefusedError
 from opinionwatch.connectors.polling import Polling, PollingSettings
-from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.guard import Guard
-from opinionwatch.pipeline.ports import Item, Page
+from opinionwatch.pipeline.ports import Item, Missed, Page
 
 PAGE_ITEMS = 500
 FILE_BYTES = 64_000_000
@@ -34,7 +34,6 @@ _TITLE, _PUBLISHED, _AUTHORS = (
 )
 _LANG = re.compile(r"srclc:([a-z]{3})")
 _ID, _DATE, _PLACE, _ADDRESS, _TRANSLATION, _EXTRAS, _COLUMNS = 0, 1, 3, 4, 25, 26, 27
-log = structlog.get_logger(__name__)
 
 
 class Gdelt(Polling):
@@ -44,7 +43,7 @@ class Gdelt(Polling):
     27 columns, of which the page's title, address, time, author and language are taken (GKG Codebook 2.1,
     http://data.gdeltproject.org/documentation/GDELT-Global_Knowledge_Graph_Codebook-V2.1.pdf, and "New GKG 2.0 Article
     Metadata Fields"; read in secondary copies 2026-11-26). GDELT gives no article texts: a document is a headline. A
-    file that never appears is logged as a gap. Open, no key. Terms: free for any use, with a citation of and link to
+    file that never appears is recorded as a gap. Open, no key. Terms: free for any use, with a citation of and link to
     https://www.gdeltproject.org/.
 
     Delivery: at least once. The cursor is the file and the row in it, so a kill in the middle of a file repeats nothing
@@ -70,6 +69,19 @@ class Gdelt(Polling):
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One poll: what is left of the file at hand, then every later one up to the latest."""
+        latest = self._latest()
+        place = _Place.read(cursor) or _Place(stamp=latest - STEP * int(self._given.history_h * 4))
+        stamp, done = (place.stamp + STEP, 0) if place.whole else (place.stamp, place.rows)
+        while stamp <= latest and not self._closing.is_set():
+            yield from self._file(stamp, done, latest)
+            stamp, done = stamp + STEP, 0
+
+    def check(self) -> str:
+        """Whether the list of files is there, and how old the latest is."""
+        latest = self._latest()
+        return f"the latest file is of {latest:%Y-%m-%d %H:%M} UTC"
+
+    def _latest(self) -> datetime:
         listed = self._client.get(f"{self._given.url}/lastupdate{self._infix.replace('.', '-')}.txt").body
         found = _LATEST.search(listed[:10_000].decode("ascii", "replace"))
         if found is None:
@@ -77,11 +89,7 @@ class Gdelt(Polling):
         latest = _moment(found[1])
         if latest > datetime.now(UTC) + LATE:
             raise RetryableError("GDELT: the latest file is one of the future")
-        place = _Place.read(cursor) or _Place(stamp=latest - STEP * int(self._given.history_h * 4))
-        stamp, done = (place.stamp + STEP, 0) if place.whole else (place.stamp, place.rows)
-        while stamp <= latest and not self._closing.is_set():
-            yield from self._file(stamp, done, latest)
-            stamp, done = stamp + STEP, 0
+        return latest
 
     def _file(self, stamp: datetime, done: int, latest: datetime) -> Iterator[Page]:
         try:
@@ -89,9 +97,10 @@ class Gdelt(Polling):
         except RefusedError as error:
             if error.status != 404 or latest - stamp < LATE:
                 raise
-            log.warning("source.gap", source=self.name, since=stamp.isoformat(), until=(stamp + STEP).isoformat())
-            packed = None
-        rows = _rows(packed) if packed is not None else iter(())
+            lost = Missed(stamp, stamp + STEP, "GDELT has later files, but never wrote this one")
+            yield Page([], _Place(stamp=stamp, rows=done, whole=True).model_dump_json(), [lost])
+            return
+        rows = _rows(packed)
         for _ in islice(rows, done):
             pass
         while part := list(islice(rows, PAGE_ITEMS)):
@@ -128,22 +137,13 @@ class Gdelt(Polling):
         )
 
 
-class _Place(BaseModel):
+class _Place(Cursor):
     """Which file, and how many of its rows are done."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    whose = "GDELT"
     stamp: datetime
     rows: int = Field(default=0, ge=0)
     whole: bool = False
-
-    @classmethod
-    def read(cls, cursor: str | None) -> "_Place | None":
-        """What a cursor says. Raises FatalError when it is none of ours."""
-        try:
-            return None if cursor is None else cls.model_validate_json(cursor)
-        except ValidationError as error:
-            raise FatalError("the stored cursor is not one of GDELT; give the source a new name") from error
 
 
 def _rows(packed: bytes) -> Iterator[list[str]]:

@@ -8,7 +8,7 @@ from pydantic import Field
 from opinionwatch.connectors.api import Api
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.found import Found
-from opinionwatch.connectors.walking import Batch, Dated, Walking, WalkingSettings
+from opinionwatch.connectors.walking import Batch, Dated, Walking, WalkingSettings, down_to
 
 HITS = 200
 
@@ -58,9 +58,7 @@ class HackerNews(Walking):
         )
         hits = answer.list("hits")
         last = hits[-1].seconds("created_at_i") if len(hits) >= HITS else None
-        if last is not None and older is not None and last >= int(older):
-            last -= 1  # more hits in one second than in one answer
-        return Batch(list(_posts(hits)), None if last is None else str(last))
+        return Batch(list(_posts(hits)), down_to(last, older))
 
 
 def _posts(hits: list[Found]) -> Iterator[Dated]:

@@ -58,6 +58,10 @@ class RefusedError(RetryableError):
         """The first bytes of what the server said. They may hold anything: never for people's eyes."""
 
 
+class SignInError(RetryableError):
+    """A server that does not speak HTTP refused who we said we are."""
+
+
 class UnansweredError(RetryableError):
     """No answer that could be read: no address, no connection, too slow, too long, damaged."""
 
@@ -96,8 +100,11 @@ class Client:
         total_s: float = 60.0,
         hosts: Hosts | None = None,
         body_bytes: int = BODY_BYTES,
+        hidden: str = "",
     ) -> None:
+        """`hidden`: a part of addresses that no message may show, for services that want their token there."""
         self._guard = guard
+        self._hidden = hidden
         self._agent = agent(contact)
         self._total_s = total_s
         self._hosts = hosts or SHARED
@@ -120,26 +127,34 @@ class Client:
         try:
             target = self._guard.url(url)
         except ValueError as error:
-            raise FatalError(f"{redact(url)}: {error}") from error
+            raise FatalError(f"{self._shown(url)}: {error}") from error
         self._wire.deadline = monotonic() + self._total_s
         sent = {name.lower(): value for name, value in (headers or {}).items()}
         for _ in range(REDIRECTS + 1):
             try:
                 answer = self._ask(target, sent, body)
             except _TROUBLE as error:
-                raise UnansweredError(f"{redact(str(target))}: {_in_words(error)}") from error
+                raise UnansweredError(f"{self._shown(target)}: {_in_words(error)}") from error
             if isinstance(answer, Answer):
                 return answer
             if body is not None:
-                raise RetryableError(f"{redact(url)}: redirects, and what was posted goes nowhere else")
+                raise RetryableError(f"{self._shown(url)}: redirects, and what was posted goes nowhere else")
             if answer.raw_host != target.raw_host:
                 sent = {name: value for name, value in sent.items() if name not in _SECRET}
             target = answer
-        raise RetryableError(f"{redact(url)}: more than {REDIRECTS} redirects")
+        raise RetryableError(f"{self._shown(url)}: more than {REDIRECTS} redirects")
+
+    def _shown(self, url: httpx2.URL | str) -> str:
+        return redact(str(url).replace(self._hidden, "…") if self._hidden else str(url))
 
     def pause(self, host: str, seconds: float) -> None:
         """Ask a host nothing for a while, for it said so in its own way."""
         self._hosts.pause(host, min(seconds, 3600))
+
+    def learn(self, remaining: float | None, limit: float | None = None) -> None:
+        """What a service says in its answer, instead of in its headers, about how much may still be asked."""
+        if remaining is not None:
+            self.quota = Quota(remaining, limit=limit)
 
     def close(self) -> None:
         """End what is being read, within a second."""
@@ -186,7 +201,7 @@ class Client:
             after_s = self.quota.wait_s(now)
         if after_s and response.status_code in (429, 503):
             self._hosts.pause(host, min(after_s, 3600))
-        words = f"{redact(str(url))}: answered {response.status_code} {response.reason_phrase}".rstrip()
+        words = f"{self._shown(url)}: answered {response.status_code} {response.reason_phrase}".rstrip()
         if response.status_code == 410:
             return FatalError(words)
         return RefusedError(words, response.status_code, after_s, self._beginning(response))
@@ -205,12 +220,14 @@ class Client:
         try:
             return self._guard.url(str(url.join(location)))
         except (ValueError, httpx2.InvalidURL) as error:
-            raise RetryableError(f"{redact(str(url))}: a redirect is not followed: {error}") from error
+            raise RetryableError(f"{self._shown(url)}: a redirect is not followed: {error}") from error
 
     def _read(self, response: httpx2.Response) -> bytes:
         codings = [coding.strip().lower() for coding in response.headers.get("content-encoding", "").split(",")]
         if len(codings) > 2 or not _ENCODINGS.issuperset(codings):
-            raise httpx2.DecodingError("a content encoding that was not asked for")
+            raise httpx2.DecodingError(
+                f"packed as {', '.join(codings)[:40]!r}, which was not asked for, so not unpacked"
+            )
         length = response.headers.get("content-length", "")
         if length.isdecimal() and int(length[:12]) > self._body_bytes:
             raise httpx2.DecodingError(f"longer than {self._body_bytes:,} bytes")

@@ -6,16 +6,17 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from opinionwatch.connectors.api import secret
+from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.google_alerts import announced
-from opinionwatch.connectors.http import tls
+from opinionwatch.connectors.http import SignInError, UnansweredError, tls
 from opinionwatch.connectors.mail import entry_of
+from opinionwatch.connectors.named import Named
 from opinionwatch.connectors.polling import PollingSettings
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.guard import Guard
@@ -28,7 +29,7 @@ _UID = re.compile(rb"UID (\d{1,10})")
 _STEP_S = 15.0
 
 
-class Imap:
+class Imap(Named):
     """Read the messages of a mail folder, one document each, or the results in the digests of Google Alerts.
 
     Opens the folder read-only (`EXAMINE`) and fetches by UID with `BODY.PEEK`, so nothing is marked, moved or deleted
@@ -61,14 +62,11 @@ class Imap:
     def __init__(self, name: str, settings: Settings) -> None:
         if settings.security == "none" and settings.host not in settings.allow_hosts:
             raise FatalError(f"sources.{name}: without TLS only a host that allow_hosts names is asked")
-        self.name = name
-        self.instance = "google alerts" if settings.digests != "no" else f"{settings.host}/{settings.folder}"
-        self.interval_s: float | None = settings.interval_s
-        self.replays = False
+        reads = "google alerts" if settings.digests != "no" else f"{settings.host}/{settings.folder}"
+        super().__init__(name, reads, settings.interval_s)
         self._given = settings
-        self._secret = secret(name, settings.secret_file, "secret_file")
+        self._secret = secret(name, settings.secret_file, "secret_file") or ""
         self._guard = Guard(settings.allow_hosts)
-        self._closing = Event()
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One poll: pages of the messages with UIDs above the cursor's."""
@@ -85,10 +83,6 @@ class Imap:
                 part = waiting[start : start + PAGE_MAILS]
                 items = [Item(entry.body()) for entry in self._entries(box, validity, part)]
                 yield Page(items, _Place(validity=validity, uid=part[-1]).model_dump_json())
-
-    def close(self) -> None:
-        """Stop soon."""
-        self._closing.set()
 
     def check(self) -> str:
         """Whether we may sign in and read the folder, and how many messages it holds."""
@@ -117,23 +111,31 @@ class Imap:
 
     @contextmanager
     def _signed_in(self) -> Iterator[imaplib.IMAP4]:
-        host, token = self._given.host, self._secret.get_secret_value() if self._secret else ""
+        host, token = self._given.host, self._secret
         try:
             box = _Box(self._guard, host, self._given.port, encrypted=self._given.security == "tls")
             try:
-                if self._given.auth == "password":
-                    box.login(self._given.user, token)
-                else:
-                    spoken = f"user={self._given.user}\x01auth=Bearer {token}\x01\x01".encode()
-                    box.authenticate("XOAUTH2", lambda _: spoken)
+                self._sign_in(box, token)
                 yield box
             finally:
                 box.end()
         except (imaplib.IMAP4.error, OSError, UnicodeError) as error:
-            said = str(error).replace(token, "…") if token else str(error)
-            raise RetryableError(f"{host}: {said[:200] or type(error).__name__}") from None
+            kind = UnansweredError if isinstance(error, OSError) else RetryableError
+            raise kind(f"{host}: {_said(error, token)}") from None
         except ValueError as error:
             raise FatalError(f"{host}: {error}") from error
+
+    def _sign_in(self, box: imaplib.IMAP4, token: str) -> None:
+        try:
+            if self._given.auth == "password":
+                box.login(self._given.user, token)
+            else:
+                spoken = f"user={self._given.user}\x01auth=Bearer {token}\x01\x01".encode()
+                box.authenticate("XOAUTH2", lambda _: spoken)
+        except imaplib.IMAP4.abort:
+            raise  # the connection broke: nobody said no
+        except imaplib.IMAP4.error as error:
+            raise SignInError(f"{self._given.host}: {_said(error, token)}") from None
 
 
 class _Box(imaplib.IMAP4):
@@ -169,21 +171,18 @@ class _Box(imaplib.IMAP4):
             self.shutdown()
 
 
-class _Place(BaseModel):
+class _Place(Cursor):
     """The cursor."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    whose = "a mailbox"
     validity: int
     uid: int = Field(ge=0)
 
-    @classmethod
-    def read(cls, cursor: str | None) -> "_Place | None":
-        """What a cursor says. Raises FatalError when it is none of ours."""
-        try:
-            return None if cursor is None else cls.model_validate_json(cursor)
-        except ValidationError as error:
-            raise FatalError("the stored cursor is not one of a mailbox; give the source a new name") from error
+
+def _said(error: Exception, token: str) -> str:
+    """What went wrong, without the secret."""
+    said = str(error).replace(token, "…") if token else str(error)
+    return said[:200] or type(error).__name__
 
 
 def _ok(answer: tuple[str, Sequence[object]]) -> Sequence[object]:

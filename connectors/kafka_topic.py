@@ -4,19 +4,19 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from time import monotonic
 from typing import Literal, Self
 
-import structlog
 from kafka import KafkaConsumer, TopicPartition
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from opinionwatch.connectors.cloudevents import unwrapped
+from opinionwatch.connectors.cursor import Cursor
+from opinionwatch.connectors.named import Named
 from opinionwatch.connectors.renames import Renames
-from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.kafka_client import connection, speaking
-from opinionwatch.pipeline.ports import Item, Page
+from opinionwatch.pipeline.ports import Item, Missed, Page
 from opinionwatch.pipeline.settings_kafka import Kafka, Mechanism, Security
 
 PAGE_ITEMS = 500
@@ -24,16 +24,15 @@ PAGE_BYTES = 4 * 2**20
 DISCOVER_S = 60.0
 """How often it looks for new partitions."""
 _POLL_MS = 500
-log = structlog.get_logger(__name__)
 
 
-class KafkaTopic:
+class KafkaTopic(Named):
     """Read the records of a Kafka topic, from any producer.
 
     A value is one `Submission` (`opinionwatch source schema` prints its JSON Schema), foreign JSON with `fields`, or a
     CloudEvents 1.0 event, structured or binary, whose `data` is one of these. What is no JSON becomes a dead letter.
     Partitions are assigned by this source alone, without a consumer group; the cursor is the next offset of each.
-    Offsets that retention has removed are logged as a gap with their range; new partitions are found within a minute.
+    Offsets that retention has removed are recorded as a gap with their range; new partitions are found within a minute.
     The brokers are yours, and asked as the settings say.
 
     Delivery: at least once, and exactly the rest from every cursor. Only committed transactions are read. A record
@@ -77,26 +76,27 @@ class KafkaTopic:
             return self
 
     def __init__(self, name: str, settings: Settings) -> None:
-        self.name = name
-        self.instance = settings.topic
-        self.interval_s: float | None = None
-        self.replays = False
+        super().__init__(name, settings.topic)
         self._given = settings
         self._brokers = settings.brokers
         self._connection = connection(self._brokers)
         self._fields = tuple(settings.fields.items())
-        self._closing = Event()
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """Records as they come, until the brokers are away (RetryableError) or the source is closed."""
-        offsets = _Offsets.read(cursor, self._given.topic)
+        offsets = _Offsets.read(cursor)
+        if offsets is None or offsets.topic != self._given.topic:
+            offsets = _Offsets(topic=self._given.topic)
         with self._consumer() as consumer:
-            offsets = self._assign(consumer, offsets)
+            offsets, missed = self._assign(consumer, offsets)
             looked_at = monotonic()
             while not self._closing.is_set():
                 if monotonic() - looked_at > DISCOVER_S:
                     looked_at = monotonic()
-                    offsets = self._assign(consumer, offsets)
+                    offsets, missed = self._assign(consumer, offsets)
+                if missed:
+                    yield Page([], offsets.model_dump_json(), missed)
+                    missed = []
                 found = consumer.poll(timeout_ms=_POLL_MS, max_records=PAGE_ITEMS)
                 records = [record for part in found.values() for record in part]
                 held: list[Item] = []
@@ -112,10 +112,6 @@ class KafkaTopic:
                         yield Page(held, offsets.model_dump_json())
                         held, size = [], 0
 
-    def close(self) -> None:
-        """Stop soon."""
-        self._closing.set()
-
     def check(self) -> str:
         """Whether the topic is there and may be read, and how many records it holds."""
         with self._consumer() as consumer:
@@ -124,8 +120,9 @@ class KafkaTopic:
             count = sum(last[place] - first[place] for place in places)
         return f"{self._given.topic} may be read; {len(places)} partitions, about {count:,} records"
 
-    def _assign(self, consumer: KafkaConsumer, offsets: "_Offsets") -> "_Offsets":
-        """Take every partition from where it stands; log what is no longer there."""
+    def _assign(self, consumer: KafkaConsumer, offsets: "_Offsets") -> "tuple[_Offsets, list[Missed]]":
+        """Take every partition from where it stands. The offsets then, and what is no longer there."""
+        missed: list[Missed] = []
         places = self._places(consumer)
         first, last = consumer.beginning_offsets(places), consumer.end_offsets(places)
         consumer.assign(places)
@@ -136,11 +133,11 @@ class KafkaTopic:
                 # A partition that was added later is read from its start, whatever the first life began with.
                 wanted = last[place] if fresh and self._given.start == "latest" else first[place]
             elif not first[place] <= wanted <= last[place]:
-                log.warning("source.gap", source=self.name, partition=place.partition, since=wanted, until=first[place])
+                missed.append(_removed(place.partition, wanted, first[place], last[place]))
                 wanted = first[place]
             consumer.seek(place, wanted)
             offsets = offsets.after(place.partition, wanted)
-        return offsets
+        return offsets, missed
 
     def _places(self, consumer: KafkaConsumer) -> list[TopicPartition]:
         found = consumer.partitions_for_topic(self._given.topic)
@@ -183,25 +180,22 @@ def _reach(servers: tuple[str, ...], connect_s: float) -> None:
     raise failed or OSError("no broker is named")
 
 
-class _Offsets(BaseModel):
+def _removed(partition: int, wanted: int, first: int, last: int) -> Missed:
+    """What Kafka no longer has of a partition. It knows offsets and no times."""
+    if wanted > last:
+        return Missed(None, None, f"partition {partition}: it was made anew, or cut at {last} below {wanted}")
+    return Missed(
+        None, None, f"partition {partition}: retention removed offsets {wanted} to {first - 1}", first - wanted
+    )
+
+
+class _Offsets(Cursor):
     """The cursor."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    whose = "Kafka"
     topic: str
-    next: dict[int, int] = {}
+    next: dict[int, int] = Field(default={})
     """The next offset of each partition."""
-
-    @classmethod
-    def read(cls, cursor: str | None, topic: str) -> "_Offsets":
-        """What a cursor says; another topic is begun anew. Raises FatalError when it is none of ours."""
-        if cursor is None:
-            return cls(topic=topic)
-        try:
-            found = cls.model_validate_json(cursor)
-        except ValidationError as error:
-            raise FatalError("the stored cursor is not one of Kafka; give the source a new name") from error
-        return found if found.topic == topic else cls(topic=topic)
 
     def after(self, partition: int, offset: int) -> "_Offsets":
         """With a partition read up to an offset."""

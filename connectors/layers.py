@@ -23,6 +23,10 @@ _GZIP_FREE_BYTES = 64 * 2**20
 _GZIP_BYTES = 64 * 2**30
 
 
+class UnreadableError(FatalError):
+    """This file will never be read to its end: damaged, or a bomb. Its neighbours may be fine."""
+
+
 def open_regular(path: str) -> io.FileIO:
     """Open a regular file for reading; never wait for a pipe, never read a device.
 
@@ -76,11 +80,13 @@ class Gunzip(gzip.GzipFile):
         self._disk = disk
 
     def check(self, unpacked: int) -> None:
-        """Raise FatalError when `unpacked` bytes are too many for what has been read."""
+        """Raise UnreadableError when `unpacked` bytes are too many for what has been read."""
         raw = self._disk.raw
         taken = raw.taken if isinstance(raw, Stdin) else raw.tell()
         if unpacked > _GZIP_BYTES or (unpacked > _GZIP_FREE_BYTES and unpacked > _GZIP_RATIO * max(taken, 1)):
-            raise FatalError(f"unpacks to more than {unpacked:,} bytes from {taken:,}: refused as a decompression bomb")
+            raise UnreadableError(
+                f"unpacks to more than {unpacked:,} bytes from {taken:,}: refused as a decompression bomb"
+            )
 
 
 class Utf8(io.RawIOBase):

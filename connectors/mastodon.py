@@ -18,10 +18,11 @@ class Mastodon(Walking):
     """Read public posts with hashtags, as one server of the fediverse sees them.
 
     Asks `GET /api/v1/timelines/tag/:hashtag` and pages by `max_id`
-    (https://docs.joinmastodon.org/methods/timelines/#tag, from memory, 2026-11-26). Many servers want a token for it
-    (scope `read:statuses`). 300 requests in five minutes; the X-RateLimit headers are heeded. A post is named by its
-    `uri`, so the same post seen through two servers is one document. Boosts are left out, and so are posts of accounts
-    that ask not to be indexed (`noindex`). Terms: those of the server; ask its owners before you read much.
+    (https://docs.joinmastodon.org/methods/timelines/#tag, its source of commit 0047897 read 2026-11-26). Many
+    servers want a token for it (scope `read:statuses`). 300 requests in five minutes; the X-RateLimit headers are
+    heeded. A post is named by its `uri`, so the same post seen through two servers is one document. Boosts are left
+    out, and so are posts of accounts that ask not to be indexed (`noindex`). Terms: those of the server; ask its
+    owners before you read much.
 
     Delivery: at least once. A post that reaches the server more than `late_s` after it was written is not seen; a
     later edit or deletion neither.
@@ -38,12 +39,21 @@ class Mastodon(Walking):
 
     def __init__(self, name: str, settings: Settings) -> None:
         super().__init__(name, "fediverse", settings)
-        self._tags = [tag.removeprefix("#").casefold() for tag in settings.hashtags]
+        self.tags = [tag.removeprefix("#").casefold() for tag in settings.hashtags]
         self._api = Api(self._client, settings.url, bearer(name, settings.token_file))
+
+    @property
+    def host(self) -> str:
+        """The server."""
+        return self._api.host
+
+    def streams_at(self) -> str | None:
+        """Where the server says that it streams."""
+        return self._api.get("api/v2/instance").text("configuration.urls.streaming")
 
     def lanes(self) -> list[str]:
         """The hashtags."""
-        return [f"{self._api.host} #{tag}" for tag in self._tags]
+        return [f"{self._api.host} #{tag}" for tag in self.tags]
 
     def ask(self, lane: str, older: str | None, since: int) -> Batch:
         """Posts with a hashtag; `older` is the id of the last one before."""
@@ -52,10 +62,11 @@ class Mastodon(Walking):
         posts = self._api.get(f"api/v1/timelines/tag/{tag}", limit=LIMIT, max_id=older).list()
         last = posts[-1].text("id") if posts else None
         reached = posts[-1].seconds("created_at") if posts else None
-        return Batch(list(_posts(posts)), None if last == older else last, reached)
+        return Batch(list(posts_of(posts)), None if last == older else last, reached)
 
 
-def _posts(posts: list[Found]) -> Iterator[Dated]:
+def posts_of(posts: list[Found]) -> Iterator[Dated]:
+    """What is to be read in statuses."""
     for post in posts:
         key = post.text("uri")
         if not key or post.there("reblog") or post.flag("account.noindex"):

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import orjson
 
+from opinionwatch.connectors.layers import UnreadableError
 from opinionwatch.pipeline.contracts import content_id
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.ports import Item, Page
@@ -42,7 +43,7 @@ class Parquet:
                         done += len(rows)
                         yield Page([self._item(row) for row in rows], str(done))
         except (arrow.ArrowException, OSError) as error:
-            raise FatalError(f"{self._path}: damaged after row {done:,}: {str(error)[:200]}") from error
+            raise UnreadableError(f"{self._path}: damaged after row {done:,}: {str(error)[:200]}") from error
 
     def close(self) -> None:
         """Stop soon."""

@@ -3,6 +3,7 @@
 Jitter, backoff, Retry-After and never overlapping are the `Schedule`'s; requests a host are limited in `hosts`.
 """
 
+from datetime import UTC, datetime, timedelta, tzinfo
 from threading import Event
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from opinionwatch.connectors.http import Client
 from opinionwatch.connectors.quota import Quota
 from opinionwatch.pipeline.guard import Guard, host_name
+from opinionwatch.pipeline.ports import Missed
 
 
 class ServiceSettings(BaseModel):
@@ -42,6 +44,21 @@ class PollingSettings(ServiceSettings):
     """Settings of every polling source."""
 
     interval_s: float = Field(default=300.0, ge=1, le=86_400, description="Seconds between polls.")
+
+
+def until_midnight_s(zone: tzinfo = UTC) -> float:
+    """Seconds until a day's quota begins anew: midnight in that zone, and half a minute for clocks that differ."""
+    now = datetime.now(UTC)
+    tomorrow = (now.astimezone(zone) + timedelta(days=1)).replace(hour=0, minute=0, second=30, microsecond=0)
+    return (tomorrow - now).total_seconds()
+
+
+def forgotten(had: int, kept_s: int, why: str) -> list[Missed]:
+    """What a service no longer has that keeps things for `kept_s`: from `had` on, in seconds since 1970; 0: nothing."""
+    oldest = int(datetime.now(UTC).timestamp()) - kept_s
+    if not had or had >= oldest:
+        return []
+    return [Missed(datetime.fromtimestamp(had, UTC), datetime.fromtimestamp(oldest, UTC), why)]
 
 
 class Polling:

@@ -14,7 +14,7 @@ from typing import Literal
 import structlog
 
 from opinionwatch.connectors.hosts import BusyError
-from opinionwatch.connectors.http import RefusedError, UnansweredError
+from opinionwatch.connectors.http import RefusedError, SignInError, UnansweredError
 from opinionwatch.connectors.quota import Metered, Quota
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.ports import Intake, Page, Source, cursor_name
@@ -245,6 +245,8 @@ def kind_of(error: BaseException) -> str:
     """One word or two for what went wrong, for counting."""
     if isinstance(error, RefusedError):
         return f"http {error.status}"
+    if isinstance(error, SignInError):
+        return "sign-in refused"
     if isinstance(error, UnansweredError):
         return "no answer"
     if isinstance(error, RetryableError):

@@ -13,8 +13,8 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
-from opinionwatch.connectors.layers import DAMAGE, PIECE_BYTES, Gunzip, Stdin, Utf8, open_regular
-from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.connectors.layers import DAMAGE, PIECE_BYTES, Gunzip, Stdin, UnreadableError, Utf8, open_regular
+from opinionwatch.pipeline.errors import RetryableError
 
 LINE_BYTES = 8 * 2**20
 """A longer line is cut to this and one byte, so that the accept stage sees that it is too large."""
@@ -164,7 +164,9 @@ class Reader:
             yield
         except DAMAGE as error:
             self._raw.close()
-            raise FatalError(f"{self.path}: the gzip data is damaged after {self.offset} bytes: {error}") from error
+            raise UnreadableError(
+                f"{self.path}: the gzip data is damaged after {self.offset} bytes: {error}"
+            ) from error
         except OSError as error:
             self._raw.close()
             raise RetryableError(f"{self.path}: {error.strerror}") from error

@@ -1,7 +1,5 @@
 """Reddit: new posts and comments of communities, with an approved key."""
 
-import time
-from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -11,11 +9,12 @@ from pydantic import Field
 from opinionwatch.connectors.api import Api, secret
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.found import Found
-from opinionwatch.connectors.http import RefusedError
+from opinionwatch.connectors.oauth import SignedIn
 from opinionwatch.connectors.walking import Batch, Dated, Walking, WalkingSettings
 
 LIMIT = 100
-_MARGIN_S = 60
+LISTED = 900
+"""A listing that ends after more than that is cut off, not at its beginning: it holds about 1,000."""
 _GONE = ("[deleted]", "[removed]")
 
 
@@ -28,7 +27,8 @@ class Reddit(Walking):
     X-Ratelimit headers are heeded. A listing reaches back about 1,000 items: poll more often than a community writes
     those. Removed and deleted items are left out. Terms: the Data API terms; `contact` is part of how you are known.
 
-    Delivery: at least once, within the listing. A later edit or deletion is not seen.
+    Delivery: at least once, within the listing; what it no longer held is recorded as a gap. A later edit or deletion
+    is not seen.
     """
 
     kind = "reddit"
@@ -50,11 +50,9 @@ class Reddit(Walking):
     def __init__(self, name: str, settings: Settings) -> None:
         super().__init__(name, "reddit.com", settings)
         self._given = settings
-        key = secret(name, settings.secret_file, "secret_file")
-        pair = f"{settings.client_id}:{key.get_secret_value() if key else ''}"
-        self._basic = f"Basic {b64encode(pair.encode()).decode()}"
-        self._api = Api(self._client, settings.url)
-        self._token: tuple[str, float] | None = None
+        key = secret(name, settings.secret_file, "secret_file") or ""
+        api = Api(self._client, settings.url)
+        self._api = SignedIn(self._client, api, settings.token_url, settings.client_id, key)
 
     def lanes(self) -> list[str]:
         """Posts and comments of all communities together."""
@@ -62,31 +60,15 @@ class Reddit(Walking):
         return [f"r/{where}/{what}" for what in dict.fromkeys(self._given.what)]
 
     def ask(self, lane: str, older: str | None, since: int) -> Batch:
-        """A page of a listing; `older` is the fullname of the last item before."""
+        """A page of a listing; `older` is the fullname of the last item before, and how many there were so far."""
         del since
-        try:
-            answer = self._listing(lane, older)
-        except RefusedError as error:
-            if error.status != 401:
-                raise
-            self._token = None  # revoked before its time
-            answer = self._listing(lane, older)
+        name, _, had = (older or "").partition(" ")
+        answer = self._api.get(lane, limit=LIMIT, after=name or None, raw_json=1)
         things = answer.list("data.children")
+        count, after = int(had or 0) + len(things), answer.text("data.after") if things else None
         reached = things[-1].seconds("data.created_utc") if things else None
-        return Batch(list(_posts(things)), answer.text("data.after") if things else None, reached)
-
-    def _listing(self, lane: str, older: str | None) -> Found:
-        if self._token is None or self._token[1] < time.monotonic():
-            self._token = self._sign_in()
-        api = self._api.with_headers({"authorization": f"Bearer {self._token[0]}"})
-        return api.get(lane, limit=LIMIT, after=older, raw_json=1)
-
-    def _sign_in(self) -> tuple[str, float]:
-        headers = {"authorization": self._basic, "content-type": "application/x-www-form-urlencoded"}
-        answer = self._client.post(self._given.token_url, b"grant_type=client_credentials", headers)
-        token = Found.read(answer.body, "reddit.com").demand("")
-        lasts_s = token.number("expires_in") or 3600.0
-        return token.need("access_token"), time.monotonic() + max(0.0, lasts_s - _MARGIN_S)
+        cut = after is None and count >= LISTED
+        return Batch(list(_posts(things)), f"{after} {count}" if after else None, reached, cut)
 
 
 def _posts(things: list[Found]) -> Iterator[Dated]:

@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from urllib.parse import urljoin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.feeds import next_page, plain, read_feed
 from opinionwatch.connectors.fulltext import FullText
+from opinionwatch.connectors.http import Answer
 from opinionwatch.connectors.polling import Polling, PollingSettings
-from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.moments import moment
 from opinionwatch.pipeline.ports import Item, Missed, Page
 from opinionwatch.pipeline.redact import redact
@@ -59,15 +61,14 @@ class Rss(Polling):
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One poll: pages of what is new, oldest first."""
-        before = _Seen.read(cursor, self._of)
+        before = _Seen.read(cursor) or _Seen(of=self._of)
+        if before.of != self._of:  # the validators were another address's
+            before = _Seen(of=self._of, entries=before.entries)
         headers = {"accept": _ACCEPT, "if-none-match": before.etag, "if-modified-since": before.modified}
         answer = self._client.get(self._url, {name: value for name, value in headers.items() if value})
         if answer.status == 304:
             return
-        try:
-            entries = read_feed(answer.body, answer.headers.get("content-type", ""))
-        except ValueError as error:
-            raise RetryableError(f"{redact(self._url)}: {error}") from error
+        entries = self._entries(answer)
         known = set(before.entries)
         keys = {_digest(entry.native_id): entry for entry in entries}
         fresh = [digest for digest in keys if digest not in known]
@@ -89,6 +90,14 @@ class Rss(Polling):
                 yield Page(items, after.model_dump_json(), missed)
                 missed = ()
 
+    def check(self) -> str:
+        """Whether a feed is there, and how much it holds."""
+        answer = self._client.get(self._url, {"accept": _ACCEPT})
+        entries = self._entries(answer)
+        newest = max((at for entry in entries if (at := _published(entry)) is not None), default=None)
+        when = f", the newest of {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
+        return f"a feed with {len(entries)} entries{when}"
+
     def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
         """Older pages of the feed, where it names them (RFC 5005, `next_url`); the cursor is the next one's address."""
         began, url = datetime.now(UTC), cursor or self._url
@@ -96,12 +105,8 @@ class Rss(Polling):
             if self._closing.is_set():
                 return
             answer = self._client.get(url, {"accept": _ACCEPT})
-            kind = answer.headers.get("content-type", "")
-            try:
-                entries = read_feed(answer.body, kind)
-            except ValueError as error:
-                raise RetryableError(f"{redact(url)}: {error}") from error
-            older = next_page(answer.body, kind)
+            entries = self._entries(answer)
+            older = next_page(answer.body, answer.headers.get("content-type", ""))
             times = [at for entry in entries if (at := _published(entry)) is not None]
             wanted = [entry for entry in entries if (at := _published(entry)) is None or at >= since]
             oldest = min(times, default=None)
@@ -111,6 +116,13 @@ class Rss(Polling):
             yield Page([Item(self._whole(entry).body()) for entry in wanted], url, share=1.0 if ended else share)
             if ended:
                 return
+
+    @staticmethod
+    def _entries(answer: Answer) -> list[Entry]:
+        try:
+            return read_feed(answer.body, answer.headers.get("content-type", ""))
+        except ValueError as error:
+            raise RetryableError(f"{redact(answer.url)}: {error}") from error
 
     def _whole(self, entry: Entry) -> Entry:
         entry = self._shape(entry)
@@ -123,11 +135,10 @@ class Rss(Polling):
         return entry._replace(text=text, title=title, html=False)
 
 
-class _Seen(BaseModel):
+class _Seen(Cursor):
     """The cursor of a feed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    whose = "a feed"
     of: str
     """Which address the validators are for."""
     etag: str = ""
@@ -136,17 +147,6 @@ class _Seen(BaseModel):
     """The latest time that a delivered entry carried."""
     entries: tuple[str, ...] = ()
     """Digests of delivered ids, latest first; bounded, but never fewer than the feed holds."""
-
-    @classmethod
-    def read(cls, cursor: str | None, of: str) -> "_Seen":
-        """What a cursor says. Raises FatalError when it is not one of a feed."""
-        if cursor is None:
-            return cls(of=of)
-        try:
-            seen = cls.model_validate_json(cursor)
-        except ValidationError as error:
-            raise FatalError("the stored cursor is not one of a feed; give the source a new name") from error
-        return seen if seen.of == of else cls(of=of, entries=seen.entries)
 
     def plus(self, digests: list[str], present: int) -> "_Seen":
         """With these delivered, too."""

@@ -1,21 +1,21 @@
 """Stack Exchange: questions, answers and comments of one of its sites."""
 
 import html
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from opinionwatch.connectors.api import Api, secret
+from opinionwatch.connectors.api import Api, Param, secret
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.found import Found
 from opinionwatch.connectors.http import RefusedError
-from opinionwatch.connectors.walking import Batch, Dated, Walking, WalkingSettings
+from opinionwatch.connectors.polling import until_midnight_s
+from opinionwatch.connectors.walking import Batch, Dated, Walking, WalkingSettings, down_to
 from opinionwatch.pipeline.errors import RetryableError
 
-PAGE_SIZE = 100
+_NEWEST: Mapping[str, Param] = {"order": "desc", "sort": "creation", "pagesize": 100, "filter": "withbody"}
 _KEY = {"questions": "question_id", "answers": "answer_id", "comments": "comment_id"}
 
 
@@ -51,8 +51,7 @@ class StackExchange(Walking):
         super().__init__(name, settings.site, settings)
         self._given = settings
         key = secret(name, settings.key_file, "key_file")
-        self._key = key.get_secret_value() if key else None
-        self._api = Api(self._client, settings.url)
+        self._api = Api(self._client, settings.url, always={**_NEWEST, "site": settings.site, "key": key})
 
     def lanes(self) -> list[str]:
         """Kinds of posts."""
@@ -63,51 +62,35 @@ class StackExchange(Walking):
         """Posts down to `since`; `older` is the second of the last one before."""
         what = lane.partition(" ")[0]
         try:
-            answer = self._api.get(
-                what,
-                site=self._given.site,
-                order="desc",
-                sort="creation",
-                pagesize=PAGE_SIZE,
-                fromdate=max(0, since),
-                todate=older,
-                tagged=self._given.tag if what == "questions" else None,
-                filter="withbody",
-                key=self._key,
-            )
+            tag = self._given.tag if what == "questions" else None
+            answer = self._api.get(what, fromdate=max(0, since), todate=older, tagged=tag)
         except RefusedError as error:
             if b"throttle_violation" in error.said and error.after_s is None:
-                raise RetryableError(f"{error}: the day's quota is spent", _until_tomorrow_s()) from error
+                raise RetryableError(f"{error}: the day's quota is spent", until_midnight_s()) from error
             raise
         posts = answer.list("items")
+        self._client.learn(answer.number("quota_remaining"), answer.number("quota_max"))
         backoff = answer.number("backoff")
         if backoff and answer.flag("has_more"):
             # The service says so in the body. The batch is not lost: the walk asks for it again after the wait.
             self._client.pause(self._api.host, backoff)
         last = posts[-1].seconds("creation_date") if posts and answer.flag("has_more") else None
-        if last is not None and older is not None and last >= int(older):
-            last -= 1  # more posts in one second than in one answer
-        return Batch(list(self._posts(what, posts)), None if last is None else str(last))
-
-    def _posts(self, what: str, posts: list[Found]) -> Iterator[Dated]:
-        for post in posts:
-            key, title = post.text(_KEY[what]), post.text("title")
-            if not key:
-                continue
-            entry = Entry(
-                f"{what[0]}{key}",
-                post.text("body") or "",
-                title=title if what == "questions" else None,
-                author=html.unescape(post.text("owner.display_name") or "") or None,
-                url=post.text("link"),
-                published_at=post.text("creation_date"),
-                html=True,
-            )
-            if entry.text or entry.title:
-                yield Dated(post.seconds("creation_date"), entry)
+        return Batch(list(_posts(what, posts)), down_to(last, older))
 
 
-def _until_tomorrow_s() -> float:
-    now = datetime.now(UTC)
-    tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=30, microsecond=0)
-    return (tomorrow - now).total_seconds()
+def _posts(what: str, posts: list[Found]) -> Iterator[Dated]:
+    for post in posts:
+        key, title = post.text(_KEY[what]), post.text("title")
+        if not key:
+            continue
+        entry = Entry(
+            f"{what[0]}{key}",
+            post.text("body") or "",
+            title=title if what == "questions" else None,
+            author=html.unescape(post.text("owner.display_name") or "") or None,
+            url=post.text("link"),
+            published_at=post.text("creation_date"),
+            html=True,
+        )
+        if entry.text or entry.title:
+            yield Dated(post.seconds("creation_date"), entry)

@@ -8,18 +8,18 @@ moves the floor, below which nothing is asked for again.
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.polling import Polling, PollingSettings
-from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.moments import moment
-from opinionwatch.pipeline.ports import Item, Page
+from opinionwatch.pipeline.ports import Item, Missed, Page
 
 SEEN = 5_000
 """Digests a lane remembers at most."""
@@ -49,6 +49,8 @@ class Batch(NamedTuple):
     """How to ask for what is older; None: there is nothing."""
     reached: int | None = None
     """Moment down to which it was looked, where posts do not tell: all of them may have been left out."""
+    cut: bool = False
+    """The service shows no more than this, although there may be older posts."""
 
 
 class Lane(BaseModel):
@@ -64,9 +66,11 @@ class Lane(BaseModel):
     """Where an unfinished walk goes on."""
     seen: tuple[tuple[int, str], ...] = ()
     """Delivered posts that may be met again, newest first."""
+    walked: bool = False
+    """Whether the floor is that of a finished walk, and not only of how far the first one looks back."""
 
-    def taking(self, batch: Batch, late_s: int, now: int) -> "tuple[list[Entry], Lane, bool]":
-        """What is new in a batch, the lane after it, and whether the walk has come to its end."""
+    def taking(self, batch: Batch, late_s: int, now: int) -> "tuple[list[Entry], Lane, bool, Missed | None]":
+        """What is new in a batch, the lane after it, whether the walk has ended, and what it did not reach."""
         known = {digest for _, digest in self.seen}
         met: dict[str, int] = {}
         fresh: list[Entry] = []
@@ -88,7 +92,27 @@ class Lane(BaseModel):
         )
         seen = tuple(sorted(((at, digest) for digest, at in kept.items()), reverse=True)[:SEEN])
         floor = top if ended else self.floor
-        return fresh, Lane(floor=floor, top=top, older=None if ended else batch.older, seen=seen), ended
+        older = None if ended else batch.older
+        after = Lane(floor=floor, top=top, older=older, seen=seen, walked=self.walked or ended)
+        return fresh, after, ended, self._unreached(batch, reached)
+
+    def met(self, post: Dated, late_s: int, now: int) -> "Lane | None":
+        """The lane after a post that came by itself, when nothing before is missing; None: it was delivered before."""
+        digest, at = digest_of(post.entry.native_id), min(now if post.at is None else post.at, now)
+        if any(digest == known for _, known in self.seen):
+            return None
+        top = max(self.top, at)
+        seen = [(when, known) for when, known in ((at, digest), *self.seen) if when >= top - late_s]
+        return Lane(floor=top, top=top, seen=tuple(sorted(seen, reverse=True)[:SEEN]), walked=True)
+
+    def _unreached(self, batch: Batch, reached: int | None) -> Missed | None:
+        """What lies between the walk before and the end of what the service shows."""
+        if not self.walked or not batch.cut or reached is None or reached <= self.floor:
+            return None
+        since, until = (datetime.fromtimestamp(at, UTC) for at in (self.floor, reached))
+        return Missed(
+            since, until, "the service shows only its newest posts, and these did not reach back: poll more often"
+        )
 
 
 class Walking(Polling):
@@ -115,7 +139,7 @@ class Walking(Polling):
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One poll: each lane from its newest post down to where the last finished walk began."""
         now = int(time.time())
-        before = _Walks.read(cursor)
+        before = Walks.read(cursor) or Walks()
         names = list(dict.fromkeys(self.lanes()))
         lanes = {name: lane for name, lane in before.lanes.items() if name in names}
         for name in names:
@@ -126,12 +150,12 @@ class Walking(Polling):
                 if self._closing.is_set():
                     return
                 batch = self.ask(name, lane.older, lane.floor - self._walking.late_s)
-                fresh, lane, ended = lane.taking(batch, self._walking.late_s, now)
+                fresh, lane, ended, lost = lane.taking(batch, self._walking.late_s, now)
                 # Steps that brought nothing are worth a page only if the whole walk changed something.
                 if fresh or (ended and lane != stored):
                     lanes[name] = stored = lane
                     items = [Item(entry.body()) for entry in reversed(fresh)]
-                    yield Page(items, _Walks(lanes=lanes).model_dump_json())
+                    yield Page(items, Walks(lanes=lanes).model_dump_json(), [lost] if lost else [])
 
     def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
         """One walk of each lane from its newest post down to `since`; the cursor is that of such a walk."""
@@ -139,7 +163,7 @@ class Walking(Polling):
         names = list(dict.fromkeys(self.lanes()))
         for page in self.fetch(cursor or self.cursor_since(names, floor)):
             # A lane that has not ended keeps the floor it walks to; a page is of the one that is walked, oldest first.
-            ended = sum(lane.floor > floor for lane in _Walks.read(page.cursor).lanes.values())
+            ended = sum(lane.floor > floor for lane in Walks.model_validate_json(page.cursor).lanes.values())
             oldest = _published_s(page.items[0], began) if page.items else began
             part = min(1.0, max(0.0, (began - oldest) / max(1, began - floor)))
             yield replace(page, share=min(1.0, (ended + part) / len(names)))
@@ -147,25 +171,14 @@ class Walking(Polling):
     @staticmethod
     def cursor_since(lanes: Iterable[str], since: int) -> str:
         """A cursor from which everything published after `since` (seconds since 1970) is asked for again."""
-        return _Walks(lanes={name: Lane(floor=since, top=since) for name in lanes}).model_dump_json()
+        return Walks(lanes={name: Lane(floor=since, top=since) for name in lanes}).model_dump_json()
 
 
-class _Walks(BaseModel):
+class Walks(Cursor):
     """The cursor."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    lanes: dict[str, Lane] = {}
-
-    @classmethod
-    def read(cls, cursor: str | None) -> "_Walks":
-        """What a cursor says. Raises FatalError when it is none of ours."""
-        if cursor is None:
-            return cls()
-        try:
-            return cls.model_validate_json(cursor)
-        except ValidationError as error:
-            raise FatalError("the stored cursor is not one of this kind; give the source a new name") from error
+    whose = "this kind"
+    lanes: dict[str, Lane] = Field(default={})
 
 
 def _published_s(item: Item, unknown: int) -> int:
@@ -174,6 +187,15 @@ def _published_s(item: Item, unknown: int) -> int:
     except ValueError:
         return unknown
     return unknown if at is None else int(at.timestamp())
+
+
+def down_to(last: int | None, older: str | None) -> str | None:
+    """How to ask for what is older, of a service that is asked by time: the second of the last post, or the one before
+    it when that second holds more posts than an answer.
+    """
+    if last is not None and older is not None and last >= int(older):
+        last -= 1
+    return None if last is None else str(last)
 
 
 def digest_of(text: str) -> str:

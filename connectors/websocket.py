@@ -10,7 +10,7 @@ from time import monotonic
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from opinionwatch.connectors.http import RefusedError, agent, tls
+from opinionwatch.connectors.http import RefusedError, UnansweredError, agent, tls
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.guard import Guard
 from opinionwatch.pipeline.redact import redact
@@ -31,6 +31,18 @@ class Stream:
         self._url = url
         self._closing = closing
 
+    @property
+    def ending(self) -> bool:
+        """Whether it is to end."""
+        return self._closing.is_set()
+
+    def send(self, message: bytes) -> None:
+        """Say something, as text."""
+        try:
+            self._connection.send(message, text=True)
+        except (WebSocketException, OSError) as error:
+            raise self._broken(error) from error
+
     def message(self, wait_s: float = _LOOK_UP_S) -> bytes | None:
         """The next message; None when there is none in time, or it is to end."""
         deadline = monotonic() + wait_s
@@ -44,8 +56,11 @@ class Stream:
                 else:
                     return found.encode("utf-8", "surrogatepass") if isinstance(found, str) else bytes(found)
         except (WebSocketException, OSError) as error:
-            raise RetryableError(f"{redact(self._url)}: the stream broke off: {redact(str(error))}") from error
+            raise self._broken(error) from error
         return None
+
+    def _broken(self, error: Exception) -> RetryableError:
+        return RetryableError(f"{redact(self._url)}: the stream broke off: {redact(str(error))}")
 
 
 @contextmanager
@@ -84,7 +99,7 @@ def streaming(
             f"{redact(url)}: answered {status}", status, after_s, bytes(error.response.body or b"")[:4096]
         ) from error
     except (WebSocketException, OSError, ValueError) as error:
-        raise RetryableError(f"{redact(url)}: {redact(str(error)) or type(error).__name__}") from error
+        raise UnansweredError(f"{redact(url)}: {redact(str(error)) or type(error).__name__}") from error
     with connection:
         yield Stream(connection, url, closing)
 

@@ -1,20 +1,24 @@
 """X: the posts of the last seven days that a query finds, and never more of them a day than was allowed."""
 
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from opinionwatch.connectors.api import Api, bearer
+from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.found import Found
-from opinionwatch.connectors.polling import Polling, PollingSettings
+from opinionwatch.connectors.polling import Polling, PollingSettings, forgotten, until_midnight_s
 from opinionwatch.connectors.walking import digest_of
-from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.ports import Item, Page
 
+REACH_S = 7 * 86_400 - 60
+"""How far back the service searches; an older `since_id` is an error."""
 LEAST, MOST = 10, 100
 """Posts that one question may ask for."""
 log = structlog.get_logger(__name__)
@@ -29,8 +33,8 @@ class X(Polling):
     `reads_per_day` (a day is one of UTC). The cost is in the log after each poll and in `source check`. Terms: the X
     developer agreement; posts that were deleted there have to go here, too, so keep the retention short.
 
-    Delivery: at least once, within seven days and the cap. When the cap is spent, the rest is read the next day. A
-    later edit or deletion is not seen.
+    Delivery: at least once, within seven days (what is older is recorded as a gap) and the cap. When the cap is spent,
+    the rest is read the next day. A later edit or deletion is not seen.
     """
 
     kind = "x"
@@ -55,15 +59,24 @@ class X(Polling):
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One poll: from the newest post down to the newest of the poll before."""
-        here = _Cursor.read(cursor, self._of)
+        now = int(time.time())
+        here = _Cursor.read(cursor) or _Cursor(of=self._of)
+        if here.of != self._of:  # another query: nothing but what was spent
+            here = _Cursor(of=self._of, day=here.day, reads=here.reads)
+        missed = forgotten(here.had, REACH_S, "the search reaches back seven days")
+        if missed:
+            here = _Cursor(of=self._of, day=here.day, reads=here.reads)
+        if here.older is None:
+            here = here.model_copy(update={"began": now})
         while not self._closing.is_set():
             today = datetime.now(UTC).date().isoformat()
             spent = here.reads if here.day == today else 0
             most = min(MOST, self._given.reads_per_day - spent)
             if most < LEAST:
-                raise RetryableError(f"the day's reads are spent: {self._cost(spent)}", _until_tomorrow_s())
+                raise RetryableError(f"the day's reads are spent: {self._cost(spent)}", until_midnight_s())
             # Durable before the question is asked, because the loop goes on only then.
-            yield Page([], here.model_copy(update={"day": today, "reads": spent + most}).model_dump_json())
+            yield Page([], here.model_copy(update={"day": today, "reads": spent + most}).model_dump_json(), missed)
+            missed = []
             answer = self._api.get(
                 "2/tweets/search/recent",
                 query=self._given.query,
@@ -88,11 +101,10 @@ class X(Polling):
         return f"{reads:,} reads, {reads * self._given.usd_per_read:.2f} USD"
 
 
-class _Cursor(BaseModel):
+class _Cursor(Cursor):
     """What was read, and what it cost today."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    whose = "X"
     of: str
     since: str | None = None
     """The newest post of the last finished walk."""
@@ -100,19 +112,12 @@ class _Cursor(BaseModel):
     """The newest post of this walk."""
     older: str | None = None
     """Where this walk goes on."""
+    began: int = 0
+    """When this walk began, in seconds since 1970."""
+    had: int = 0
+    """When the last finished walk began: everything before was delivered."""
     day: str = ""
     reads: int = Field(default=0, ge=0)
-
-    @classmethod
-    def read(cls, cursor: str | None, of: str) -> "_Cursor":
-        """What a cursor says; for another query only what was spent. Raises FatalError when it is none of ours."""
-        if cursor is None:
-            return cls(of=of)
-        try:
-            found = cls.model_validate_json(cursor)
-        except ValidationError as error:
-            raise FatalError("the stored cursor is not one of X; give the source a new name") from error
-        return found if found.of == of else cls(of=of, day=found.day, reads=found.reads)
 
     def after(self, answer: Found, day: str, spent: int) -> "_Cursor":
         """With an answer taken. Raises RetryableError when it is none."""
@@ -123,7 +128,7 @@ class _Cursor(BaseModel):
         if older is not None:
             return self.model_copy(update={"newest": newest, "older": older, "day": day, "reads": spent + len(posts)})
         since = newest or self.since
-        return _Cursor(of=self.of, since=since, day=day, reads=spent + len(posts))
+        return _Cursor(of=self.of, since=since, had=self.began, day=day, reads=spent + len(posts))
 
 
 def _entry(post: Found) -> Entry | None:
@@ -139,8 +144,3 @@ def _entry(post: Found) -> Entry | None:
         published_at=post.text("created_at"),
         lang=None if lang in ("und", "zxx", "qme", "qht", "qam", "qct", "qst") else lang,
     )
-
-
-def _until_tomorrow_s() -> float:
-    now = datetime.now(UTC)
-    return ((now + timedelta(days=1)).replace(hour=0, minute=0, second=5, microsecond=0) - now).total_seconds()

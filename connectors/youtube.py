@@ -1,21 +1,22 @@
 """YouTube: comments under videos, or under everything of a channel."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from opinionwatch.connectors.api import Api, secret
+from opinionwatch.connectors.api import Api, Param, secret
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.found import Found
 from opinionwatch.connectors.http import RefusedError
+from opinionwatch.connectors.polling import until_midnight_s
 from opinionwatch.connectors.walking import Batch, Dated, Walking, WalkingSettings
 from opinionwatch.pipeline.errors import RetryableError
 
-RESULTS = 100
+_NEWEST: Mapping[str, Param] = {"part": "snippet,replies", "order": "time", "textFormat": "plainText"}
+_MOST = 100
 _SPENT = (b"quotaExceeded", b"dailyLimitExceeded")
 _SHUT = (b"commentsDisabled", b"videoNotFound", b"channelNotFound")
 _PACIFIC = ZoneInfo("America/Los_Angeles")
@@ -55,8 +56,7 @@ class YouTube(Walking):
         super().__init__(name, "youtube.com", settings)
         self._given = settings
         key = secret(name, settings.key_file, "key_file")
-        self._key = key.get_secret_value() if key else None
-        self._api = Api(self._client, settings.url)
+        self._api = Api(self._client, settings.url, always={**_NEWEST, "key": key})
 
     def lanes(self) -> list[str]:
         """Videos and channels."""
@@ -68,19 +68,10 @@ class YouTube(Walking):
         del since
         of, _, key = lane.partition(" ")
         try:
-            answer = self._api.get(
-                "commentThreads",
-                part="snippet,replies",
-                order="time",
-                maxResults=RESULTS,
-                textFormat="plainText",
-                pageToken=older,
-                key=self._key,
-                **{of: key},
-            )
+            answer = self._api.get("commentThreads", pageToken=older, maxResults=_MOST, **{of: key})
         except RefusedError as error:
             if any(reason in error.said for reason in _SPENT):
-                raise RetryableError(f"{error}: the day's quota is spent", _until_midnight_s()) from error
+                raise RetryableError(f"{error}: the day's quota is spent", until_midnight_s(_PACIFIC)) from error
             if any(reason in error.said for reason in _SHUT):
                 return Batch([], None)
             if older is not None and b"invalidPageToken" in error.said:
@@ -107,9 +98,3 @@ def _posts(threads: list[Found]) -> Iterator[Dated]:
                     published_at=said.text("publishedAt"),
                 )
                 yield Dated(said.seconds("publishedAt"), entry)
-
-
-def _until_midnight_s() -> float:
-    now = datetime.now(UTC)
-    tomorrow = (now.astimezone(_PACIFIC) + timedelta(days=1)).replace(hour=0, minute=1, second=0, microsecond=0)
-    return (tomorrow - now).total_seconds()

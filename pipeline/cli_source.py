@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from opinionwatch.connectors.quota import Quota
+from opinionwatch.connectors.checking import checked, left
 from opinionwatch.connectors.registry import CONNECTORS
 from opinionwatch.connectors.trying import Taste, taste
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
-from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
-from opinionwatch.pipeline.ports import CheckableSource, PushSource, Source
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.ports import PushSource, Source
 from opinionwatch.pipeline.redact import redact
 from opinionwatch.pipeline.registry import nearest, resolve
 from opinionwatch.pipeline.settings import Settings
@@ -65,10 +65,10 @@ def check_sources(
     chosen = [_named(built, name)] if name is not None else built
     troubled = 0
     for source in chosen:
-        ok, words = _checked(source, seconds)
-        troubled += not ok
-        out.print("[green]ok  [/]" if ok else "[bold red]BAD [/]", end=" ")
-        out.print(plain(f"{source.name} ({source.kind}): {words}"), markup=False)
+        found = checked(source, seconds)
+        troubled += not found.works
+        out.print("[green]ok  [/]" if found.works else "[bold red]BAD [/]", end=" ")
+        out.print(plain(f"{source.name} ({source.kind}): {found.words}"), markup=False)
     if troubled:
         raise typer.Exit(1)
 
@@ -138,41 +138,11 @@ def _named(built: Sequence[Source], name: str) -> Source:
     return found
 
 
-def _checked(source: Source, seconds: float) -> tuple[bool, str]:
-    """Whether it would work, and the words for it."""
-    if isinstance(source, CheckableSource):
-        try:
-            return True, source.check()
-        except OpinionwatchError as error:
-            return False, redact(str(error))
-        finally:
-            source.close()
-    if isinstance(source, PushSource):
-        return True, f"is told at /hooks/{source.name}; its secrets can be read"
-    found = taste(source, 1, seconds)
-    if found.error:
-        return False, f"{found.kind}: {found.error}"
-    if not found.items and found.took_s >= seconds:
-        return False, f"nothing came within {seconds:g} s: wait longer with --seconds"
-    return (
-        True,
-        f"{'answers' if found.items else 'answers, but holds nothing'} after {found.took_s:.1f} s{_left(found.quota)}",
-    )
-
-
 def _cost(source: Source, found: Taste) -> str:
     """What reading it takes: time, and of the quota."""
     brought = f"{len(found.items)} documents in {found.took_s:.1f} s, {'more are there' if found.more else 'no more'}"
     pace = f"; asked {_pace(source)}" if source.interval_s is not None else ""
-    return brought + pace + _left(found.quota)
-
-
-def _left(quota: Quota | None) -> str:
-    if quota is None:
-        return ""
-    limit = "" if quota.limit is None else f" of {quota.limit:g}"
-    until = "" if quota.resets_at is None else f" until {quota.resets_at:%H:%M} UTC"
-    return f"; {quota.remaining:g}{limit} requests left{until}"
+    return brought + pace + left(found.quota)
 
 
 def _pace(source: Source) -> str:

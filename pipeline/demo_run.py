@@ -8,7 +8,8 @@ import yaml
 from rich.table import Table
 
 from opinionwatch.alerts.terminal import Terminal
-from opinionwatch.connectors.demo import CRISIS, watchlists
+from opinionwatch.connectors.demo import watchlists
+from opinionwatch.connectors.demo_story import CRISIS
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.cli_store import audit_table
 from opinionwatch.pipeline.console import out, plain

@@ -1,12 +1,14 @@
 """Bluesky's stream: cursors, breaks, deletions, gaps, bad days."""
 
+import json
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
-from structlog.testing import capture_logs
 
-from opinionwatch.connectors import bluesky
+from opinionwatch.connectors import bluesky, gathering
+from opinionwatch.connectors import jetstream as stream
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.ports import Page, Source
 from tests.connectors.jetstream import BEGIN_US, STEP_US, Jetstream, jetstream, post, refusal
@@ -17,7 +19,7 @@ from tests.contract.source_suite import build
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages wait less long."""
-    monkeypatch.setattr(bluesky, "PAGE_S", 0.1)
+    monkeypatch.setattr(gathering, "PAGE_S", 0.1)
 
 
 def source(host: Jetstream, **given: object) -> Source:
@@ -75,7 +77,7 @@ def test_only_the_languages_of_the_settings() -> None:
 
 
 def test_a_stream_that_breaks_at_random_a_hundred_times_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bluesky, "REWIND_US", 10 * STEP_US)
+    monkeypatch.setattr(stream, "REWIND_US", 10 * STEP_US)
     dice = random.Random(5)
     with jetstream([post(number) for number in range(3_000)]) as host:
         host.breaks.extend(dice.randrange(1, 80) for _ in range(100))
@@ -113,25 +115,33 @@ def test_reconnecting_goes_back_a_little_and_further_on_another_host() -> None:
     assert begins == [at - 5_000_000, at - 60_000_000]
 
 
-def test_what_the_host_no_longer_keeps_is_logged_as_a_gap_with_its_range() -> None:
-    with jetstream([post(number) for number in range(0, 10_000, 100)]) as host:
-        page = next(source(host).fetch(None))
-        first = page.cursor
-        host.kept_from = 90
-        host.events = [post(number) for number in range(0, 100_000, 1000)]
-        with capture_logs() as logs:
-            until(source(host).fetch(first), 1)
-    gaps = [entry for entry in logs if entry["event"] == "source.gap"]
-    assert len(gaps) == 1
-    assert gaps[0]["since"] < gaps[0]["until"]
+def test_the_recorded_gap_is_exactly_what_the_host_no_longer_had() -> None:
+    with jetstream([post(number) for number in range(50)]) as host:
+        before = until(source(host).fetch(None), 50)
+        host.events = [post(number) for number in range(200)]
+        host.kept_from = 73
+        after = until(source(host).fetch(before[-1].cursor), 127)
+    [gap] = [gap for page in [*before, *after] for gap in page.missed]
+    assert (gap.since, gap.until) == tuple(
+        datetime.fromtimestamp((BEGIN_US + STEP_US * number) / 1_000_000, UTC) for number in (49, 73)
+    )
+    assert set(ids([*before, *after])) == uris(range(200)) - uris(range(50, 73))
 
 
 def test_a_short_break_is_no_gap() -> None:
     with jetstream([post(number) for number in range(100)]) as host:
         page = until(source(host).fetch(None), 50)[-1]
-        with capture_logs() as logs:
-            until(source(host).fetch(page.cursor), 1)
-    assert [entry for entry in logs if entry["event"] == "source.gap"] == []
+        again = until(source(host).fetch(page.cursor), 1)
+    assert [gap for page in again for gap in page.missed] == []
+
+
+def test_a_stream_without_anything_for_us_still_moves_its_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "SAVE_S", 0.1)
+    with jetstream([post(number, lang="de") for number in range(20)]) as host:
+        page = next(source(host, langs=["zh"]).fetch(None))
+        last = host.events[-1]["time_us"]
+    assert list(page.items) == []
+    assert BEGIN_US < json.loads(page.cursor)["time_us"] <= int(str(last))
 
 
 def test_a_post_claims_no_time_after_it_was_seen() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.connectors import http
-from opinionwatch.connectors.bridge import recipes
+from opinionwatch.connectors.bridge_recipes import recipes
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.pipeline.errors import RetryableError, SettingsError
 from opinionwatch.pipeline.ports import Source
@@ -94,6 +94,20 @@ def test_a_bridge_of_ones_own_needs_a_path_and_a_platform() -> None:
 def test_settings_that_cannot_work_are_refused_with_the_cure(given: dict[str, object], reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
         build("bridge", url="https://rsshub.example", **given)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_day_of_the_bridge_is_an_error_to_retry_and_nothing_is_lost(fault: str) -> None:
+    with imitating(RssHub(250)) as service:
+        told = {"recipe": "weibo_keyword", "params": {"keyword": "流墨"}, "allow_hosts": ["127.0.0.1"]}
+        polled = build("bridge", url=service.url, **told)
+        first = next(polled.fetch(None))
+        service.faults.append(FAULTS[fault])
+        with pytest.raises(RetryableError) as caught:
+            list(polled.fetch(first.cursor))
+        assert len(str(caught.value)) < 500
+        rest = list(polled.fetch(first.cursor))
+    assert len(set(ids([first, *rest]))) == 250
 
 
 def test_every_recipe_is_whole_and_the_promised_platforms_are_there() -> None:

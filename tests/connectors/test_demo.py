@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from opinionwatch.connectors.demo import CRISIS, Demo, watchlists
+from opinionwatch.connectors.demo import Demo, watchlists
 from opinionwatch.connectors.demo_story import (
     BEGIN,
+    CRISIS,
     CRISIS_BEGINS,
     CRISIS_RAMP_MIN,
     END,

@@ -160,8 +160,48 @@ def test_parquet_values_of_any_type_become_json(tmp_path: Path) -> None:
 
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
     drop(tmp_path / "a.parquet", b"PAR1 nonsense PAR1")
-    with pytest.raises(FatalError, match=r"a\.parquet: damaged"):
-        list(source(tmp_path).fetch(None))
+    [gap] = [gap for page in source(tmp_path).fetch(None) for gap in page.missed]
+    assert "a.parquet: damaged" in gap.detail
+
+
+PACKED = gzip.compress(lines(*range(1_000)))
+
+
+@pytest.mark.parametrize(
+    ("name", "hostile", "read"),
+    [
+        pytest.param("b.jsonl.gz", PACKED[: len(PACKED) // 2], None, id="cut off"),
+        pytest.param("b.jsonl.gz", b"no gzip at all", 0, id="not gzip"),
+        pytest.param("b.jsonl.gz", gzip.compress(b"{" + b" " * 200_000_000), 0, id="bomb"),
+        pytest.param("b.parquet", b"PAR1 nonsense PAR1", 0, id="damaged Parquet"),
+    ],
+)
+def test_a_hostile_file_is_a_gap_with_its_name_and_the_files_beside_it_are_read(
+    name: str, hostile: bytes, read: int | None, tmp_path: Path
+) -> None:
+    drop(tmp_path / "a.jsonl", lines(5_000))
+    drop(tmp_path / name, hostile)
+    drop(tmp_path / "c.jsonl", lines(5_001))
+    pages = list(source(tmp_path).fetch(None))
+    found = ids(pages)
+    assert {"5000", "5001"} <= set(found)
+    if read is None:
+        assert 2 < len(found) < 1_002, "what stands before the damage is read"
+    [gap] = [gap for page in pages for gap in page.missed]
+    assert gap.detail.startswith(f"{name}: the rest of this file cannot be read: ")
+    assert list(source(tmp_path).fetch(pages[-1].cursor)) == [], "it is told once, until the file changes"
+
+
+@pytest.mark.parametrize("hostile", [b"\x00" * 10_000, b"[" * 100_000, b'{"a": "' + b"x" * 9_000_000, b"\xff\xfe\x00{"])
+def test_nonsense_in_a_file_goes_on_to_be_dead_letters_and_the_next_file_is_read(
+    hostile: bytes, tmp_path: Path
+) -> None:
+    drop(tmp_path / "a.jsonl", hostile)
+    drop(tmp_path / "b.jsonl", lines(7))
+    pages = list(source(tmp_path).fetch(None))
+    bodies = [item.body for page in pages for item in page.items]
+    assert bodies[-1] == lines(7).rstrip()
+    assert all(len(body) < 9_000_000 for body in bodies)
 
 
 def test_without_pyarrow_the_cure_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

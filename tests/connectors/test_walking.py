@@ -111,7 +111,7 @@ def test_memory_and_cursor_stay_small_on_a_long_walk() -> None:
 
 def test_a_lane_remembers_a_bounded_number_of_posts() -> None:
     posts = [Dated(NOW, Entry(str(number), "x")) for number in range(SEEN + 100)]
-    _, lane, _ = Lane(floor=0, top=0).taking(Batch(posts, None), late_s=100, now=NOW)
+    _, lane, _, _ = Lane(floor=0, top=0).taking(Batch(posts, None), late_s=100, now=NOW)
     assert len(lane.seen) == SEEN
 
 

@@ -13,6 +13,7 @@ from tests.connectors.imitation import Answer, imitating
 from tests.connectors.jetstream import jetstream, post
 from tests.connectors.keyed_services import RedditApi, XApi, YouTubeApi
 from tests.connectors.mail_server import Mailbox, mail, mail_server
+from tests.connectors.mastodon_streaming import FromZero, mastodon_streaming
 from tests.connectors.news_files import GdeltFiles
 from tests.connectors.services import (
     AppStoreFeed,
@@ -21,6 +22,7 @@ from tests.connectors.services import (
     MastodonServer,
     StackExchangeSite,
 )
+from tests.connectors.telegram_api import TelegramApi
 from tests.contract.source_suite import Making, World
 
 FOREVER_H = 100_000
@@ -119,7 +121,21 @@ def kafka_topic(folder: Path) -> Iterator[Making]:
         admin.close()
 
 
-STREAMED: dict[str, tuple[World, ...]] = {"bluesky": (bluesky,), "kafka": (kafka_topic,)}
+@contextmanager
+def mastodon_stream(folder: Path) -> Iterator[Making]:
+    """A Mastodon server: a third of the posts stand there, the others are written while somebody listens."""
+    (folder / "token").write_text(TOKEN)
+    with mastodon_streaming(STREAMED_COUNT // 3, STREAMED_COUNT - 1, TOKEN, FromZero) as server:
+        assert server.rest is not None
+        where = {"url": server.rest.url, "allow_hosts": ["127.0.0.1"], "history_h": FOREVER_H}
+        yield Making("mastodon_stream", {**where, "hashtags": ["#Lumora"], "token_file": str(folder / "token")})
+
+
+STREAMED: dict[str, tuple[World, ...]] = {
+    "bluesky": (bluesky,),
+    "kafka": (kafka_topic,),
+    "mastodon_stream": (mastodon_stream,),
+}
 """Kinds that go on for ever, with worlds in which so many posts come."""
 
 
@@ -163,6 +179,9 @@ ASKED: dict[str, tuple[World, ...]] = {
             api_key_file="",
             page_items=100,
         ),
+    ),
+    "telegram": (
+        service("telegram", lambda: TelegramApi(534, token=TOKEN, forgets=False), token_file="", history_h=None),
     ),
     "gdelt": (service("gdelt", lambda: GdeltFiles(files=9, rows=90), history_h=2),),
     "x": (

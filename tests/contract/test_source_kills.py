@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -15,7 +16,7 @@ from opinionwatch.connectors import http
 from opinionwatch.connectors.hosts import Hosts
 from tests.contract.draining import lines
 from tests.contract.source_suite import Making, collect, items
-from tests.contract.source_worlds import ASKED, OTHERS
+from tests.contract.source_worlds import ASKED, OTHERS, REAL, STREAMED, STREAMED_COUNT
 
 KILLS = 3
 WORLDS = [pytest.param(world, id=kind) for kind, worlds in {**ASKED, **OTHERS}.items() for world in worlds]
@@ -50,3 +51,36 @@ def test_kills_at_random_progress_lose_and_repeat_nothing(
         assert subprocess.run(command, check=False, timeout=60).returncode == 0
         found = [body for line in lines(journal) for body in line["items"]]  # type: ignore[attr-defined]  # our own JSON
     assert found == whole
+
+
+@pytest.mark.parametrize("world", [pytest.param(each, id=kind) for kind, worlds in STREAMED.items() for each in worlds])
+def test_streams_that_are_killed_at_random_progress_lose_nothing_and_repeat_only_known_ids(
+    world: Callable[[Path], AbstractContextManager[Making]], tmp_path: Path, services: dict[str, str]
+) -> None:
+    REAL.update(services)
+    dice = random.Random(7)
+    with world(tmp_path) as make:
+        settings, journal = tmp_path / "settings.json", tmp_path / "journal"
+        settings.write_text(json.dumps({"kind": make.kind, "given": dict(make.given)}))
+        command = [sys.executable, "-m", "tests.contract.draining", str(settings), str(journal)]
+        wanted = [int(STREAMED_COUNT * (number + dice.random()) / KILLS) for number in range(KILLS)] + [STREAMED_COUNT]
+        found: dict[str, str] = {}
+        for count in wanted:
+            process = subprocess.Popen(command)
+            deadline = monotonic() + 60
+            while len(found) < count and process.poll() is None and monotonic() < deadline:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.02)
+                found = _by_id(journal)
+            process.send_signal(signal.SIGKILL)
+            assert process.wait(30) == -signal.SIGKILL, "a stream never ends by itself"
+    assert len(found) == STREAMED_COUNT
+
+
+def _by_id(journal: Path) -> dict[str, str]:
+    """What is durable, by its id; what came twice has to be the same."""
+    found: dict[str, str] = {}
+    for line in lines(journal):
+        for body in line["items"]:  # type: ignore[attr-defined]  # our own JSON
+            assert found.setdefault(json.loads(body)["native_id"], body) == body
+    return found

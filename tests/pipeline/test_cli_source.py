@@ -118,11 +118,12 @@ def test_check_looks_at_every_source_and_ends_with_1_when_one_would_not_work(com
     ended = command("source", "check", "-c", config, "--seconds", 20)
     assert (ended.code, ended.err) == (1, "")
     said = dict(line.split(" ", 1) for line in (line[5:] for line in ended.out.splitlines()))
-    assert ended.out.count("ok ") == 3 and ended.out.count("BAD ") == 2
+    assert ended.out.count("ok   ") == 3 and ended.out.count("BAD ") == 2
     assert said["posts"].startswith("(jsonl): answers after ")
     assert said["pushed"] == "(webhook): is told at /hooks/pushed; its secrets can be read"
     assert said["gone"].startswith("(jsonl): refused for ever: cannot open gone.jsonl")
-    assert said["feed"].startswith("(rss): no answer: https://nowhere.invalid/feed: ")
+    assert said["feed"].startswith("(rss): https://nowhere.invalid/feed: ")
+    assert "it cannot be reached: look at the address, at DNS and at the firewall" in said["feed"]
     assert said["account"].endswith("12 left")
     assert "s3cret" not in ended.out
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opinionwatch.connectors.demo import CRISIS
+from opinionwatch.connectors.demo_story import CRISIS
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.demo_run import emptied, judged, prepared, summary

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from opinionwatch.connectors.demo import CRISIS
+from opinionwatch.connectors.demo_story import CRISIS
 from opinionwatch.connectors.pulling import Health
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive_elastic import ElasticArchive
