@@ -225,9 +225,7 @@ class Client:
     def _read(self, response: httpx2.Response) -> bytes:
         codings = [coding.strip().lower() for coding in response.headers.get("content-encoding", "").split(",")]
         if len(codings) > 2 or not _ENCODINGS.issuperset(codings):
-            raise httpx2.DecodingError(
-                f"packed as {', '.join(codings)[:40]!r}, which was not asked for, so not unpacked"
-            )
+            raise httpx2.DecodingError(f"packed as {', '.join(codings)[:40]!r}, which was not asked for: left packed")
         length = response.headers.get("content-length", "")
         if length.isdecimal() and int(length[:12]) > self._body_bytes:
             raise httpx2.DecodingError(f"longer than {self._body_bytes:,} bytes")

@@ -164,9 +164,8 @@ class Reader:
             yield
         except DAMAGE as error:
             self._raw.close()
-            raise UnreadableError(
-                f"{self.path}: the gzip data is damaged after {self.offset} bytes: {error}"
-            ) from error
+            words = f"{self.path}: the gzip data is damaged after {self.offset} bytes: {error}"
+            raise UnreadableError(words) from error
         except OSError as error:
             self._raw.close()
             raise RetryableError(f"{self.path}: {error.strerror}") from error

@@ -30,6 +30,7 @@ def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
         "erasure": ("Erasure", ["tests/faults/erasure.py", "--documents", "10000"]),
         "bombs": ("Bombs", ["tests/faults/bombs.py"]),
         "feeds": ("500 feeds in one process", ["tests/bench/feeds.py"]),
+        "sources": ("Sources, and the tests that each has passed", ["tests/bench/sources.py"]),
     }
     if data.is_dir():
         found["streams"] = ("Recorded streams with known incidents", ["tests/bench/streams.py", str(data)])

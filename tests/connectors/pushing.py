@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import Lock, Thread
@@ -29,6 +29,8 @@ class Desk:
 
     def __init__(self) -> None:
         self.items: list[Item] = []
+        self.by: dict[str, list[Item]] = {}
+        """The same by the source that brought them."""
         self.durable: Callable[[], Future[None]] = self.at_once
         self._lock = Lock()
 
@@ -39,18 +41,19 @@ class Desk:
         return done
 
     def submit(self, source: Source, page: Page) -> "Future[None]":
-        assert source.name == "push"
         future = self.durable()
         with self._lock:
             self.items += page.items
+            self.by.setdefault(source.name, []).extend(page.items)
         return future
 
 
 class Sender:
     """Signs and sends."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, name: str = "push") -> None:
         self.port = port
+        self.name = name
         self.last = 0
 
     def headers(self, body: bytes, secret: str = SECRET, /, **changes: str | None) -> dict[str, str]:
@@ -76,7 +79,7 @@ class Sender:
     ) -> tuple[int, dict[str, object], str | None]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
-            connection.request(method, "/hooks/push", body, headers, encode_chunked=not isinstance(body, bytes))
+            connection.request(method, f"/hooks/{self.name}", body, headers, encode_chunked=not isinstance(body, bytes))
             answer = connection.getresponse()
             text = answer.read()
             return answer.status, json.loads(text) if text.startswith(b"{") else {}, answer.getheader("Retry-After")
@@ -86,18 +89,26 @@ class Sender:
 
 @contextmanager
 def listening(desk: Desk, **settings: object) -> Iterator[Sender]:
-    source = Webhook("push", options(Webhook.Settings, {"secrets": [SECRET, OTHER], **settings}, "sources.push"))
+    """One webhook."""
+    with listening_all(desk, {"push": {"secrets": [SECRET, OTHER], **settings}}) as port:
+        yield Sender(port)
+
+
+@contextmanager
+def listening_all(desk: Desk, told: Mapping[str, Mapping[str, object]]) -> Iterator[int]:
+    """Webhooks of these names and settings, at one port."""
+    sources = [Webhook(name, options(Webhook.Settings, settings, f"sources.{name}")) for name, settings in told.items()]
+    routes = [route for source in sources for route in source.routes(desk)]
     server = uvicorn.Server(
-        uvicorn.Config(
-            Starlette(routes=source.routes(desk)), log_level="error", lifespan="off", timeout_graceful_shutdown=1
-        )
+        uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off", timeout_graceful_shutdown=1)
     )
     with socket.create_server(("127.0.0.1", 0)) as bound:
         thread = Thread(target=lambda: asyncio.run(server.serve([bound])))
         thread.start()
         try:
-            yield Sender(bound.getsockname()[1])
+            yield bound.getsockname()[1]
         finally:
             server.should_exit = True
             thread.join(10)
-            source.close()
+            for source in sources:
+                source.close()

@@ -11,7 +11,7 @@ from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.pipeline.errors import RetryableError, SettingsError
 from opinionwatch.pipeline.ports import Source
 from tests.connectors.bridges import RssHub
-from tests.connectors.imitation import Imitation, imitating
+from tests.connectors.imitation import FAULTS, Imitation, imitating
 from tests.connectors.reading_services import bodies, ids
 from tests.contract.source_suite import build
 
@@ -97,11 +97,14 @@ def test_settings_that_cannot_work_are_refused_with_the_cure(given: dict[str, ob
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_day_of_the_bridge_is_an_error_to_retry_and_nothing_is_lost(fault: str) -> None:
+def test_a_bad_day_of_the_bridge_is_an_error_to_retry_and_nothing_is_lost(
+    fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with imitating(RssHub(250)) as service:
         told = {"recipe": "weibo_keyword", "params": {"keyword": "流墨"}, "allow_hosts": ["127.0.0.1"]}
         polled = build("bridge", url=service.url, **told)
         first = next(polled.fetch(None))
+        monkeypatch.setattr(http.SHARED, "pause", lambda *_: None)
         service.faults.append(FAULTS[fault])
         with pytest.raises(RetryableError) as caught:
             list(polled.fetch(first.cursor))

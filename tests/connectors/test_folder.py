@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import sys
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -167,24 +168,29 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
 PACKED = gzip.compress(lines(*range(1_000)))
 
 
+def bomb() -> bytes:
+    """A hundred million blanks in a line."""
+    packing = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join(packing.compress(b" " * 10**6) for _ in range(100)) + packing.flush()
+
+
 @pytest.mark.parametrize(
     ("name", "hostile", "read"),
     [
         pytest.param("b.jsonl.gz", PACKED[: len(PACKED) // 2], None, id="cut off"),
-        pytest.param("b.jsonl.gz", b"no gzip at all", 0, id="not gzip"),
-        pytest.param("b.jsonl.gz", gzip.compress(b"{" + b" " * 200_000_000), 0, id="bomb"),
+        pytest.param("b.jsonl.gz", None, 0, id="bomb"),
         pytest.param("b.parquet", b"PAR1 nonsense PAR1", 0, id="damaged Parquet"),
     ],
 )
 def test_a_hostile_file_is_a_gap_with_its_name_and_the_files_beside_it_are_read(
-    name: str, hostile: bytes, read: int | None, tmp_path: Path
+    name: str, hostile: bytes | None, read: int | None, tmp_path: Path
 ) -> None:
     drop(tmp_path / "a.jsonl", lines(5_000))
-    drop(tmp_path / name, hostile)
+    drop(tmp_path / name, bomb() if hostile is None else hostile)
     drop(tmp_path / "c.jsonl", lines(5_001))
     pages = list(source(tmp_path).fetch(None))
-    found = ids(pages)
-    assert {"5000", "5001"} <= set(found)
+    found = [item.body for page in pages for item in page.items if item.body.startswith(b'{"native_id"')]
+    assert {lines(5_000).rstrip(), lines(5_001).rstrip()} <= set(found)
     if read is None:
         assert 2 < len(found) < 1_002, "what stands before the damage is read"
     [gap] = [gap for page in pages for gap in page.missed]
@@ -192,10 +198,8 @@ def test_a_hostile_file_is_a_gap_with_its_name_and_the_files_beside_it_are_read(
     assert list(source(tmp_path).fetch(pages[-1].cursor)) == [], "it is told once, until the file changes"
 
 
-@pytest.mark.parametrize("hostile", [b"\x00" * 10_000, b"[" * 100_000, b'{"a": "' + b"x" * 9_000_000, b"\xff\xfe\x00{"])
-def test_nonsense_in_a_file_goes_on_to_be_dead_letters_and_the_next_file_is_read(
-    hostile: bytes, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("hostile", [b"\x00" * 10_000, b"[" * 100_000, b'{"a": "' + b"x" * 9_000_000, b"\xfe\x00{"])
+def test_nonsense_in_a_file_goes_on_to_be_dead_letters_and_the_next_is_read(hostile: bytes, tmp_path: Path) -> None:
     drop(tmp_path / "a.jsonl", hostile)
     drop(tmp_path / "b.jsonl", lines(7))
     pages = list(source(tmp_path).fetch(None))

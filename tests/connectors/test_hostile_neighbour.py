@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
+from pathlib import Path
 from threading import Event, Lock
 from typing import cast
 
@@ -18,6 +19,8 @@ from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.ports import Item, Page, Source
 from tests.connectors.test_http import send
 from tests.connectors.test_schedule import Numbers, Shelf, until
+from tests.contract.source_suite import build
+from tests.contract.source_worlds import ASKED, OTHERS, STREAMED
 
 Serve = Callable[[Callable[[BaseHTTPRequestHandler], None]], str]
 POLLERS = 4
@@ -51,7 +54,31 @@ def gaps(times: dict[str, list[float]]) -> list[float]:
     return sorted(after - before for moments in times.values() for before, after in pairwise(moments[3:TURNS]))
 
 
-def test_twice_as_many_dripping_servers_as_there_are_threads_leave_the_others_their_time(serve: Serve) -> None:
+def hostile_of_every_kind(bad: str, folder: Path) -> Iterator[Source]:
+    """A source of every kind that asks a service, each before a server that drips."""
+    (folder / "secret").write_text("s3cret")
+    host, _, port = bad.removeprefix("http://").partition(":")
+    for kind, (world, *_) in {**ASKED, **OTHERS, **STREAMED}.items():
+        if kind in ("folder", "kafka"):
+            continue  # one asks nobody, the other a broker of one's own
+        told: dict[str, object]
+        if kind == "imap":
+            told = {"host": host, "port": int(port), "security": "none", "user": "me", "secret_file": ""}
+        elif kind == "bluesky":
+            told = {"url": f"ws://{host}:{port}/subscribe"}
+        else:
+            (folder / kind).mkdir()
+            with world(folder / kind) as make:
+                told = {**make.given, "url": bad}
+        told |= {name: str(folder / "secret") for name in told if name.endswith("_file")}
+        if "token_url" in told:
+            told["token_url"] = f"{bad}/token"
+        yield build(kind, **{**told, "allow_hosts": ["127.0.0.1"], "timeout_s": 0.7})
+
+
+def test_a_dripping_server_before_every_kind_of_source_leaves_the_others_their_time(
+    serve: Serve, tmp_path: Path
+) -> None:
     lock = Lock()
     over = Event()
     times: dict[str, list[float]] = {}
@@ -74,7 +101,10 @@ def test_twice_as_many_dripping_servers_as_there_are_threads_leave_the_others_th
     def ordinary() -> list[Source]:
         return [rss(f"fine-{n}", f"{good}/{n}", 20) for n in range(6)]
 
-    hostile = [rss(f"hostile-{n}", f"{bad}/{n}", 0.7) for n in range(2 * POLLERS)]
+    hostile = [*hostile_of_every_kind(bad, tmp_path), rss("hostile", bad, 0.7)]
+    for number, source in enumerate(hostile):
+        source.name = f"hostile-{number}"
+    assert len(hostile) > 2 * POLLERS
     try:
         polled_at(ordinary(), times, TURNS)
         alone = gaps(times)

@@ -14,7 +14,7 @@ import pytest
 from opinionwatch.connectors.webhook import Webhook
 from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
 from opinionwatch.pipeline.signature import Verifier
-from tests.connectors.pushing import ONE, OTHER, SECRET, Desk, Sender, listening
+from tests.connectors.pushing import ONE, OTHER, SECRET, Desk, Sender, listening, listening_all
 
 
 @pytest.fixture
@@ -224,3 +224,27 @@ def test_secrets_come_from_files_and_show_in_nothing(tmp_path: Path, desk: Desk)
     assert SECRET not in repr(settings) + str(settings.model_dump()) + settings.model_dump_json()
     with pytest.raises(SettingsError, match="without a secret"):
         Verifier([], time.time)
+
+
+def test_several_at_once_have_secrets_mappings_and_memories_of_their_own() -> None:
+    desk = Desk()
+    told = {
+        "reviews": {"secrets": [SECRET], "fields": {"native_id": "review.id", "text": "review.body"}},
+        "tickets": {"secrets": [OTHER], "fields": {"native_id": "ticket", "text": "comment.plain_body"}},
+    }
+    review = b'{"review": {"id": 7, "body": "awful"}}'
+    ticket = b'{"ticket": "T7", "comment": {"plain_body": "it broke"}}'
+    with listening_all(desk, told) as port:
+        reviews, tickets = Sender(port, "reviews"), Sender(port, "tickets")
+        one, two = {"webhook_id": "msg_1"}, {"webhook_id": "msg_1"}
+        assert reviews.post(review, reviews.headers(review, SECRET, **one))[0] == 200
+        assert tickets.post(ticket, tickets.headers(ticket, OTHER, **two))[0] == 200, "its ids are its own"
+        assert tickets.post(review, tickets.headers(review, SECRET))[0] == 401, "the neighbour's secret is not its own"
+        assert reviews.post(review, reviews.headers(review, SECRET, **one))[1] == {"accepted": 0, "duplicate": True}
+    assert {name: [item.body for item in items] for name, items in desk.by.items()} == {
+        "reviews": [review],
+        "tickets": [ticket],
+    }
+    assert {name: dict(items[0].fields) for name, items in desk.by.items()} == {
+        name: settings["fields"] for name, settings in told.items()
+    }

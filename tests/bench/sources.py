@@ -1,0 +1,130 @@
+"""The table of sources: what each kind was held to, and what came of it, taken from the tests that ran.
+
+    python tests/bench/sources.py            run the suites, print the table (Markdown)
+    python tests/bench/sources.py --collect  only count which tests there are, in seconds
+
+A cell is the number of tests that passed, or names how many failed; `–`: no test of that kind is there. Which test
+speaks for which kind is read from its name: the suites put the kind into the parameters, and a kind's own tests stand
+in `tests/connectors/test_KIND.py`.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from opinionwatch.connectors.registry import CONNECTORS
+
+ROOT = Path(__file__).resolve().parents[2]
+COLUMNS: dict[str, str] = {
+    "contract": r"tests/contract/test_sources\.py::",
+    "kills": r"test_source_kills\.py::|kill|breaks_at_random|rotation",
+    "edits, deletions": r"edit|delet",
+    "backfill": r"histor|backfill",
+    "rate limit": r"too.many.requests|waits_as_the|says_how_long|rests_until|retried_when|sent_away",
+    "hostile answers": r"bad_day|hostile|nonsens|lies|cannot_be_read|beyond_all_measure|redirect inside|not_signed",
+    "check": r"test_checking\.py::",
+    "gaps": r"gap",
+    "10,000 waiting": r"test_source_backlogs\.py::",
+}
+"""Column → pattern of the tests that belong to it."""
+NAMES = {"csv": "csv", "kafka": "kafka_topic", "elasticsearch": "elastic_index"}
+"""Kinds whose own tests are named otherwise."""
+KEYED = ("reddit", "youtube", "x", "hackernews", "mastodon", "discourse", "stackexchange", "appstore")
+"""Kinds whose own tests share files and begin with their name."""
+
+
+class Outcomes:
+    """A pytest plugin that remembers how each test ended."""
+
+    def __init__(self) -> None:
+        self.ended: dict[str, bool] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Every test is open until it has run."""
+        self.ended.update({item.nodeid: False for item in items})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test has passed when its call has, and nothing around it failed."""
+        if report.when == "call":
+            self.ended[report.nodeid] = report.passed
+        elif report.failed:
+            self.ended[report.nodeid] = False
+
+
+def speaks_for(test: str, kind: str) -> bool:
+    """Whether a test is one of a kind.
+
+    >>> speaks_for("tests/contract/test_sources.py::TestAsked::test_a_bad_day[null-reddit]", "reddit")
+    True
+    >>> speaks_for("tests/contract/test_sources.py::TestPulled::test_it[x-x_service]", "mastodon")
+    False
+    """
+    path, _, name = test.partition("::")
+    parameters = name.partition("[")[2].removesuffix("]")
+    if path.startswith("tests/contract/") or path.endswith("test_checking.py"):
+        return kind in re.split(r"-", parameters)
+    if path == f"tests/connectors/test_{NAMES.get(kind, kind)}.py":
+        return True
+    spoken = name.rpartition("::")[2].removeprefix("test_").removeprefix("the_").removeprefix("a_")
+    spoken = spoken.replace("hacker_news", "hackernews").replace("stack_exchange", "stackexchange")
+    spoken = spoken.replace("app_store", "appstore")
+    return kind in KEYED and (spoken.startswith(f"{kind}_") or kind in re.split(r"-", parameters))
+
+
+def table(ended: Mapping[str, bool], ran: bool) -> Iterable[str]:
+    """The lines of the table."""
+    yield "| source | lines | " + " | ".join(COLUMNS) + " |"
+    yield "|---|---:|" + "---:|" * len(COLUMNS)
+    sizes = {kind: lines_of(where) for kind, where in CONNECTORS.items()}
+    totals: Counter[str] = Counter()
+    for kind, size in sorted(sizes.items()):
+        cells = []
+        for column, pattern in COLUMNS.items():
+            tests = [test for test in ended if re.search(pattern, test) and speaks_for(test, kind)]
+            failed = sum(not ended[test] for test in tests) if ran else 0
+            totals[column] += len(tests)
+            cells.append(f"**{failed} of {len(tests)} failed**" if failed else str(len(tests) or "–"))
+        yield f"| `{kind}` | {size} | " + " | ".join(cells) + " |"
+    yield f"| all | median {statistics.median(sizes.values()):g} | " + " | ".join(map(str, totals.values())) + " |"
+
+
+def lines_of(where: str) -> int:
+    """Lines of the file behind an import string."""
+    spec = find_spec(where.partition(":")[0])
+    assert spec is not None and spec.origin is not None
+    return len(Path(spec.origin).read_text("utf-8").splitlines())
+
+
+def main() -> int:
+    """Run, and print. 1 when a test failed."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--collect", action="store_true", help="run nothing; count the tests")
+    collect = asked.parse_args().collect
+    outcomes = Outcomes()
+    os.chdir(ROOT)
+    suites = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/contract").glob("test_*sourc*.py"))
+    suites += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/contract").glob("test_histories.py"))
+    said = os.dup(1)
+    os.dup2(2, 1)  # what pytest prints is no part of the table
+    try:
+        pytest.main(
+            ["-q", "--no-header", *(["--collect-only"] if collect else []), *suites, "tests/connectors"], [outcomes]
+        )
+    finally:
+        os.dup2(said, 1)
+    sys.stdout.write("\n".join(table(outcomes.ended, ran=not collect)) + "\n")
+    failed = [] if collect else [test for test, passed in outcomes.ended.items() if not passed]
+    sys.stdout.write(f"\n{len(outcomes.ended)} tests" + ("" if collect else f", {len(failed)} failed") + ".\n")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Ten thousand items that wait: every source takes them in bounded memory, and no event loop beside it is held up."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from string import ascii_lowercase
+
+import pytest
+
+from tests.connectors.bridges import RssHub
+from tests.connectors.elastic_cluster import Cluster
+from tests.connectors.imitation import imitating
+from tests.connectors.jetstream import jetstream, post
+from tests.connectors.keyed_services import XApi
+from tests.connectors.mail_server import Mailbox, mail, mail_server
+from tests.connectors.mastodon_streaming import FromZero, mastodon_streaming
+from tests.connectors.news_files import GdeltFiles
+from tests.connectors.services import (
+    AppStoreFeed,
+    DiscourseForum,
+    HackerNewsSearch,
+    MastodonServer,
+    StackExchangeSite,
+)
+from tests.connectors.telegram_api import TelegramApi
+from tests.contract.source_suite import Making
+from tests.contract.source_worlds import ASKED, FOREVER_H, OTHERS, STREAMED, TOKEN, URL, reddit, service, youtube
+
+COUNT = 10_000
+TITLED = 9 * sum(row % 7 > 0 for row in range(1_300))
+"""GDELT's rows without a title are none."""
+GROWN_MB = 80
+STALL_S = 1.0
+World = Callable[[Path], AbstractContextManager[Making]]
+
+
+@contextmanager
+def bluesky(folder: Path) -> Iterator[Making]:
+    """A Jetstream host."""
+    del folder
+    with jetstream([post(number) for number in range(COUNT)]) as host:
+        yield Making("bluesky", {"url": host.url, "allow_hosts": ["127.0.0.1"]})
+
+
+@contextmanager
+def mastodon_stream(folder: Path) -> Iterator[Making]:
+    """A server of which half the posts stand there."""
+    (folder / "token").write_text(TOKEN)
+    with mastodon_streaming(COUNT // 2, COUNT - 1, TOKEN, FromZero) as server:
+        assert server.rest is not None
+        where = {"url": server.rest.url, "allow_hosts": ["127.0.0.1"], "history_h": FOREVER_H}
+        yield Making("mastodon_stream", {**where, "hashtags": ["#Lumora"], "token_file": str(folder / "token")})
+
+
+@contextmanager
+def mailbox(folder: Path) -> Iterator[Making]:
+    """A mail folder."""
+    (folder / "password").write_text("s3cret")
+    told = {"security": "none", "allow_hosts": ["127.0.0.1"], "user": "me", "secret_file": str(folder / "password")}
+    with mail_server(Mailbox({uid: mail(uid) for uid in range(1, COUNT + 1)})) as box:
+        yield Making("imap", {"host": "127.0.0.1", "port": box.port, **told})
+
+
+@contextmanager
+def bridged(folder: Path) -> Iterator[Making]:
+    """One feed of all of them: `rss` reads it the same way."""
+    del folder
+    with imitating(RssHub(COUNT)) as hub:
+        told = {"recipe": "weibo_keyword", "params": {"keyword": "流墨"}, "allow_hosts": ["127.0.0.1"]}
+        yield Making("bridge", {"url": hub.url, **told}, hub)
+
+
+@contextmanager
+def files(folder: Path) -> Iterator[Making]:
+    """A file of all of them."""
+    (folder / "in").mkdir()
+    rows = (f'{{"native_id": "{number}", "text": "text {number}, 电池"}}\n' for number in range(COUNT))
+    (folder / "in" / "posts.jsonl").write_text("".join(rows))
+    yield Making("folder", {"path": str(folder / "in"), "settle_s": 0})
+
+
+STORES = [f"{a}{b}" for a in ascii_lowercase[:4] for b in ascii_lowercase[:5]]
+BACKLOGS: dict[str, tuple[World, int]] = {
+    "hackernews": (service("hackernews", lambda: HackerNewsSearch(COUNT)), COUNT),
+    "mastodon": (
+        service("mastodon", lambda: MastodonServer(COUNT, token=TOKEN), hashtags=["#Lumora"], token_file=""),
+        COUNT,
+    ),
+    "discourse": (service("discourse", lambda: DiscourseForum(COUNT)), COUNT),
+    "stackexchange": (service("stackexchange", lambda: StackExchangeSite(COUNT), site="stackoverflow"), COUNT),
+    "appstore": (service("appstore", lambda: AppStoreFeed(500), app=1, countries=STORES), 500 * len(STORES)),
+    "reddit": (
+        service(
+            "reddit",
+            lambda: reddit(COUNT),
+            subreddits=["lumora"],
+            client_id="app",
+            secret_file="",
+            token_url=f"{URL}/api/v1/access_token",
+        ),
+        2_000,  # two listings, of which the service shows a thousand items each
+    ),
+    "youtube": (
+        service("youtube", lambda: youtube(COUNT // 2), videos=["v1"], channels=["UC9"], key_file=""),
+        COUNT,
+    ),
+    "elasticsearch": (
+        service(
+            "elasticsearch",
+            lambda: Cluster(COUNT, token=TOKEN),
+            index="posts",
+            fields={"text": "message.body"},
+            api_key_file="",
+        ),
+        COUNT,
+    ),
+    "gdelt": (service("gdelt", lambda: GdeltFiles(files=9, rows=1_300), history_h=2), TITLED),
+    "x": (
+        service(
+            "x", lambda: XApi(COUNT, token=TOKEN), query="lumora", token_file="", reads_per_day=10**6, history_h=None
+        ),
+        COUNT,
+    ),
+    "telegram": (
+        service("telegram", lambda: TelegramApi(COUNT, token=TOKEN, forgets=False), token_file="", history_h=None),
+        COUNT,
+    ),
+    "imap": (mailbox, COUNT),
+    "bridge": (bridged, COUNT),
+    "folder": (files, COUNT),
+    "bluesky": (bluesky, COUNT),
+    "mastodon_stream": (mastodon_stream, COUNT),
+}
+"""Kinds with a world in which so many items wait."""
+
+
+def test_every_kind_that_asks_somebody_has_a_backlog() -> None:
+    assert {*ASKED, *OTHERS, *STREAMED} - set(BACKLOGS) == {"kafka"}, "kafka's is in its own tests, on a real broker"
+
+
+@pytest.mark.parametrize("kind", BACKLOGS)
+def test_a_backlog_is_taken_in_bounded_memory_and_stalls_no_event_loop(kind: str, tmp_path: Path) -> None:
+    world, count = BACKLOGS[kind]
+    with world(tmp_path) as make:
+        settings = tmp_path / "settings.json"
+        settings.write_text(json.dumps({"kind": make.kind, "given": dict(make.given)}))
+        command = [sys.executable, "-m", "tests.contract.backlog", str(settings), str(count)]
+        told = subprocess.run(command, check=True, capture_output=True, timeout=120)
+    found = json.loads(told.stdout)
+    assert found["items"] == count
+    assert found["grown_mb"] < GROWN_MB
+    assert found["stall_s"] < STALL_S
