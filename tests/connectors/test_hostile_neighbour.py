@@ -19,7 +19,7 @@ from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.ports import Item, Page, Source
 from tests.connectors.test_http import send
 from tests.connectors.test_schedule import Numbers, Shelf, until
-from tests.contract.source_suite import build
+from tests.contract.source_suite import Making, build
 from tests.contract.source_worlds import ASKED, OTHERS, STREAMED
 
 Serve = Callable[[Callable[[BaseHTTPRequestHandler], None]], str]
@@ -69,6 +69,7 @@ def hostile_of_every_kind(bad: str, folder: Path) -> Iterator[Source]:
         else:
             (folder / kind).mkdir()
             with world(folder / kind) as make:
+                assert isinstance(make, Making)
                 told = {**make.given, "url": bad}
         told |= {name: str(folder / "secret") for name in told if name.endswith("_file")}
         if "token_url" in told:

@@ -3,8 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -26,7 +26,7 @@ from tests.connectors.services import (
     StackExchangeSite,
 )
 from tests.connectors.telegram_api import TelegramApi
-from tests.contract.source_suite import Making
+from tests.contract.source_suite import Making, World
 from tests.contract.source_worlds import ASKED, FOREVER_H, OTHERS, STREAMED, TOKEN, URL, reddit, service, youtube
 
 COUNT = 10_000
@@ -34,7 +34,6 @@ TITLED = 9 * sum(row % 7 > 0 for row in range(1_300))
 """GDELT's rows without a title are none."""
 GROWN_MB = 80
 STALL_S = 1.0
-World = Callable[[Path], AbstractContextManager[Making]]
 
 
 @contextmanager
@@ -145,6 +144,7 @@ def test_every_kind_that_asks_somebody_has_a_backlog() -> None:
 def test_a_backlog_is_taken_in_bounded_memory_and_stalls_no_event_loop(kind: str, tmp_path: Path) -> None:
     world, count = BACKLOGS[kind]
     with world(tmp_path) as make:
+        assert isinstance(make, Making)
         settings = tmp_path / "settings.json"
         settings.write_text(json.dumps({"kind": make.kind, "given": dict(make.given)}))
         command = [sys.executable, "-m", "tests.contract.backlog", str(settings), str(count)]
