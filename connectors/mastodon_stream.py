@@ -62,9 +62,11 @@ class MastodonStream(Named):
             with self._connected() as stream, suppress(SilentError):
                 for tag in self._rest.tags:
                     stream.send(orjson.dumps({"type": "subscribe", "stream": "hashtag", "tag": tag}))
-                for page in self._rest.fetch(cursor):
-                    cursor = page.cursor
-                    yield page
+                # A walk that an earlier life began does not reach up to now: then another one is needed.
+                for _ in range(1 + (Walks.read(cursor) or Walks()).unfinished):
+                    for page in self._rest.fetch(cursor):
+                        cursor = page.cursor
+                        yield page
                 here = Walks.read(cursor) or Walks()
                 take, whose = partial(self._take, here.lanes), self._rest.host
                 for page in gathered(stream, whose, take, here.model_dump_json, self._given.interval_s):

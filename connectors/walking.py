@@ -180,6 +180,11 @@ class Walks(Cursor):
     whose = "this kind"
     lanes: dict[str, Lane] = Field(default={})
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a walk was cut off, and is to go on where it was."""
+        return any(lane.older is not None for lane in self.lanes.values())
+
 
 def _published_s(item: Item, unknown: int) -> int:
     try:

@@ -104,7 +104,7 @@ def test_a_bad_day_of_the_bridge_is_an_error_to_retry_and_nothing_is_lost(
         told = {"recipe": "weibo_keyword", "params": {"keyword": "流墨"}, "allow_hosts": ["127.0.0.1"]}
         polled = build("bridge", url=service.url, **told)
         first = next(polled.fetch(None))
-        monkeypatch.setattr(http.SHARED, "pause", lambda *_: None)
+        monkeypatch.setattr(Hosts, "pause", lambda *_: None)
         service.faults.append(FAULTS[fault])
         with pytest.raises(RetryableError) as caught:
             list(polled.fetch(first.cursor))
