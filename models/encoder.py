@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from opinionwatch.models.heads import OpinionsHead, SentimentHead, SpanBatch
+from opinionwatch.models.prune import narrow_heads
 from opinionwatch.models.recipe import Body
 from opinionwatch.pipeline.errors import SettingsError
 
@@ -71,7 +72,10 @@ class Encoder(nn.Module):
             body: PreTrainedModel = AutoModel.from_config(known, attn_implementation="sdpa")  # type: ignore[no-untyped-call]  # untyped upstream
         except (TypeError, ValueError, KeyError) as error:
             raise SettingsError(f"the shape of the body: {error}") from error
-        return cls(_shorten(body, settings.layers), settings)
+        made = cls(_shorten(body, settings.layers), settings)
+        if settings.heads is not None:
+            narrow_heads(made.body, settings.heads)
+        return made
 
     @property
     def vocabulary(self) -> int:

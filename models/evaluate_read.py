@@ -11,6 +11,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -58,8 +59,11 @@ class _Triplet(BaseModel):
     sentiment: _Polarity
 
 
-class _Row(BaseModel):
+class _Text(BaseModel):
     text: str
+
+
+class _Row(_Text):
     label: str | None = None
     lang: str | None = None
     slice: str | None = None
@@ -69,9 +73,23 @@ class _Row(BaseModel):
 
 def read_labelled(path: Path, limit: int | None = None) -> Iterator[Labelled | Skipped]:
     """Every row of a file, at most the first `limit`. Raises SettingsError when the file cannot be read."""
+    with _opened(path) as file:
+        yield from islice(_rows(_lines(file), path.name.removesuffix(".gz")), limit)
+
+
+def read_texts(path: Path, limit: int | None = None) -> Iterator[str]:
+    """The texts of the first `limit` JSON lines, whether they have labels or not; lines without one are passed over."""
+    with _opened(path) as file:
+        for line in islice(_lines(file), limit):
+            with suppress(RejectedError, ValueError):
+                yield _Text.model_validate(load(line, LONGEST_LINE)).text
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
-            yield from islice(_rows(_lines(file), path.name.removesuffix(".gz")), limit)
+            yield file
     except (OSError, EOFError, zlib.error) as error:
         raise SettingsError(f"cannot read {path}: {error}") from error
 

@@ -18,6 +18,8 @@ import yaml
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from opinionwatch.models.adapters import wear
+from opinionwatch.models.artefact import MANIFEST, load
 from opinionwatch.models.batches import encode
 from opinionwatch.models.data import Rows, read_rows
 from opinionwatch.models.encoder import Encoder
@@ -60,8 +62,14 @@ def fit(
     strict: bool = False,
     teacher: Teacher | None = None,
 ) -> Fit:
-    """Train to the end of the recipe (or its deadline) and leave the run folder `out` behind."""
+    """Train to the end of the recipe (or its deadline) and leave the run folder `out` behind.
+
+    A `backbone` that is an artefact is trained on: its shape stands for the recipe's `body`, and its heads are kept.
+    """
     recipe = load_recipe(recipe_path)
+    start = load(Path(backbone)) if (Path(backbone) / MANIFEST).exists() else None
+    if start is not None:
+        recipe = recipe.model_copy(update={"body": start.config.body})
     out.mkdir(parents=True, exist_ok=True)
     rows = read_rows(recipe, data, strict=strict)
     _describe(out, recipe, rows)
@@ -70,11 +78,12 @@ def fit(
         torch.set_num_threads(schedule.threads)
     torch.manual_seed(schedule.seed)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in transformers
-    kind = resolve(ARCHITECTURES, recipe.body.architecture, "architecture")
-    if not issubclass(kind, Encoder):
-        raise SettingsError(f"architecture: '{recipe.body.architecture}' is not an Encoder")
-    tokenizer = make_tokenizer(recipe, backbone, rows.train)
-    model = _fresh(kind, backbone, recipe, tokenizer)
+    if start is None:
+        tokenizer = make_tokenizer(recipe, backbone, rows.train)
+        model = _fresh(backbone, recipe, tokenizer)
+    else:
+        tokenizer, model = start.tokens.tokenizer, start.model
+    merge = None if recipe.adapters is None else wear(model.body, recipe.adapters)
     tokens = TextTokens(tokenizer, schedule.train_tokens)
     texts = [example.text for example in rows.train]
     encoded = encode(rows.train, tokens)
@@ -85,10 +94,15 @@ def fit(
     identity = sha256((recipe.model_dump_json() + json.dumps(rows.hashes, sort_keys=True)).encode()).hexdigest()
     material = Material(encoded, texts, encode(rows.validation, tokens), tokens)
     done = loop(Learner(model, schedule), material, recipe, out, resume=resume, identity=identity)
+    if merge is not None:
+        merge()
     return Fit(model, tokens.tokenizer, rows, recipe, done.step, done.elapsed_s / 60)
 
 
-def _fresh(kind: type[Encoder], backbone: str, recipe: Recipe, tokenizer: Tokenizer) -> Encoder:
+def _fresh(backbone: str, recipe: Recipe, tokenizer: Tokenizer) -> Encoder:
+    kind = resolve(ARCHITECTURES, recipe.body.architecture, "architecture")
+    if not issubclass(kind, Encoder):
+        raise SettingsError(f"architecture: '{recipe.body.architecture}' is not an Encoder")
     if issubclass(kind, Scratch):
         return kind.from_backbone(backbone, recipe.body, tokenizer)
     return kind.from_backbone(backbone, recipe.body)

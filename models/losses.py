@@ -10,6 +10,7 @@ from opinionwatch.models.batches import IGNORED, Batch, pair_targets
 from opinionwatch.models.decode import spans_of
 from opinionwatch.models.encoder import Encoded, Encoder
 from opinionwatch.models.examples import Span
+from opinionwatch.models.mix import mixed, partners
 from opinionwatch.models.recipe import Distillation, Schedule
 
 NEUTRAL = 1
@@ -38,19 +39,21 @@ def losses(
 ) -> Losses:
     """All losses of a batch that the model has read."""
     logits = encoded.sentiment.float()
-    counts = None
+    weights = None
     if schedule.class_weights is not None:
-        known = batch.labels.clamp(min=0)
-        counts = torch.tensor(schedule.class_weights, device=logits.device)[known]
-    sentiment = sentiment_loss(
-        logits,
-        batch.labels,
-        batch.classes,
-        schedule.two_class_weight,
-        schedule.label_smoothing,
-        counts,
-        schedule.focal_gamma,
-    )
+        weights = torch.tensor(schedule.class_weights, device=logits.device)
+
+    def told(logits: Tensor, labels: Tensor) -> Tensor:
+        counts = None if weights is None else weights[labels.clamp(min=0)]
+        weight, smoothing, gamma = schedule.two_class_weight, schedule.label_smoothing, schedule.focal_gamma
+        return sentiment_loss(logits, labels, batch.classes, weight, smoothing, counts, gamma)
+
+    if schedule.mix:
+        other = partners(batch.labels, batch.classes)
+        between, share = mixed(logits, other, schedule.mix)
+        sentiment = share * told(between, batch.labels) + (1 - share) * told(between, batch.labels[other])
+    else:
+        sentiment = told(logits, batch.labels)
     if distillation is not None:
         taught = teacher_loss(logits, batch.soft, distillation.temperature)
         sentiment = (1 - distillation.weight) * sentiment + distillation.weight * taught

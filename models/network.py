@@ -74,7 +74,7 @@ class Network:
         encoded = self.tokens.encode(texts)
         found: dict[int, tuple[float, float, float]] = {}
         for group in groups([len(tokens.ids) for tokens in encoded], self.tokens_per_batch):
-            ids, mask, _ = self._padded(group.width, [encoded[at] for at in group.indices])
+            ids, mask, _ = self.padded(group.width, [encoded[at] for at in group.indices])
             with torch.inference_mode():
                 logits = self.model(ids, mask).sentiment.cpu().tolist()
             found.update(zip(group.indices, map(tuple, logits), strict=True))
@@ -83,7 +83,7 @@ class Network:
             raw.logits for raw in (raws if self.companion is None else _joined(self.companion, texts, encoded, raws))
         ]
 
-    def _padded(self, width: int, encoded: list[Tokens]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    def padded(self, width: int, encoded: list[Tokens]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
         """Ids and mask on the device, and how long each row is."""
         sizes = [len(tokens.ids) for tokens in encoded]
         ids = torch.tensor([tokens.ids + [self.tokens.pad] * (width - len(tokens.ids)) for tokens in encoded])
@@ -105,7 +105,7 @@ class Network:
 
     @torch.inference_mode()
     def _read(self, width: int, encoded: list[Tokens], texts: list[str]) -> list[Raw]:
-        ids, mask, sizes = self._padded(width, encoded)
+        ids, mask, sizes = self.padded(width, encoded)
         out = self.model(ids, mask)
         logits = out.sentiment.cpu()
         if not bool(torch.isfinite(logits).all()):

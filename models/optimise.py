@@ -16,7 +16,7 @@ def optimiser(model: Encoder, schedule: Schedule) -> torch.optim.Optimizer:
 
     Each group keeps its full rate under `peak`; `set_rate` scales it.
     """
-    names = dict(model.named_parameters())
+    names = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     depth = 1 + max((int(found[1]) for name in names if (found := _LAYER.search(name))), default=0)
     groups = []
     for name, weight in names.items():

@@ -25,6 +25,7 @@ class Body(Section):
 
     architecture: str = Field("encoder", description="name in ARCHITECTURES, or an import string `module:Class`")
     layers: int | None = Field(6, gt=0, description="keep the first N layers of the backbone; null keeps all")
+    heads: int | None = Field(None, gt=0, description="attention heads a layer that `compress` left; null: all")
     max_tokens: int = Field(128, ge=8, description="longest text in tokens at scoring; the rest is cut off")
     span_size: int = Field(128, gt=0, description="width of the span vectors of the opinions head")
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -100,6 +101,11 @@ class Schedule(Section):
         0.0, ge=0, description="length of the step against the input vectors of a second pass (FGM); 0: one pass"
     )
     augment: float = Field(0.0, ge=0, le=1, description="share of the rows without spans that are altered each epoch")
+    mix: float = Field(
+        0.0,
+        ge=0,
+        description="alpha of the Beta by which pairs of rows are mixed; 0: none. 0.2 to 1 are usual",
+    )
     patience: int | None = Field(
         None,
         gt=0,
@@ -142,6 +148,18 @@ class Distillation(Section):
     weight: float = Field(0.5, ge=0, le=1, description="of the teachers against the labels")
 
 
+class Adapters(Section):
+    """Few weights that are trained in place of the body's, and become part of them at the end (needs `peft`)."""
+
+    kind: Literal["lora", "ia3"] = Field("lora", description="added matrices of low rank, or learnt scales")
+    rank: int = Field(8, gt=0, le=1024, description="of LoRA's matrices")
+    alpha: int = Field(16, gt=0, description="LoRA's change is multiplied by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="before LoRA's matrices")
+    modules: tuple[str, ...] = Field(
+        ("query", "value"), min_length=1, description="last parts of the names of the layers that are adapted"
+    )
+
+
 class Recipe(Section):
     """Everything that `opinionwatch train` needs beside the data folder and the backbone."""
 
@@ -155,6 +173,7 @@ class Recipe(Section):
     )
     uncapped: bool = Field(False, description="caps of sources are ignored: for machines that read every row in time")
     distillation: Distillation | None = Field(None, description="null: no teacher")
+    adapters: Adapters | None = Field(None, description="null: all weights of the body are trained")
     companion: CompanionPlan | None = Field(None, description="null: the encoder alone")
     held_out: float = Field(0.1, ge=0, lt=1, description="share of each written set kept for dev")
     validation: float = Field(
@@ -220,7 +239,10 @@ def _over(below: dict[str, object], above: dict[str, object]) -> dict[str, objec
 def _reasons(error: ValidationError) -> list[str]:
     known = {
         key
-        for part in (Recipe, Body, Schedule, Distillation, CompanionPlan, Ngrams, SentimentSource, OpinionSource)
+        for part in (
+            *(Recipe, Body, Schedule, Distillation, Adapters, CompanionPlan, Ngrams),
+            *(SentimentSource, OpinionSource),
+        )
         for key in part.model_fields
     }
     reasons = []

@@ -1,4 +1,4 @@
-"""Commands on models: score, explain, evaluate, compare, train, companion."""
+"""Commands on models: score, explain, evaluate, compare, train, companion, compress."""
 
 import sys
 from collections.abc import Iterator
@@ -178,6 +178,33 @@ def train(
     out_.print(f"  scorer: {{kind: neural, artefact: {done.artefact}}}", markup=False)
 
 
+def compress(
+    artefact: Annotated[Path, typer.Argument(help="An artefact folder; it is not changed.")],
+    out: Annotated[Path, typer.Option(help="Folder for the smaller artefact.")],
+    layers: Annotated[int | None, typer.Option(min=1, help="Keep so many layers; the top ones go.")] = None,
+    heads: Annotated[int | None, typer.Option(min=1, help="Keep so many attention heads a layer.")] = None,
+    vocabulary: Annotated[bool, typer.Option(help="Keep only the word pieces that the texts use.")] = False,
+    texts: Annotated[list[Path] | None, typer.Option(help="JSON lines with the texts it is for (also .gz).")] = None,
+    on: Annotated[list[Path] | None, typer.Option(help="Labelled files: what is lost is measured on them.")] = None,
+    limit: Annotated[int, typer.Option(min=32, help="Only the first rows of each file.")] = 2000,
+) -> None:
+    """Make a trained model smaller and faster, and say what that costs. Train it on to win some of it back.
+
+    Example: opinionwatch compress models/default --layers 4 --texts posts.jsonl --on dev.jsonl --out runs/small
+    """
+    from opinionwatch.models.compress import Plan, texts_of
+    from opinionwatch.models.compress import compress as compressed
+    from opinionwatch.models.compress_show import to_table
+
+    plan = Plan(layers, heads, vocabulary)
+    if plan == Plan():
+        raise SettingsError("nothing to do: give --layers, --heads or --vocabulary")
+    _all_there([*(texts or []), *(on or [])])
+    given = texts_of(texts or on or [], limit)
+    out_.print(to_table(compressed(artefact, out, plan, given, on or [], limit=limit)))
+    out_.print(f"train it on: opinionwatch train --backbone {out} --out runs/recovered", markup=False)
+
+
 def companion(
     artefact: Annotated[Path, typer.Argument(help="An artefact folder; it is not changed.")],
     steps: Annotated[int, typer.Option(min=1, help="Steps of its training run, as its card says.")],
@@ -216,3 +243,4 @@ def register(app: typer.Typer) -> None:
     app.command()(compare)
     app.command()(train)
     app.command()(companion)
+    app.command()(compress)

@@ -185,3 +185,13 @@ def test_explain_needs_a_neural_scorer(command: Command) -> None:
     ended = command("explain", "good")
     assert ended.code == 2
     assert "needs a neural scorer" in ended.said
+
+
+def test_compress_says_what_can_be_taken_away_and_makes_nothing(command: Command, tmp_path: Path) -> None:
+    idle = command("compress", "models/default", "--out", tmp_path / "small")
+    assert idle.code == 2
+    assert "--layers, --heads or --vocabulary" in idle.said
+    deep = command("compress", "models/default", "--out", tmp_path / "small", "--layers", "6")
+    assert deep.code == 2
+    assert "--layers 6: it has 6 already" in deep.said
+    assert not (tmp_path / "small").exists()
