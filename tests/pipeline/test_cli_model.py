@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from opinionwatch.models.neural import DEFAULT
 from tests.pipeline.command import Command, lines
 
 PROGRAM = Path(sys.executable).parent / "opinionwatch"
@@ -188,10 +189,10 @@ def test_explain_needs_a_neural_scorer(command: Command) -> None:
 
 
 def test_compress_says_what_can_be_taken_away_and_makes_nothing(command: Command, tmp_path: Path) -> None:
-    idle = command("compress", "models/default", "--out", tmp_path / "small")
+    idle = command("compress", DEFAULT, "--out", tmp_path / "small")
     assert idle.code == 2
     assert "--layers, --heads or --vocabulary" in idle.said
-    deep = command("compress", "models/default", "--out", tmp_path / "small", "--layers", "6")
+    deep = command("compress", DEFAULT, "--out", tmp_path / "small", "--layers", "6")
     assert deep.code == 2
     assert "--layers 6: it has 6 already" in deep.said
     assert not (tmp_path / "small").exists()
