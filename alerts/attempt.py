@@ -20,8 +20,13 @@ def wait_s(delivery: Delivery, after_s: float | None) -> float:
     """Seconds until the next attempt: exponential, with a jitter that follows from id and attempt, never less than
     `after_s`.
     """
-    step = min(LONGEST_S, FIRST_S * 2.0 ** min(delivery.attempts - 1, 30))
-    digest = blake2b(f"{delivery.id}:{delivery.attempts}".encode(), digest_size=4).digest()
+    return waiting_s(delivery.id, delivery.attempts, after_s)
+
+
+def waiting_s(name: str, attempts: int, after_s: float | None) -> float:
+    """The same for anything with a name that has been tried so often."""
+    step = min(LONGEST_S, FIRST_S * 2.0 ** min(attempts - 1, 30))
+    digest = blake2b(f"{name}:{attempts}".encode(), digest_size=4).digest()
     jittered = step * (0.5 + int.from_bytes(digest, "big") / 2**33)
     return max(jittered, _asked_s(after_s) or 0.0)
 

@@ -3,16 +3,13 @@
 import base64
 import hmac
 from collections.abc import Callable
-from pathlib import Path
 from time import time
-from typing import Annotated
 from urllib.parse import quote_plus
 
 import orjson
-from pydantic import Field, SecretStr
+from pydantic import SecretStr
 
-from opinionwatch.alerts.channel import reveal
-from opinionwatch.alerts.hook import HookSettings, settle
+from opinionwatch.alerts.hook import SignedHookSettings, settle
 from opinionwatch.alerts.markdown import defused, markdown
 from opinionwatch.pipeline.contracts_trend import Message
 
@@ -33,18 +30,15 @@ class DingTalk:
     Rate limits and outages are waited out, every other code fails for good.
     """
 
-    class Settings(HookSettings):
+    class Settings(SignedHookSettings):
         """Settings of the DingTalk channel."""
-
-        secret: Annotated[SecretStr | None, Field(description="The robot's signing secret (加签), SEC….")] = None
-        secret_file: Annotated[Path | None, Field(description="File whose first line is that secret.")] = None
 
     def __init__(self, name: str, settings: Settings, clock: Callable[[], float] = time) -> None:
         """A channel of that name. Raises SettingsError when the address is missing or not one to post secrets to."""
         self.name = name
         self.settings = settings
         self._url = settings.address(name)
-        self._secret = reveal(settings.secret, settings.secret_file, f"channels.{name}.secret")
+        self._secret = settings.signing_secret(name)
         self._post = settings.post("DingTalk")
         self._clock = clock
 

@@ -1,6 +1,7 @@
 """An alert as an e-mail: a plain part, an HTML part with the chart in it, and the headers that thread and file it."""
 
 import re
+from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -13,7 +14,7 @@ from opinionwatch.alerts.plain import origin, plain
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message
 
-_HTML = """\
+_FRAME = """\
 <!DOCTYPE html>
 <html lang="{{ lang }}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{ title }}</title></head>
@@ -21,6 +22,9 @@ _HTML = """\
 font-family:system-ui,-apple-system,'Segoe UI','PingFang SC','Microsoft YaHei',sans-serif;\
 font-size:15px;line-height:1.5">
 <div style="max-width:680px;margin:0 auto;background:#fff;border-top:4px solid {{ colour }};padding:20px 24px">
+{{ body|safe }}</div></body></html>
+"""
+_HTML = """\
 <h1 style="margin:0 0 8px;font-size:20px">{{ title }}</h1>
 <p style="margin:0 0 16px;font-size:16px">{{ summary }}</p>
 {% if chart %}<p style="margin:0 0 16px"><img src="cid:{{ chart }}" width="632" alt="{{ labels.chart }}" \
@@ -41,56 +45,65 @@ style="max-width:100%;height:auto"></p>{% endif %}
 {% if answers %}<p style="margin:12px 0 0">{% for label, url in answers %}{% if not loop.first %} · {% endif %}\
 <a href="{{ url }}" style="color:#0b5cad">{{ label }}</a>{% endfor %}</p>{% endif %}
 <p style="margin:16px 0 0;color:#616e7c;font-size:12px">opinionwatch · {{ labels.id }} {{ id }}</p>
-</div></body></html>
 """
-_TEMPLATE = Environment(autoescape=True, undefined=StrictUndefined).from_string(_HTML)
+_ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined)
+_OUTSIDE, _INSIDE = (_ENVIRONMENT.from_string(text) for text in (_FRAME, _HTML))
+INK = "#3c4650"
 _COLOURS = {"info": "#2f6fab", "warning": "#b7791f", "critical": "#b3261e"}
 
 
-def compose(message: Message, sender: Address, recipients: tuple[str, ...]) -> EmailMessage:
-    """The e-mail. The same message gives the same bytes: Message-ID, date and boundaries follow from the alert.
+def started(
+    title: str, sender: Address, recipients: tuple[str, ...], at: datetime, unsubscribe: str = ""
+) -> EmailMessage:
+    """A mail with the headers that all of ours have. `unsubscribe` is an address of a list, mailto: or https.
 
     `EmailMessage` refuses line breaks in headers; beyond that no header holds anything but our words and a clean line.
     """
     mail = EmailMessage(policy=SMTP)
-    mail["Subject"] = f"[opinionwatch] {one_line(message.title, 200)}"
+    mail["Subject"] = f"[opinionwatch] {one_line(title, 200)}"
     mail["From"] = sender
     mail["To"] = recipients
-    mail["Date"] = format_datetime(message.at)
+    mail["Date"] = format_datetime(at)
+    mail["List-Id"] = f"opinionwatch alerts <alerts.opinionwatch.{sender.domain}>"
+    if unsubscribe:  # RFC 2369
+        mail["List-Unsubscribe"] = f"<{unsubscribe}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    return mail
+
+
+def compose(message: Message, sender: Address, recipients: tuple[str, ...], unsubscribe: str = "") -> EmailMessage:
+    """The e-mail. The same message gives the same bytes: Message-ID, date and boundaries follow from the alert."""
+    mail = started(message.title, sender, recipients, message.at, unsubscribe)
     mail["Message-ID"] = message_id(message.alert_id, sender.domain)
     if message.opened_id and message.opened_id != message.alert_id:
         opening = message_id(message.opened_id, sender.domain)
         mail["In-Reply-To"] = opening
         mail["References"] = opening
-    mail["List-Id"] = f"opinionwatch alerts <alerts.opinionwatch.{sender.domain}>"
-    mail["Auto-Submitted"] = "auto-generated"
-    mail["X-Auto-Response-Suppress"] = "All"
     mail.set_content(plain(message), cte="base64" if message.lang == "zh" else "quoted-printable")
-    chart = f"chart.{_token(message.alert_id)}@{sender.domain}" if message.chart_png else ""
+    chart = f"chart.{token(message.alert_id)}@{sender.domain}" if message.chart_png else ""
     mail.add_alternative(html(message, chart), subtype="html", cte="base64")
     if message.chart_png:
         _, rich = mail.iter_parts()
         rich.add_related(
             message.chart_png, "image", "png", cid=f"<{chart}>", disposition="inline", filename="chart.png"
         )
-        rich.set_boundary(f"=_{_token(message.alert_id)}.related")
-    mail.set_boundary(f"=_{_token(message.alert_id)}.alternative")
+        rich.set_boundary(f"=_{token(message.alert_id)}.related")
+    mail.set_boundary(f"=_{token(message.alert_id)}.alternative")
     return mail
 
 
 def message_id(alert_id: str, domain: str) -> str:
     """The Message-ID of an alert: the same after every restart, so that a repetition is the same e-mail."""
-    return f"<{_token(alert_id)}@{domain}>"
+    return f"<{token(alert_id)}@{domain}>"
 
 
 def html(message: Message, chart: str) -> str:
     """The HTML part; `chart` is the content id of the picture, empty without one. Everything is escaped by jinja2."""
     words = WORDS[message.lang]
-    return _TEMPLATE.render(
-        lang=message.lang,
+    body = _INSIDE.render(
         title=one_line(message.title),
         summary=one_line(message.summary),
-        colour=_COLOURS[message.severity],
         labels=words.labels,
         rows=[(one_line(label), one_line(value)) for label, value in (*message.facts, *message.reasons)],
         examples=[
@@ -107,7 +120,14 @@ def html(message: Message, chart: str) -> str:
         answers=[(words.labels[verb], url) for verb, address in message.answers if (url := safe_url(address))],
         id=message.alert_id,
     )
+    return framed(message.lang, message.title, _COLOURS[message.severity], body)
 
 
-def _token(text: str) -> str:
+def framed(lang: str, title: str, colour: str, body: str) -> str:
+    """A whole page around a `body` that a template of ours has rendered."""
+    return _OUTSIDE.render(lang=lang, title=one_line(title), colour=colour, body=body)
+
+
+def token(text: str) -> str:
+    """What of a text may stand in an id of a mail."""
     return re.sub(r"[^A-Za-z0-9-]", "", text)

@@ -21,8 +21,10 @@ from aiosmtplib.errors import (
 from pydantic import Field, SecretStr
 
 from opinionwatch.alerts.channel import ChannelSettings, UncertainError, reveal
+from opinionwatch.alerts.digest_body import compose_digest
 from opinionwatch.alerts.email_body import compose
 from opinionwatch.alerts.escape import one_line
+from opinionwatch.pipeline.contracts_digest import Digest
 from opinionwatch.pipeline.contracts_trend import Message
 from opinionwatch.pipeline.errors import RejectedError, RetryableError, SettingsError
 from opinionwatch.pipeline.loopback import is_loopback
@@ -60,6 +62,13 @@ class Email:
         sender: Annotated[str, Field(description="Address that alerts come from.")]
         sender_name: Annotated[str, Field(max_length=64, description="Name beside that address.")] = "opinionwatch"
         recipients: Annotated[tuple[str, ...], Field(min_length=1, description="Addresses that alerts go to.")]
+        unsubscribe: Annotated[
+            str,
+            Field(
+                pattern=r"^(mailto:|https://)[!-;=?-~]{3,500}$|^$",
+                description="Where readers leave the list: mailto: or https://; the mails' List-Unsubscribe.",
+            ),
+        ] = ""
         timeout_s: Annotated[float, Field(gt=0, le=300, description="Seconds to wait for each answer.")] = 20.0
 
     def __init__(self, name: str, settings: Settings) -> None:
@@ -83,11 +92,22 @@ class Email:
 
     def notify(self, message: Message) -> None:
         """Send it. Raises RetryableError for what may pass, RejectedError when the server refuses it for good."""
-        reached = self._reached.pop(message.alert_id, frozenset())
+        mail = compose(message, self._sender, self._recipients, self.settings.unsubscribe)
+        self._deliver(message.alert_id, mail)
+
+    def digest(self, digest: Digest) -> None:
+        """Send a digest; raises like `notify`."""
+        mail = compose_digest(digest, self._sender, self._recipients, self.settings.unsubscribe)
+        self._deliver(digest.id, mail)
+
+    def _deliver(self, name: str, mail: EmailMessage) -> None:
+        reached = self._reached.get(name, frozenset())
         remaining = [recipient for recipient in self._recipients if recipient not in reached]
-        refused = self._send(compose(message, self._sender, self._recipients), remaining)
+        refused = self._send(mail, remaining)
         if any(code < 500 for code, _ in refused.values()):
-            self._reached[message.alert_id] = frozenset(self._recipients) - refused.keys()
+            self._reached[name] = frozenset(self._recipients) - refused.keys()
+        else:
+            self._reached.pop(name, None)
         if refused:
             raise self._refusal(refused)
 

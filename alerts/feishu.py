@@ -3,16 +3,13 @@
 import base64
 import hmac
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from time import time
-from typing import Annotated
 
 import orjson
-from pydantic import Field, JsonValue, SecretStr
+from pydantic import JsonValue, SecretStr
 
-from opinionwatch.alerts.channel import reveal
 from opinionwatch.alerts.escape import one_line, quote, safe_url
-from opinionwatch.alerts.hook import HookSettings, settle
+from opinionwatch.alerts.hook import SignedHookSettings, settle
 from opinionwatch.alerts.plain import origin
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message, Severity
@@ -33,18 +30,15 @@ class Feishu:
     Rate limits (11232) and outages are waited out, every other code fails for good.
     """
 
-    class Settings(HookSettings):
+    class Settings(SignedHookSettings):
         """Settings of the Feishu channel."""
-
-        secret: Annotated[SecretStr | None, Field(description="The bot's signing secret (签名校验).")] = None
-        secret_file: Annotated[Path | None, Field(description="File whose first line is that secret.")] = None
 
     def __init__(self, name: str, settings: Settings, clock: Callable[[], float] = time) -> None:
         """A channel of that name. Raises SettingsError when the address is missing or not one to post secrets to."""
         self.name = name
         self.settings = settings
         self._url = settings.address(name)
-        self._secret = reveal(settings.secret, settings.secret_file, f"channels.{name}.secret")
+        self._secret = settings.signing_secret(name)
         self._post = settings.post("Feishu")
         self._clock = clock
 

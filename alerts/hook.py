@@ -35,6 +35,20 @@ class HookSettings(ChannelSettings):
         return Post(service, timeout_s=self.timeout_s, allow_private=self.allow_private)
 
 
+class SignedHookSettings(HookSettings):
+    """What a web hook can be told that may have a secret to sign with."""
+
+    secret: Annotated[
+        SecretStr | None,
+        Field(description="The robot's signing secret (加签, 签名校验); none: not signed."),
+    ] = None
+    secret_file: Annotated[Path | None, Field(description="File whose first line is that secret.")] = None
+
+    def signing_secret(self, name: str) -> SecretStr | None:
+        """The secret of channel `name`, from wherever it is. Raises SettingsError."""
+        return reveal(self.secret, self.secret_file, f"channels.{name}.secret")
+
+
 class _Verdict(BaseModel):
     """What robots answer; DingTalk and WeCom call it errcode, Feishu code."""
 

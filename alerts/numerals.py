@@ -83,10 +83,11 @@ class Numerals:
         offset = f"{began:%z}"
         zone = clock.name if clock.name == "UTC" else f"{clock.name}, UTC{offset[:3]}:{offset[3:5]}"
         phrase = self._words.since if began == noticed else self._words.noticed
-        seen = f"{noticed:%H:%M}" if noticed.date() == began.date() else self._day(noticed)
-        return phrase.format(began=self._day(began), noticed=seen, zone=zone)
+        seen = f"{noticed:%H:%M}" if noticed.date() == began.date() else self.moment(noticed)
+        return phrase.format(began=self.moment(began), noticed=seen, zone=zone)
 
-    def _day(self, moment: datetime) -> str:
+    def moment(self, moment: datetime) -> str:
+        """Day and time, as `moment`'s own zone has them."""
         return self._words.day.format(
             day=moment.day, month=self._words.months[moment.month - 1], year=moment.year, time=f"{moment:%H:%M}"
         )

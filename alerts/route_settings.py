@@ -1,10 +1,11 @@
 """Who is told what, as the settings say it: receivers, a tree of routes, quiet hours, inhibition."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from opinionwatch.alerts.digest_settings import DigestSettings
 from opinionwatch.alerts.matchers import Matcher, split
 from opinionwatch.alerts.quiet import QuietHours
 from opinionwatch.pipeline.errors import SettingsError
@@ -80,6 +81,7 @@ class NotifySettings(Section):
     route: Annotated[RouteSettings | None, Field(description="The tree of routes; its root takes every alert.")] = None
     quiet_hours: Annotated[tuple[QuietHours, ...], Field(description="When not to disturb whom.")] = ()
     inhibit: Annotated[tuple[Inhibition, ...], Field(description="What need not be said meanwhile.")] = ()
+    digests: Annotated[tuple[DigestSettings, ...], Field(description="Regular e-mails about all that happened.")] = ()
 
     def receiver(self, name: str) -> Receiver:
         """The receiver of that name."""
@@ -94,6 +96,7 @@ class NotifySettings(Section):
             "watchlist": ("watchlists", watchlists),
             "tag": ("the watchlists' `tags:`", tags),
         }
+        _unique("digests", [one.name for one in self.digests])
         self._check_root()
         for where, what, name in self._names():
             section, names = known[what]
@@ -115,6 +118,9 @@ class NotifySettings(Section):
         if self.route is not None and self.route.matchers:
             raise SettingsError("notify.route.matchers: the root takes every alert; write them under `routes:`")
 
+        for where, branch in _branches(self.route, "route"):
+            _all_reached(where, branch.routes)
+
     def _names(self) -> Iterator[tuple[str, str, str]]:
         """Every name that must be there: where it stands, of what kind it is, and the name."""
         for one in self.receivers:
@@ -126,6 +132,10 @@ class NotifySettings(Section):
             for name in branch.quiet_hours or ():
                 yield where, "quiet hours", name
             yield from _matched(where, branch.matchers)
+        for digest in self.digests:
+            yield f"digests.{digest.name}", "channel", digest.channel
+            for watchlist in digest.watchlists:
+                yield f"digests.{digest.name}", "watchlist", watchlist
         for at, rule in enumerate(self.inhibit):
             yield from _matched(f"inhibit.{at}", (*rule.source, *rule.target))
 
@@ -135,6 +145,17 @@ def _matched(where: str, matchers: Collection[str]) -> Iterator[tuple[str, str, 
         name, operator, value = split(text)
         if operator in ("=", "!=") and name in ("watchlist", "tag"):
             yield where, name, value
+
+
+def _all_reached(where: str, branches: Sequence[RouteSettings]) -> None:
+    """Raises SettingsError for a branch that never gets an alert, since one before it takes all that it matches."""
+    for at, later in enumerate(branches):
+        for before, earlier in enumerate(branches[:at]):
+            if not earlier.goes_on and set(earlier.matchers) <= set(later.matchers):
+                raise SettingsError(
+                    f"notify.{where}.routes.{at}: no alert ever comes here, for routes.{before} before it takes all of "
+                    "them; put it first, or write `continue: true` there"
+                )
 
 
 def _branches(route: RouteSettings | None, where: str) -> Iterator[tuple[str, RouteSettings]]:

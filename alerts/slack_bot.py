@@ -7,6 +7,7 @@ from typing import Annotated
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
+import structlog
 from pydantic import Field, JsonValue, SecretStr
 from slack_sdk.errors import SlackApiError
 from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, PlainTextObject
@@ -14,13 +15,16 @@ from slack_sdk.web import SlackResponse, WebClient
 
 from opinionwatch.alerts.channel import ChannelSettings, UncertainError, reveal, webhook_url
 from opinionwatch.alerts.escape import one_line
+from opinionwatch.alerts.post import Post
 from opinionwatch.alerts.slack import SECTION_CHARS, SILENT, blocks, escape
+from opinionwatch.alerts.slack_chart import share
 from opinionwatch.alerts.slack_thread import Found, closed, find, metadata
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message
 from opinionwatch.pipeline.errors import RejectedError, RetryableError, SettingsError
 from opinionwatch.pipeline.loopback import is_loopback
 
+log = structlog.get_logger(__name__)
 _PASSING = frozenset({"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable"})
 PAGES = 5
 """Of 200 messages each, that are searched for an earlier attempt."""
@@ -36,7 +40,8 @@ class SlackBot:
 
     Delivery: at least once, and visible once: every message carries the alert's id as metadata, and a repetition looks
     for it first. Without the history scope a repetition is posted and says so. Rate limits (429) and outages are waited
-    out; a revoked token or an unknown channel fails for good.
+    out; a revoked token or an unknown channel fails for good. A chart comes once or, when the upload fails or the
+    process dies, not at all.
     """
 
     class Settings(ChannelSettings):
@@ -47,6 +52,9 @@ class SlackBot:
         channel: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,32}$", description="Id of the channel, such as C0123ABCD.")]
         buttons: Annotated[
             bool, Field(description="Whether messages have buttons; needs `web.slack_signing_secret_file`.")
+        ] = False
+        charts: Annotated[
+            bool, Field(description="Whether the chart comes with the message, as a file; needs the scope files:write.")
         ] = False
         api: Annotated[str, Field(description="Base of the Web API.")] = "https://slack.com/api/"
         allow_loopback: Annotated[bool, Field(description="Whether `api` may be on this machine.")] = False
@@ -86,8 +94,19 @@ class SlackBot:
                 metadata=metadata(message.alert_id),
             )
         )
+        ts = str(answer.get("ts", ""))
         if is_opening:
-            self._threads[message.alert_id] = str(answer.get("ts", ""))
+            self._threads[message.alert_id] = ts
+        if self.settings.charts and message.chart_png:
+            self._draw(client, thread or ts, message)
+
+    def _draw(self, client: WebClient, thread: str, message: Message) -> None:
+        """The chart, if it can be had: the alert is there, and must not be repeated for want of a picture."""
+        post = Post("Slack", timeout_s=self.settings.timeout_s, allow_private=self.settings.allow_loopback)
+        try:
+            share(client, _called, post, self.settings.channel, thread, message)
+        except (RetryableError, RejectedError) as error:
+            log.warning("the chart could not be uploaded", channel=self.name, reason=str(error))
 
     def _thread(self, opened_id: str) -> str | None:
         """Where the episode's opening stands; None when it cannot be found."""

@@ -7,6 +7,7 @@ only asks; the answer is a POST, so that no scanner of mails gives it. Used up i
 import base64
 import hmac
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import get_args
@@ -18,6 +19,19 @@ from opinionwatch.pipeline.contracts_trend import Alert, Feedback, Verb
 LASTS = timedelta(days=14)
 VERBS: tuple[Verb, ...] = get_args(Verb)
 _TOKEN = re.compile(r"([\w-]{1,64})\.([a-z_]{1,16})\.(\d{1,12})\.([\w-]{43})")
+
+
+def verdicts(feedback: Iterable[Feedback]) -> dict[str, Feedback]:
+    """By episode: the newest answer that says what it was worth. Who only takes care of it has said nothing about that.
+
+    >>> verdicts([])
+    {}
+    """
+    found: dict[str, Feedback] = {}
+    for one in sorted(feedback, key=lambda one: (one.at, one.id)):
+        if one.verb != "acknowledge":
+            found[one.episode_id] = one
+    return found
 
 
 @dataclass(frozen=True, slots=True)

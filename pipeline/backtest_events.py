@@ -1,5 +1,9 @@
-"""Marked events of the past, as people write them down for a back-test: a YAML list of what should have been told."""
+"""Marked events of the past, as people write them down for a back-test: a YAML list of what should have been told.
 
+What people answered to the alerts of the time is the other source of such knowledge.
+"""
+
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +11,14 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from opinionwatch.pipeline.answers import verdicts
+from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.contracts import Utc
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.moments import moment
+from opinionwatch.pipeline.ticks import TICK
 
+MOST = 1000
 MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -40,6 +48,32 @@ class Event(BaseModel):
         if self.end <= self.start:
             raise ValueError("it ends before it starts")
         return self
+
+
+def answered(archive: Archive, since: datetime, until: datetime, marked: Sequence[Event]) -> tuple[Event, ...]:
+    """Events from what people answered to episodes that opened in the period: real ones, and those that were none.
+
+    Where somebody has marked an event of the watchlist in that time, the mark counts.
+    """
+    judged = verdicts(archive.feedback(limit=MOST))
+    found = []
+    for episode in archive.episodes(limit=MOST):
+        answer = judged.get(episode.id)
+        if answer is None or not since <= episode.opened_at < until:
+            continue
+        start, end = episode.began_at, max(episode.resolved_at or until, episode.began_at + TICK)
+        if any(one.watchlist == episode.watchlist and one.start <= end and start <= one.end for one in marked):
+            continue
+        said = "real" if answer.verb == "real" else "not a crisis"
+        event = Event(
+            watchlist=episode.watchlist,
+            start=start,
+            end=end,
+            name=f"{said} ({answer.by})"[:200],
+            should_alert=answer.verb == "real",
+        )
+        found.append(event)
+    return tuple(found)
 
 
 _EVENTS = TypeAdapter(list[Event])

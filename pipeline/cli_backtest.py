@@ -14,7 +14,7 @@ from opinionwatch.pipeline import curves, wiring
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.backtest import Candidate, backtest
-from opinionwatch.pipeline.backtest_events import load
+from opinionwatch.pipeline.backtest_events import answered, load
 from opinionwatch.pipeline.backtest_judge import Figures, Verdict, judged
 from opinionwatch.pipeline.backtest_page import page
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
@@ -37,6 +37,9 @@ def run(
     events: Annotated[
         Path | None, typer.Option(help="YAML list of {watchlist, start, end, name, should_alert}: what happened.")
     ] = None,
+    answers: Annotated[
+        bool, typer.Option(help="Whether answers to alerts (real, not a crisis) count as marked events, too.")
+    ] = True,
     html: Annotated[Path | None, typer.Option(help="Write a page with charts to this file.")] = None,
     newest: Annotated[
         bool, typer.Option("--newest-calibration", help="Judge all of it by the latest `calibrate`, not as it was.")
@@ -52,12 +55,15 @@ def run(
     archive = archive_of(first)
     period = _period(archive, since, until)
     marked = load(events) if events is not None else ()
+    told_by_people = answered(archive, *period, marked) if answers else ()
     known = curves.load(first.data_dir)
     if newest:
         known = tuple(curve.model_copy(update={"applies_from": BEGINNING}) for curve in known[-1:])
     files = [(str(config or "settings"), first)] + ([(str(other), settings(other))] if other is not None else [])
     for _, chosen in files:
         _knows(chosen, {event.watchlist for event in marked})
+    watched = {each.id for each in wiring.watchlists(first)}
+    marked += tuple(event for event in told_by_people if event.watchlist in watched)
     candidates = [
         Candidate(name, wiring.watchlists(chosen), wiring.trend_settings(chosen), known) for name, chosen in files
     ]
@@ -127,7 +133,7 @@ def _show(found: Sequence[Figures], *, marked_any: bool) -> None:
         table.add_row(name, *(value(run) for run in found))
     out.print(table)
     if not marked_any:
-        err.print("no --events are marked, so every alarm counts as a false one")
+        err.print("no --events are marked and nobody has answered, so every alarm counts as a false one")
         return
     each = Table("watchlist", "event", "should alert", *(plain(run.settings) for run in found))
     for place, verdict in enumerate(found[0].verdicts):

@@ -12,7 +12,7 @@ from rich.table import Table
 from opinionwatch.connectors.checking import checked, left
 from opinionwatch.connectors.registry import CONNECTORS
 from opinionwatch.connectors.trying import Taste, taste
-from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline import wiring, wiring_shown
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.ports import PushSource, Source
@@ -119,7 +119,7 @@ def source_schema(
     kind = given.get(name, name)
     if kind not in CONNECTORS and ":" not in kind:
         raise SettingsError(f"no source and no kind '{name}'; {nearest(name, [*given, *CONNECTORS])}")
-    out.print_json(data=wiring.settings_schema(CONNECTORS, kind, f"sources.{name}"))
+    out.print_json(data=wiring_shown.settings_schema(CONNECTORS, kind, f"sources.{name}"))
 
 
 def _sources(chosen: Settings) -> list[Source]:

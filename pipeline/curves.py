@@ -12,7 +12,9 @@ from tempfile import NamedTemporaryFile
 from pydantic import ValidationError
 
 from opinionwatch.alerts.calibration import HISTORY_DAYS, Curve, History, calibrated, history
+from opinionwatch.pipeline.answers import verdicts
 from opinionwatch.pipeline.archive import Archive
+from opinionwatch.pipeline.contracts_trend import Feedback
 from opinionwatch.pipeline.errors import FatalError, SettingsError
 from opinionwatch.pipeline.ticks import TICK, TICKS_PER_DAY, start_of, tick_of
 
@@ -46,21 +48,30 @@ def adopt(folder: Path, decided: datetime | None) -> None:
 
 
 def found(archive: Archive, watchlists: list[str], min_voices: int) -> Curve | None:
-    """Calibrate on the last fortnight of whole days in the archive; None where it holds too little."""
+    """Calibrate on the last fortnight of whole days in the archive; None where it holds too little.
+
+    Days of an episode are left out, unless somebody has answered that it was none: then they are quiet days like any
+    other, and what the detector raises on them counts as false.
+    """
     span = archive.span()
     if span is None:
         return None
     until = tick_of(span[1]) // TICKS_PER_DAY * TICKS_PER_DAY
     since = until - HISTORY_DAYS * TICKS_PER_DAY
+    judged = verdicts(archive.feedback(limit=EPISODES))
     histories: list[History] = []
     for watchlist in watchlists:
         episodes = [
             (episode.began_at, episode.resolved_at or span[1])
             for episode in archive.episodes(watchlist, EPISODES)
-            if episode.kind in ("crisis", "tone shift")
+            if episode.kind in ("crisis", "tone shift") and not _was_none(judged.get(episode.id))
         ]
         histories.append(history(archive.windows(watchlist, start_of(since), start_of(until)), episodes))
     return calibrated(histories, min_voices)
+
+
+def _was_none(answer: Feedback | None) -> bool:
+    return answer is not None and answer.verb == "not_crisis"
 
 
 def _write(folder: Path, curves: tuple[Curve, ...]) -> None:

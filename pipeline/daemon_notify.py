@@ -12,9 +12,9 @@ from threading import Event, Thread
 import structlog
 
 from opinionwatch.alerts.outbox import Deliverer
-from opinionwatch.pipeline import stores, wiring
+from opinionwatch.pipeline import digests, stores, wiring
 from opinionwatch.pipeline.archives import archive_of
-from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Message
+from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
@@ -22,8 +22,8 @@ from opinionwatch.pipeline.kafka_alerts import AlertFeed
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.log import FencedError
 from opinionwatch.pipeline.log_records import decode
-from opinionwatch.pipeline.outbox_fenced import FencedOutbox
-from opinionwatch.pipeline.ports import Channel, Outbox
+from opinionwatch.pipeline.outbox_fenced import FencedOutbox, NotingOutbox
+from opinionwatch.pipeline.ports import Channel
 from opinionwatch.pipeline.settings import Settings
 
 STOP_S = 15.0
@@ -36,9 +36,9 @@ class Notifier:
     def __init__(self, settings: Settings, channels: Mapping[str, Channel], life: Life) -> None:
         self._settings, self._channels, self._life = settings, channels, life
         self._archive = archive_of(settings)
-        web = settings.web
-        self._render = wiring.renderer(settings, web.public_url or f"http://{web.host}:{web.port}", self._archive)
+        self._render = wiring.renderer(settings, wiring.public_url(settings), self._archive)
         self._route = wiring.notify_hop(settings, channels)
+        self._digests = digests.chosen(settings, channels)
         self._sending: _Sending | None = None
 
     def run(self) -> None:
@@ -80,10 +80,15 @@ class Notifier:
         recent = [one for one in self._archive.deliveries(limit=1000) if one.due_at >= since]
         return [*recent, *(one for one in self._archive.episodes(limit=1000) if one.resolved_at is None)]
 
-    def _begin(self, outbox: Outbox) -> None:
+    def _begin(self, outbox: NotingOutbox) -> None:
         owner = KafkaLog(self._settings.kafka, owner=f"{self._settings.kafka.prefix}.notify")
-        fenced, excuse = FencedOutbox(outbox, owner), wiring.excuse(self._archive)
-        self._sending = _Sending(fenced, self._channels, self._render, excuse, owner)
+        fenced = FencedOutbox(outbox, owner)
+        deliverer = Deliverer(
+            fenced, self._channels, self._render, wall_clock, excuse=wiring.excuse(self._archive), patience_s=STOP_S
+        )
+        maker = digests.Maker(self._settings, self._archive, lambda: wiring.public_url(self._settings))
+        regular = digests.Digests(self._digests, self._channels, maker, fenced, wall_clock, self._settings.zone)
+        self._sending = _Sending(fenced, deliverer, regular, owner)
         self._life.ready.set()
 
     def _end(self) -> None:
@@ -94,25 +99,19 @@ class Notifier:
 
 
 class _Sending:
-    """The deliverer, as long as the outbox is ours."""
+    """The deliverer and the digests, as long as the outbox is ours."""
 
-    def __init__(
-        self,
-        outbox: FencedOutbox,
-        channels: Mapping[str, Channel],
-        render: Callable[[Alert, bool], Message],
-        excuse: Callable[[Delivery], str],
-        owner: KafkaLog,
-    ) -> None:
+    def __init__(self, outbox: FencedOutbox, deliverer: Deliverer, regular: digests.Digests, owner: KafkaLog) -> None:
         self.outbox = outbox
-        self._owner = owner
+        self._regular, self._owner = regular, owner
         self._told = Event()
-        deliverer = Deliverer(outbox, channels, render, wall_clock, excuse=excuse, patience_s=STOP_S)
         self._thread = Thread(target=deliverer.run, args=(self._told,), name="notifier", daemon=True)
         self._thread.start()
+        regular.start()
 
     def stop(self) -> None:
         """No more attempts; wait for those that have begun."""
         self._told.set()
+        self._regular.stop()
         self._thread.join(STOP_S + 1)
         self._owner.close()

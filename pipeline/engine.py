@@ -10,7 +10,7 @@ from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.connectors.backfill import PREFIX, Backfill, Progress
 from opinionwatch.connectors.pulling import Health
 from opinionwatch.connectors.schedule import Schedule
-from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline import digests, wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.curves import adopt
 from opinionwatch.pipeline.embedded import Embedded
@@ -55,6 +55,7 @@ class Engine:
         self.intake = QueueIntake(settings.limits.queue_pages)
         self.sources = wiring.sources(settings) if sources is None else list(sources)
         self._channels = {**wiring.channels(settings), **(more_channels or {})}
+        self._digests = digests.chosen(settings, self._channels)
         self._scorer = scorer
         self._schedule: Schedule | None = None
         self._backfilling: set[tuple[str, datetime]] = set()
@@ -104,11 +105,13 @@ class Engine:
         )
         render = wiring.renderer(self.settings, self.public_url, archive)
         deliverer = Deliverer(outbox, self._channels, render, wall_clock, excuse=wiring.excuse(archive))
+        regular = self._regular(outbox, archive)
         ended, told, failure = Event(), Event(), list[BaseException]()
         worker = Thread(target=_guarded, args=(runtime, ended, failure), name="runtime", daemon=True)
         notifier = Thread(target=deliverer.run, args=(told,), name="notifier", daemon=True)
         worker.start()
         notifier.start()
+        regular.start()
         schedule.start()
         try:
             while not stop.wait(0.1) and not failure:
@@ -124,6 +127,7 @@ class Engine:
             if finished:
                 runtime.drain()
             told.set()
+            regular.stop()
             notifier.join(STOP_S)
             if finished:
                 deliverer.deliver_due()
@@ -134,6 +138,10 @@ class Engine:
         ]
         if until_exhausted and broken:
             raise FatalError("; ".join(broken))
+
+    def _regular(self, outbox: SqliteOutbox, archive: SqliteArchive) -> digests.Digests:
+        maker = digests.Maker(self.settings, archive, lambda: self.public_url)
+        return digests.Digests(self._digests, self._channels, maker, outbox, wall_clock, self.settings.zone)
 
 
 def _backfills(archive: SqliteArchive) -> Iterator[tuple[str, Progress]]:

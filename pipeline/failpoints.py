@@ -41,6 +41,8 @@ FAILPOINTS = (
     "outbox.before_send",
     "outbox.after_send",
     "outbox.after_sent",
+    "digest.before_send",
+    "digest.after_send",
 )
 """Every boundary at which a crash could lose or repeat something."""
 

@@ -4,10 +4,10 @@ Searches see what was written with a second's delay; a delivery that this proces
 once, so that nothing is handed out twice.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Lock
 
-from elasticsearch import ConflictError, Elasticsearch
+from elasticsearch import ConflictError, Elasticsearch, NotFoundError
 
 from opinionwatch.pipeline.contracts_trend import Delivery
 from opinionwatch.pipeline.elastic_client import asking
@@ -17,11 +17,12 @@ from opinionwatch.pipeline.settings_elastic import Elastic
 
 
 class ElasticOutbox:
-    """An `Outbox` on Elasticsearch. One owner at a time; within it, any number of threads."""
+    """An `Outbox` on Elasticsearch. One owner at a time; within it, any number of threads. Also keeps `Notes`."""
 
     def __init__(self, client: Elasticsearch, settings: Elastic) -> None:
         self._client = client
         self._index = index_of(settings.prefix, "deliveries")
+        self._state = index_of(settings.prefix, "state")
         self._lock = Lock()
         self._saved: dict[str, Delivery] = {}
 
@@ -62,6 +63,21 @@ class ElasticOutbox:
                     continue
             with self._lock:
                 self._saved[delivery.id] = delivery
+
+    def note(self, name: str) -> str | None:
+        """What was kept last under the name; seen at once, other than what a search finds."""
+        with asking():
+            try:
+                found = self._client.get(index=self._state, id=f"note.{name}", source_includes=["state.position"])
+            except NotFoundError:
+                return None
+        return str(found["_source"]["state.position"])
+
+    def keep(self, name: str, text: str) -> None:
+        """Replace it; durable when it returns."""
+        document = {"@timestamp": stamp(datetime.now(UTC)), "state.name": "note", "state.position": text}
+        with asking():
+            self._client.index(index=self._state, id=f"note.{name}", document=document)
 
 
 def _is_new(delivery: Delivery) -> bool:

@@ -6,16 +6,21 @@ attempt, so an attempt of a process that has been shut out never begins.
 
 from datetime import datetime
 from threading import Event
+from typing import Protocol
 
 from opinionwatch.pipeline.contracts_trend import Delivery
 from opinionwatch.pipeline.log import Entry, FencedError, OwnedAppender
-from opinionwatch.pipeline.ports import Outbox
+from opinionwatch.pipeline.ports import Notes, Outbox
+
+
+class NotingOutbox(Outbox, Notes, Protocol):
+    """An outbox that also keeps notes."""
 
 
 class FencedOutbox:
     """An `Outbox` around another one. Safe to use from several threads."""
 
-    def __init__(self, inner: Outbox, owner: OwnedAppender) -> None:
+    def __init__(self, inner: NotingOutbox, owner: OwnedAppender) -> None:
         """Shut out whoever held the outbox before."""
         self._inner, self._owner = inner, owner
         self.fenced = Event()
@@ -31,9 +36,21 @@ class FencedOutbox:
         over.
         """
         bodies = [(one.id.encode(), one.model_dump_json(exclude_defaults=True).encode()) for one in deliveries]
+        self._write([Entry("outbox", 0, body, key) for key, body in bodies])
+        self._inner.save(*deliveries)
+
+    def note(self, name: str) -> str | None:
+        """As the inner outbox says."""
+        return self._inner.note(name)
+
+    def keep(self, name: str, text: str) -> None:
+        """Replace it. Raises FencedError when somebody else has taken over."""
+        self._write([Entry("outbox", 0, text.encode(), f"note/{name}".encode())])
+        self._inner.keep(name, text)
+
+    def _write(self, entries: list[Entry]) -> None:
         try:
-            self._owner.append([Entry("outbox", 0, body, key) for key, body in bodies])
+            self._owner.append(entries)
         except FencedError:
             self.fenced.set()
             raise
-        self._inner.save(*deliveries)

@@ -10,9 +10,12 @@ from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.store_schema import CURE, connect, reading
 from opinionwatch.pipeline.store_sqlite import stamp
 
+NOTES = "note:"
+"""What the names of notes begin with among the cursors; no source is called so."""
+
 
 class SqliteOutbox:
-    """Deliveries in the store's file; one small durable transaction a change of state."""
+    """Deliveries in the store's file; one small durable transaction a change of state. Also keeps `Notes`."""
 
     def __init__(self, path: Path) -> None:
         """Open the store's file."""
@@ -62,6 +65,21 @@ class SqliteOutbox:
             )
         else:
             self._db.execute("UPDATE deliveries SET state = ?, due_at = ?, body = ? WHERE id = ?", row)
+
+    @reading()
+    def note(self, name: str) -> str | None:
+        """What was kept last under the name."""
+        with self._lock:
+            row = self._db.execute("SELECT cursor FROM cursors WHERE source = ?", (NOTES + name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def keep(self, name: str, text: str) -> None:
+        """Replace it; durable when it returns."""
+        try:
+            with self._lock:
+                self._db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (NOTES + name, text))
+        except sqlite3.OperationalError as error:
+            raise RetryableError(f"the outbox cannot be written now: {error}", after_s=1) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -21,6 +21,7 @@ from opinionwatch.pipeline.contracts import (
     Reading,
     ScoredDocument,
 )
+from opinionwatch.pipeline.contracts_digest import Digest
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Message, Window
 
 In = TypeVar("In", contravariant=True)
@@ -207,6 +208,27 @@ class Channel(Protocol):
 
     def notify(self, message: Message) -> None:
         """Deliver once. Raises RetryableError (`after_s` from Retry-After) or RejectedError when it never will work."""
+        ...
+
+
+@runtime_checkable
+class DigestChannel(Channel, Protocol):
+    """A channel that can also take a long, illustrated text."""
+
+    def digest(self, digest: Digest) -> None:
+        """Deliver once. Raises like `notify`."""
+        ...
+
+
+class Notes(Protocol):
+    """Small texts by name that outlive a process, kept beside the outbox by whoever owns it."""
+
+    def note(self, name: str) -> str | None:
+        """What was kept last under the name."""
+        ...
+
+    def keep(self, name: str, text: str) -> None:
+        """Replace it; durable when it returns."""
         ...
 
 

@@ -43,15 +43,34 @@ def resolve(registry: Mapping[str, str], kind: str, what: str) -> type:
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """One line a mistake: where it is, what is wrong, and the nearest valid name of an unknown field."""
+    """One line a mistake: where it is, what is wrong, and what to write instead: the nearest valid name of an unknown
+    field, else what the field is for and its usual value.
+    """
     lines = []
     for mistake in error.errors(include_url=False, include_input=False, include_context=False):
         place = ".".join([where, *(str(part) for part in mistake["loc"])]).strip(".")
-        message = mistake["msg"]
+        message = mistake["msg"].removeprefix("Value error, ") + _cure(model, mistake["loc"], mistake["type"])
         if mistake["type"] == "extra_forbidden":
             message = f"unknown setting; {nearest(str(mistake['loc'][-1]), _known(model, mistake['loc'][:-1]))}"
         lines.append(f"{place}: {message}")
     return "\n".join(lines)
+
+
+def _cure(model: type[BaseModel], place: Sequence[int | str], kind: str) -> str:
+    """What a field is for, and its usual value; nothing where the message has said it."""
+    names = [part for part in place if isinstance(part, str)]
+    fields = [] if kind == "value_error" or not names else [_field(m, names[-1]) for m in _inside(model, place[:-1])]
+    for field in fields:
+        if field is not None and field.description:
+            usual = field.default
+            known = isinstance(usual, str | int | float) and usual != ""
+            return (f"; usually {usual}" if known else "") + f". It is: {field.description}"
+    return ""
+
+
+def _field(model: type[BaseModel], name: str) -> FieldInfo | None:
+    found = model.model_fields.get(name)
+    return found or next((field for field in model.model_fields.values() if field.alias == name), None)
 
 
 def options(model: type[Options], given: Mapping[str, object], where: str) -> Options:
@@ -64,10 +83,14 @@ def options(model: type[Options], given: Mapping[str, object], where: str) -> Op
 
 def _known(model: type[BaseModel], section: Sequence[int | str]) -> set[str]:
     """Names of the settings in a section: follow its place through the models, past list indices and keys."""
+    return {field.alias or name for outer in _inside(model, section) for name, field in outer.model_fields.items()}
+
+
+def _inside(model: type[BaseModel], section: Sequence[int | str]) -> list[type[BaseModel]]:
     here = [model]
     for part in section:
         here = [inner for outer in here for inner in _models(outer.model_fields.get(str(part)))] or here
-    return {field.alias or name for outer in here for name, field in outer.model_fields.items()}
+    return here
 
 
 def _models(annotation: object) -> list[type[BaseModel]]:

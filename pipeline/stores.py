@@ -6,8 +6,8 @@ from threading import Event
 
 from opinionwatch.pipeline.archives import ledger_of
 from opinionwatch.pipeline.ledger_sqlite import SqliteLedger
+from opinionwatch.pipeline.outbox_fenced import NotingOutbox
 from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
-from opinionwatch.pipeline.ports import Outbox
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.work import DaemonLedger
@@ -31,7 +31,7 @@ def ledger(settings: Settings, stop: Event) -> Iterator[DaemonLedger]:
 
 
 @contextmanager
-def outbox(settings: Settings) -> Iterator[Outbox]:
+def outbox(settings: Settings) -> Iterator[NotingOutbox]:
     """The outbox that the notifier works on."""
     if settings.store == "sqlite":
         found = SqliteOutbox(settings.store_path)

@@ -1,9 +1,11 @@
 """How the pipeline is doing: sources, the audit, what was left out and what could not be taken."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol, TypedDict, runtime_checkable
 
+from opinionwatch.pipeline.answers import verdicts
 from opinionwatch.pipeline.archive import Archive, LedgerRow, SourceHealth
 from opinionwatch.pipeline.contracts import Gap, Record, Utc
 from opinionwatch.pipeline.usual import usual_by_source
@@ -117,6 +119,10 @@ class Alarms(Record):
     watchlist_weeks: float
     per_week: float | None
     """Alarms per watchlist-week, true and false; None while there is no history."""
+    real: int
+    """Of the opened ones, those that somebody has called real."""
+    not_crisis: int
+    """And those that somebody has called no crisis: false alarms as people see them."""
     budget: float | None
     """False alarms accepted per watchlist-week; None where nobody has said it."""
 
@@ -190,10 +196,18 @@ class HealthReader:
 
     def _alarms(self) -> Alarms:
         span = self._archive.span()
-        opened = sum(episode.kind in NEGATIVE_KINDS for episode in self._archive.episodes(limit=EPISODES))
+        opened = [one.id for one in self._archive.episodes(limit=EPISODES) if one.kind in NEGATIVE_KINDS]
+        judged = verdicts(self._archive.feedback(limit=EPISODES))
+        said = Counter(judged[one].verb for one in opened if one in judged)
         weeks = 0.0 if span is None else self._watchlists * ((span[1] - span[0]) / timedelta(weeks=1))
-        rate = opened / weeks if weeks else None
-        return Alarms(opened=opened, watchlist_weeks=weeks, per_week=rate, budget=self._budget)
+        return Alarms(
+            opened=len(opened),
+            watchlist_weeks=weeks,
+            per_week=len(opened) / weeks if weeks else None,
+            real=said["real"],
+            not_crisis=said["not_crisis"],
+            budget=self._budget,
+        )
 
     def _sources(self, now: datetime | None, lines: Iterable[LedgerLine]) -> Iterable[SourceLine]:
         counts = [(line.source, line.hour, line.accepted) for line in lines if line.hour is not None]

@@ -8,7 +8,7 @@ from secrets import token_bytes
 from tempfile import NamedTemporaryFile
 from typing import Any, cast
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from opinionwatch.alerts.detect_settings import TrendSettings
@@ -49,7 +49,15 @@ def watchlists(settings: Settings) -> tuple[Watchlist, ...]:
 def _component(registry: Mapping[str, str], component: Component, what: str) -> object:
     where = f"{what}.{component.name}"
     kind = resolve(registry, component.kind, where)
-    return kind(component.name, options(_settings_of(kind, where), component.options, where))
+    return kind(component.name, options(settings_of(kind, where), component.options, where))
+
+
+def settings_of(kind: type, where: str) -> type[BaseModel]:
+    """The settings class of a component. Raises SettingsError where there is none."""
+    found = getattr(kind, "Settings", None)
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise SettingsError(f"{where}: {kind.__name__} has no `Settings`, a pydantic model of what it can be told")
+    return found
 
 
 def sources(settings: Settings) -> list[Source]:
@@ -81,17 +89,18 @@ def channels(settings: Settings) -> dict[str, Channel]:
 def scorer(settings: Settings) -> Scorer:
     """The scorer; loads weights, which takes seconds."""
     kind = resolve(SCORERS, settings.scorer.kind, "scorer")
-    return cast(Scorer, kind(options(_settings_of(kind, "scorer"), settings.scorer.options, "scorer")))
+    return cast(Scorer, kind(options(settings_of(kind, "scorer"), settings.scorer.options, "scorer")))
 
 
 def trend_settings(settings: Settings) -> TrendSettings:
     """The trend hop's settings; a budget for all watchlists is shared out among them."""
-    given = _trend(settings)
+    given = given_trend(settings)
     shared = given.detector.shared(len(settings.watchlists))
     return given.model_copy(update={"detector": shared})
 
 
-def _trend(settings: Settings) -> TrendSettings:
+def given_trend(settings: Settings) -> TrendSettings:
+    """The trend hop's settings as they are written."""
     return options(TrendSettings, settings.trend, "trend")
 
 
@@ -243,58 +252,11 @@ def excuse(archive: Archive) -> Callable[[Delivery], str]:
     return reason
 
 
+def public_url(settings: Settings) -> str:
+    """Where people reach the page, as far as the settings say."""
+    return settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
+
+
 def sample_message(settings: Settings) -> Message:
     """A labelled test message."""
-    address = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
-    return sample(lang=settings.language, public_url=address, at=datetime.now(UTC))
-
-
-def shown(settings: Settings) -> dict[str, JsonValue]:
-    """The settings in force with all defaults, for people to read: secrets are stars."""
-    plain = settings.model_dump(mode="json", exclude={"sources", "channels", "scorer", "watchlists", "trend", "notify"})
-    kinds = (("sources", CONNECTORS, settings.sources), ("channels", CHANNELS, settings.channels))
-    for what, registry, components in kinds:
-        plain[what] = [
-            {"name": component.name, "kind": component.kind, **_dumped(registry, component, what)}
-            for component in components
-        ]
-    scorer_kind = resolve(SCORERS, settings.scorer.kind, "scorer")
-    plain["scorer"] = {"kind": settings.scorer.kind, **_dump(scorer_kind, settings.scorer.options, "scorer")}
-    plain["watchlists"] = [watchlist.model_dump(mode="json") for watchlist in watchlists(settings)]
-    plain["trend"] = _trend(settings).model_dump(mode="json")
-    plain["notify"] = notify_settings(settings).model_dump(mode="json", by_alias=True)
-    return plain
-
-
-def _dumped(registry: Mapping[str, str], component: Component, what: str) -> dict[str, JsonValue]:
-    where = f"{what}.{component.name}"
-    return _dump(resolve(registry, component.kind, where), component.options, where)
-
-
-def _dump(kind: type, given: Mapping[str, object], where: str) -> dict[str, JsonValue]:
-    return options(_settings_of(kind, where), given, where).model_dump(mode="json")
-
-
-def _settings_of(kind: type, where: str) -> type[BaseModel]:
-    found = getattr(kind, "Settings", None)
-    if not (isinstance(found, type) and issubclass(found, BaseModel)):
-        raise SettingsError(f"{where}: {kind.__name__} has no `Settings`, a pydantic model of what it can be told")
-    return found
-
-
-def settings_schema(registry: Mapping[str, str], kind: str, where: str) -> dict[str, JsonValue]:
-    """JSON Schema of what one kind of component can be told."""
-    return _settings_of(resolve(registry, kind, where), where).model_json_schema()
-
-
-def schema() -> dict[str, JsonValue]:
-    """JSON Schema of the settings file; `$defs` also hold what each kind of source, channel and scorer takes."""
-    whole = Settings.model_json_schema()
-    definitions = whole.setdefault("$defs", {})
-    for what, registry in (("source", CONNECTORS), ("channel", CHANNELS), ("scorer", SCORERS)):
-        for kind in registry:
-            definitions[f"{what}:{kind}"] = settings_schema(registry, kind, what)
-    definitions["watchlist"] = Watchlist.model_json_schema()
-    definitions["trend"] = TrendSettings.model_json_schema()
-    definitions["notify"] = NotifySettings.model_json_schema()
-    return whole
+    return sample(lang=settings.language, public_url=public_url(settings), at=datetime.now(UTC))

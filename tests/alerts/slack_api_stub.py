@@ -24,8 +24,41 @@ class SlackApi:
     lost: int = 0
     posted: Callable[[], None] = lambda: None
     """Called when a message is in the channel, before the answer."""
+    uploads: list[tuple[str, bytes]] = field(default_factory=list)
+    """Where bytes were posted, and what."""
+    sizes: list[int] = field(default_factory=list)
+    shared: list[dict[str, Any]] = field(default_factory=list)
+    refuse: str = ""
+    """A method that answers `missing_scope`."""
     history: bool = True
     """Whether the bot has the scope to read."""
+
+    def post(self, given: dict[str, Any]) -> Answer:
+        """A message, unless the plan says otherwise."""
+        if self.plan:
+            return self.plan.pop(0)
+        ts = f"17000{len(self.messages):05d}.000100"
+        self.messages.append({**given, "ts": ts})
+        self.posted()
+        if self.lost:
+            self.lost -= 1
+            return Answer(drop=True)
+        return said({"ok": True, "ts": ts, "channel": CHANNEL})
+
+    def filed(self, request: Request) -> Answer:
+        """What uploads and the methods about files answer."""
+        method = request.path.partition("?")[0].rpartition("/")[2]
+        if "/upload/" in request.path:
+            self.uploads.append((request.headers["content-type"], request.body))
+            return Answer(200, "OK")
+        given = fields(request)
+        if method == self.refuse:
+            return said({"ok": False, "error": "missing_scope"})
+        if method == "files.getUploadURLExternal":
+            self.sizes.append(int(given["length"]))
+            return said({"ok": True, "upload_url": f"{self.api}upload/F1", "file_id": f"F{len(self.sizes)}"})
+        self.shared.append(given)
+        return said({"ok": True, "files": [{"id": "F1"}]})
 
     @property
     def api(self) -> str:
@@ -43,7 +76,7 @@ def slack_api() -> Iterator[SlackApi]:
         if given.get("channel") != CHANNEL:
             return said({"ok": False, "error": "channel_not_found"})
         if method == "chat.postMessage":
-            return post(given)
+            return api.post(given)
         if method == "chat.update":
             api.updates.append(given)
             next(one for one in api.messages if one["ts"] == given["ts"]).update(blocks=given["blocks"])
@@ -57,18 +90,10 @@ def slack_api() -> Iterator[SlackApi]:
         ]  # fmt: skip
         return said({"ok": True, "messages": shown, "response_metadata": {"next_cursor": ""}})
 
-    def post(given: dict[str, Any]) -> Answer:
-        if api.plan:
-            return api.plan.pop(0)
-        ts = f"17000{len(api.messages):05d}.000100"
-        api.messages.append({**given, "ts": ts})
-        api.posted()
-        if api.lost:
-            api.lost -= 1
-            return Answer(drop=True)
-        return said({"ok": True, "ts": ts, "channel": CHANNEL})
+    def anything(request: Request) -> Answer:
+        return api.filed(request) if "/files." in request.path or "/upload/" in request.path else usually(request)
 
-    with slack_stub("/api/", usually) as stub:
+    with slack_stub("/api/", anything) as stub:
         api = SlackApi(stub)
         yield api
 

@@ -56,6 +56,24 @@ def test_the_first_branch_that_matches_takes_it_and_continue_goes_on() -> None:
     assert told(routed(notify, crisis(severity="warning", watchlist="skyfare"))) == [("team", "pending")]
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([], ['severity="critical"']),
+        ([], []),
+        (['severity="critical"'], ['severity="critical"', "watchlist=lumora"]),
+    ],
+)
+def test_a_branch_that_no_alert_can_reach_is_refused_unless_the_one_before_goes_on(
+    first: list[str], second: list[str]
+) -> None:
+    branches = [{"matchers": first, "receiver": "boss"}, {"matchers": second, "receiver": "duty"}]
+    with pytest.raises(SettingsError, match=r"route\.routes\.1: no alert ever comes here, for routes\.0 before it"):
+        settings({"receiver": "desk", "routes": branches})
+    settings({"receiver": "desk", "routes": [{**branches[0], "continue": True}, branches[1]]})
+    settings({"receiver": "desk", "routes": branches[::-1]}) if first != second else None
+
+
 def test_branches_nest_and_what_they_leave_out_they_have_from_above() -> None:
     notify = settings(
         {

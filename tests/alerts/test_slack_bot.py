@@ -114,3 +114,34 @@ def test_a_bot_that_cannot_work_says_what_to_write(api: SlackApi, more: dict[str
 def test_its_token_is_hidden(api: SlackApi) -> None:
     assert TOKEN not in repr(bot(api).settings)
     assert SecretStr(TOKEN) == bot(api).settings.token
+
+
+def drawn(event: AlertEvent = "opened", *, repeat: bool = False, later_min: int = 0) -> Message:
+    return said(event, repeat=repeat, later_min=later_min).model_copy(update={"chart_png": b"\x89PNG chart"})
+
+
+def test_the_chart_is_a_file_in_the_thread_of_the_message(api: SlackApi) -> None:
+    channel = bot(api, charts=True)
+    channel.notify(drawn())
+    channel.notify(drawn("updated", later_min=60))
+    assert api.uploads == [("image/png", b"\x89PNG chart")] * 2
+    assert api.sizes == [10, 10]
+    first, second = api.shared
+    assert first["channel_id"] == CHANNEL
+    assert first["thread_ts"] == second["thread_ts"] == api.messages[0]["ts"]
+    [file] = json.loads(first["files"]) if isinstance(first["files"], str) else first["files"]
+    assert file == {"id": "F1", "title": said().title}
+
+
+def test_charts_come_only_where_they_are_asked_for_and_not_with_a_repetition_that_was_there(api: SlackApi) -> None:
+    bot(api).notify(drawn())
+    bot(api, charts=True).notify(drawn(repeat=True))
+    bot(api, charts=True).notify(said("updated", later_min=60))
+    assert (len(api.messages), api.uploads) == (2, [])
+
+
+@pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal"])
+def test_an_alert_is_not_repeated_for_want_of_a_picture(api: SlackApi, method: str) -> None:
+    api.refuse = method
+    bot(api, charts=True).notify(drawn())
+    assert (len(api.messages), api.shared) == (1, [])

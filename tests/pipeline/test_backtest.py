@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -10,12 +11,13 @@ from opinionwatch.alerts.detect_settings import DetectorSettings, TrendSettings
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.backtest import Candidate, backtest
-from opinionwatch.pipeline.backtest_events import Event, load
+from opinionwatch.pipeline.backtest_events import Event, answered, load
 from opinionwatch.pipeline.backtest_judge import judged
-from opinionwatch.pipeline.contracts_trend import Alert, Delivery
+from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Verb
 from opinionwatch.pipeline.errors import SettingsError
 from tests.pipeline.command import Command
 from tests.pipeline.rig import BEGIN, Rig, pages, rows, story
+from tests.pipeline.sample import feedback
 
 TURN = BEGIN + timedelta(days=2)
 UNTIL = TURN + timedelta(hours=4)
@@ -179,3 +181,51 @@ def test_an_event_of_an_unknown_watchlist_is_refused(command: Command) -> None:
     Path("events.yaml").write_text("- {watchlist: kite, start: 2024-03-04, end: 2024-03-05}\n")
     ended = command("backtest", "-c", "a.yaml", "--from", "2020-01-01", "--events", "events.yaml")
     assert (ended.code, "no watchlist 'kite'" in ended.said) == (2, True)
+
+
+@pytest.fixture
+def judged_by_people(folder: Path, tmp_path: Path) -> Path:
+    """The same history in a folder of its own, for people to answer to."""
+    copied = tmp_path / "data"
+    copytree(folder, copied)
+    return copied
+
+
+def answers(folder: Path, *verbs: Verb) -> SqliteArchive:
+    """The alarm has got these answers, one after the other."""
+    archive = SqliteArchive(folder / "opinionwatch.db")
+    [episode] = [one for one in archive.episodes() if one.kind == "crisis"]
+    for number, verb in enumerate(verbs):
+        archive.add_feedback(feedback(number, episode_id=episode.id, at=UNTIL + timedelta(minutes=number), verb=verb))
+    return archive
+
+
+@pytest.mark.parametrize(
+    ("verbs", "found"),
+    [
+        ((), []),
+        (("acknowledge",), []),
+        (("not_crisis", "real"), [True]),
+        (("real", "not_crisis", "acknowledge"), [False]),
+    ],
+)
+def test_the_last_answer_that_judges_an_alarm_marks_it(
+    judged_by_people: Path, verbs: tuple[Verb, ...], found: list[bool]
+) -> None:
+    archive = answers(judged_by_people, *verbs)
+    events = answered(archive, BEGIN, UNTIL, ())
+    assert [event.should_alert for event in events] == found
+    assert answered(archive, BEGIN, TURN, ()) == ()
+    assert answered(archive, BEGIN, UNTIL, [crisis()]) == (), "what somebody has marked counts"
+
+
+def test_answers_are_on_the_scoreboard_unless_they_are_not_wanted(judged_by_people: Path, command: Command) -> None:
+    answers(judged_by_people, "real")
+    Path("data").symlink_to(judged_by_people)
+    Path("a.yaml").write_text(CONFIG)
+    typed = ("backtest", "-c", "a.yaml", "--from", BEGIN.isoformat(), "--json")
+    [with_them] = json.loads(command(*typed).out)
+    assert (with_them["found"], with_them["events"], with_them["false_alarms"]) == (1, 1, 0)
+    assert with_them["verdicts"][0]["name"] == "real (mei)"
+    [without] = json.loads(command(*typed, "--no-answers").out)
+    assert (without["found"], without["events"], without["false_alarms"]) == (0, 0, 1)

@@ -1,5 +1,6 @@
 """Names in the settings become classes, and mistakes become advice."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class Inner(BaseModel):
     """A section inside a component."""
 
     model_config = ConfigDict(extra="forbid")
-    speed: float = Field(default=1, ge=0)
+    speed: float = Field(default=1, ge=0, description="How fast, 1 as it was.")
 
 
 class Outer(BaseModel):
@@ -100,3 +101,16 @@ def test_what_was_written_wrongly_is_never_repeated_for_it_may_be_a_secret() -> 
     with pytest.raises(SettingsError) as caught:
         options(Outer, {"path": ["canary-4711"], "replay": {"speed": "canary-4711"}}, "channels.a")
     assert "canary-4711" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"path": "x", "replay": {"speed": -1}}, "usually 1. It is: How fast, 1 as it was."),
+        ({"path": "x", "parts": [{"speed": "quick"}]}, "sources.a.parts.0.speed: Input should be a valid number"),
+        ({}, "sources.a.path: Field required"),
+    ],
+)
+def test_a_mistake_comes_with_what_the_field_is_for_and_its_usual_value(given: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        options(Outer, given, "sources.a")

@@ -16,7 +16,7 @@ from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.store_sqlite import SqliteStore
-from tests.pipeline.sample import gap
+from tests.pipeline.sample import feedback, gap
 from tests.pipeline.web_client import VIEWS, address, client, open_store, text, words
 from tests.pipeline.web_hostile import LINKS, POSTS
 from tests.pipeline.web_sample import NOW, Post, crisis, fill, scored, write
@@ -135,6 +135,17 @@ def test_health_shows_how_often_it_has_really_alarmed_beside_the_budget() -> Non
     assert "budget 0.1 false ones" in text(shown.get("/health").text)
     assert "误报预算0.1次" in text(client(budget=0.1, lang="zh").get("/health").text)
     assert "budget" not in text(client().get("/health").text)
+
+
+def test_health_shows_what_people_called_the_alarms(tmp_path: Path) -> None:
+    archive = open_store(tmp_path)
+    [alarm] = [one for one in archive.episodes() if one.kind == "crisis"]
+    assert "judged" not in text(client(archive).get("/health").text)
+    archive.add_feedback(feedback(1, episode_id=alarm.id, verb="not_crisis"))
+    shown = client(archive)
+    alarms = shown.get("/api/health").json()["alarms"]
+    assert (alarms["real"], alarms["not_crisis"]) == (0, 1)
+    assert "judged: real 0, not a crisis 1" in text(shown.get("/health").text)
 
 
 def test_health_shows_sources_the_audit_and_what_was_lost_with_its_reason(page: TestClient) -> None:
