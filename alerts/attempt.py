@@ -44,7 +44,9 @@ class Attempt:
 
     def __init__(self, delivery: Delivery, clock: Clock) -> None:
         """Prepare: the delivery as it is saved before the attempt is in `begun`."""
-        self.begun = delivery.model_copy(update={"state": "sending", "attempts": delivery.attempts + 1})
+        uncertain = delivery.uncertain or delivery.state == "sending"
+        begun = {"state": "sending", "attempts": delivery.attempts + 1, "uncertain": uncertain}
+        self.begun = delivery.model_copy(update=begun)
         self.outcome = self.begun
         self.hold_s: float | None = None
         """How long the whole channel wants to be left alone."""

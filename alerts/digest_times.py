@@ -60,7 +60,8 @@ def due(told: Told, times: CronTrigger, now: datetime, length: timedelta) -> Tol
         return told.model_copy(update={"state": "sending", "until": until, "attempts": 1, "detail": ""})
     if told.due_at is not None and told.due_at > now:
         return None
-    return told.model_copy(update={"state": "sending", "attempts": told.attempts + 1})
+    uncertain = told.uncertain or told.state == "sending"
+    return told.model_copy(update={"state": "sending", "attempts": told.attempts + 1, "uncertain": uncertain})
 
 
 def since(told: Told) -> datetime:
@@ -70,7 +71,7 @@ def since(told: Told) -> datetime:
 
 def after(tried: Told, name: str, error: Exception | None, now: datetime) -> Told:
     """The state after an attempt that ended with `error` (None: it got through)."""
-    rest = {"state": "waiting", "until": None, "attempts": 0, "due_at": None}
+    rest = {"state": "waiting", "until": None, "attempts": 0, "uncertain": False, "due_at": None}
     if error is None:
         return tried.model_copy(update={**rest, "told_until": tried.until, "tried_until": tried.until, "detail": ""})
     detail = str(error) if isinstance(error, OpinionwatchError) else f"defect in the channel ({type(error).__name__})"
@@ -83,8 +84,3 @@ def after(tried: Told, name: str, error: Exception | None, now: datetime) -> Tol
     return tried.model_copy(
         update={"state": "sending" if uncertain else "pending", "due_at": now + wait, "detail": detail[:500]}
     )
-
-
-def is_repeat(before: Told) -> bool:
-    """Whether an earlier attempt may have got through."""
-    return before.state == "sending"

@@ -187,7 +187,7 @@ class _Lane:
 
     def _worded(self, first: Delivery, others: Sequence[Delivery]) -> Message:
         told = [one for one in latest([first, *others]) if one.alert.episode.id != first.alert.episode.id]
-        again = first.state == "sending"
+        again = first.uncertain or first.state == "sending"
         message = joined(self._render(first.alert, again), [self._render(one.alert, again) for one in told])
         return explained(message, first)
 
@@ -220,7 +220,7 @@ def _together(first: Delivery, other: Delivery) -> bool:
 
 def _alike(other: Delivery, first: Delivery) -> Delivery:
     """Another delivery of the same message: what becomes of the message becomes of it."""
-    same = {name: getattr(first, name) for name in ("state", "attempts", "due_at", "detail", "joined")}
+    same = {name: getattr(first, name) for name in ("state", "attempts", "uncertain", "due_at", "detail", "joined")}
     return other.model_copy(update=same)
 
 

@@ -10,6 +10,7 @@ import orjson
 import typer
 
 from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.console import ConfigOption, err, settings
 from opinionwatch.pipeline.console import out as out_
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
@@ -92,8 +93,25 @@ def evaluate(
         err.print(f"written: {report_ / 'report.md'} and {report_ / 'report.html'}", markup=False)
 
 
+def _text_of(chosen: Settings, text: str | None, document: str | None) -> str:
+    """What is to be explained."""
+    if (text is None) == (document is None):
+        raise SettingsError("name a text, or a document of the store with --document ID")
+    if document is None:
+        return text or ""
+    found = archive_of(chosen).document(document)
+    if found is None:
+        raise SettingsError(f"no document '{document}': the page and `opinionwatch export` show their ids")
+    return found.document.text
+
+
 def explain(
-    text: Annotated[str, typer.Argument(help="A text of any length; what the model reads of it is explained.")],
+    text: Annotated[
+        str | None, typer.Argument(help="A text of any length; what the model reads of it is explained.")
+    ] = None,
+    document: Annotated[
+        str | None, typer.Option("--document", help="Id of a document of the store, instead of a text.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -107,8 +125,8 @@ def explain(
     chosen = settings(config)
     if chosen.scorer.kind != "neural":
         raise SettingsError(f"explain needs a neural scorer; the settings say '{chosen.scorer.kind}'")
+    folded = fold(_text_of(chosen, text, document)[: chosen.limits.text_chars]).text
     scorer = NeuralScorer(NeuralScorer.Settings.model_validate({**chosen.scorer.options, "precision": "fp32"}))
-    folded = fold(text[: chosen.limits.text_chars]).text
     passage = Passage(folded, language(folded).tag)
     found = scorer.explain(passage)
     if json_:

@@ -24,6 +24,8 @@ class Told(Record):
     state: DigestState = "waiting"
     until: Utc | None = None
     attempts: Annotated[int, Field(ge=0)] = 0
+    uncertain: bool = False
+    """An attempt before the one that is made may have got through."""
     due_at: Utc | None = None
     """When the next attempt is made."""
     detail: str = ""

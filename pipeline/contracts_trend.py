@@ -208,6 +208,8 @@ class Delivery(Record):
     channel: str
     state: DeliveryState
     attempts: int = 0
+    uncertain: bool = False
+    """An earlier attempt may have got through: whatever became of later ones, the next says so."""
     due_at: Utc
     detail: str = ""
     """Why it was suppressed, held or failed, in words."""

@@ -12,6 +12,7 @@ from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.wiring_why import explainer
 
 COUNT_S = 15.0
 """Seconds between two looks at the ledger."""
@@ -28,6 +29,7 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
         lang=settings.language,
         budget=wiring.trend_settings(settings).detector.false_alarms_per_week,
         answers=wiring.answers(settings),
+        explain=explainer(settings),
     )
     with web.serve(app, settings.web, ready):
         life.ready.set()

@@ -16,7 +16,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from opinionwatch.alerts.digest import Material, belongs, digest, earlier, touches
 from opinionwatch.alerts.digest_settings import DigestSettings
-from opinionwatch.alerts.digest_times import LENGTH, after, begun, due, is_repeat, last_time, since, trigger
+from opinionwatch.alerts.digest_times import LENGTH, after, begun, due, last_time, since, trigger
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.contracts_digest import Digest, Told
@@ -158,7 +158,7 @@ class Digests:
         channel = self._channels[one.channel]
         if trying.until is None or not isinstance(channel, DigestChannel):
             raise SettingsError(f"notify.digests.{one.name}: cannot be sent")
-        made = self._maker.made(one, since(trying), trying.until, repeat=is_repeat(told))
+        made = self._maker.made(one, since(trying), trying.until, repeat=trying.uncertain)
         self._keep(one.name, trying)
         failpoint("digest.before_send")
         failed: Exception | None = None

@@ -11,6 +11,7 @@ from opinionwatch.pipeline.ports import Channel
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.store_schema import connect
 from opinionwatch.pipeline.web_access import check_exposure
+from opinionwatch.pipeline.wiring_why import explainer
 
 
 @contextmanager
@@ -31,6 +32,7 @@ def served(settings: Settings, channels: dict[str, Channel]) -> Iterator[tuple[E
         status=engine.health,
         budget=wiring.trend_settings(settings).detector.false_alarms_per_week,
         answers=wiring.answers(settings),
+        explain=explainer(settings),
     )
     address: Queue[str] = Queue()
     with web.serve(app, settings.web, address.put):

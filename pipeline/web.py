@@ -38,6 +38,7 @@ from opinionwatch.pipeline.web_site import Site
 from opinionwatch.pipeline.web_slack import SlackButtons, read_secret
 from opinionwatch.pipeline.web_tongue import Lang
 from opinionwatch.pipeline.web_views import Views
+from opinionwatch.pipeline.web_why import Explain, WhyViews
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +53,14 @@ def build(
     status: Status | None = None,
     budget: float | None = None,
     answers: Answers | None = None,
+    explain: Explain | None = None,
 ) -> Starlette:
     """The application. `watchlists` are (id, display name), in the order of the overview.
 
     `extra_routes` are push sources and the like; those under `/hooks/` authenticate themselves, all others are behind
     the token, too. `status` says what a runtime knows about its sources, `budget` how many false alarms per
-    watchlist-week were asked for; `answers` reads signed addresses. Raises SettingsError when the token file is
-    not usable.
+    watchlist-week were asked for; `answers` reads signed addresses, `explain` says which words decided. Raises
+    SettingsError when the token file is not usable.
     """
     access = Access(settings)
     site = Site(archive, watchlists, settings, lang, status, budget)
@@ -76,7 +78,8 @@ def build(
 
     app = Starlette(
         routes=[
-            *Views(pages).routes(),
+            *(WhyViews(pages, explain).routes() if explain else ()),
+            *Views(pages, explains=explain is not None).routes(),
             *EpisodeViews(pages).routes(),
             *SilenceViews(pages).routes(),
             *FeedbackViews(pages, answers).routes(),

@@ -20,8 +20,10 @@ LABELS: tuple[Label, ...] = ("negative", "neutral", "positive")
 class Views:
     """Pages about a site, rendered on the server. Endpoints are plain functions: Starlette runs them in threads."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, *, explains: bool = False) -> None:
+        """`explains` says whether there is a page of why a document is read as it is."""
         self._pages = pages
+        self._explains = explains
         self._site = pages.site
 
     def routes(self) -> list[Route]:
@@ -83,7 +85,8 @@ class Views:
 
     def document(self, request: Request) -> Response:
         """One document with everything that was found in it."""
-        return self._pages.page(request, "document.html", scored=self._site.document(request.path_params["id"]))
+        scored = self._site.document(request.path_params["id"])
+        return self._pages.page(request, "document.html", scored=scored, explains=self._explains)
 
     def health(self, request: Request) -> Response:
         """Sources, audit, dead letters, drops."""

@@ -1,4 +1,4 @@
-"""What the page says about answers to an episode, in English and Chinese."""
+"""What the page says about answers to an episode and about why a text is read as it is, in English and Chinese."""
 
 ANSWERS: dict[str, tuple[str, str]] = {
     "your_answer": ("Your answer", "您的答复"),
@@ -10,6 +10,18 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "answer_asked": ("Is this your answer? The link works once.", "确认提交此答复？该链接只能使用一次。"),
     "answer_unknown": ("This link is not one of ours, or it has expired.", "该链接无效或已过期。"),
     "alarm_answers": ("judged: real {real}, not a crisis {wrong}", "人工判定：属实 {real}，不是危机 {wrong}"),
+    "why_words": ("Which words decided?", "哪些词起了作用？"),
+    "why_for": ("speaks for “{label}”", "支持“{label}”"),
+    "why_against": ("speaks against “{label}”", "反对“{label}”"),
+    "why_legend": (
+        "Underlined solid: speaks for “{label}”, dashed: against it; the darker, the more (integrated gradients).",
+        "实线：支持“{label}”；虚线：反对；颜色越深作用越大（积分梯度）。",
+    ),
+    "why_faithful": (
+        "Faithfulness {value}: above 0, taking these words out changes the model’s mind faster than taking out others.",
+        "忠实度 {value}：大于 0 表示去掉这些词比去掉其他词更快改变模型的判断。",
+    ),
+    "why_other_model": ("Read by another model than the one that explains.", "评分模型与解释模型不同。"),
     "no_answers": ("Nobody has answered yet.", "还没有人答复。"),
     "via page": ("page", "页面"),
     "via api": ("API", "API"),

@@ -8,7 +8,7 @@ import pytest
 
 from opinionwatch.alerts.channel import UncertainError
 from opinionwatch.alerts.digest_settings import DigestSettings
-from opinionwatch.alerts.digest_times import LENGTH, LONGEST, after, begun, due, is_repeat, last_time, since, trigger
+from opinionwatch.alerts.digest_times import LENGTH, LONGEST, after, begun, due, last_time, since, trigger
 from opinionwatch.pipeline.contracts_digest import Told
 from opinionwatch.pipeline.errors import RejectedError, RetryableError
 
@@ -79,7 +79,12 @@ def test_what_a_crash_left_in_sending_is_tried_again_with_the_same_period_and_sa
     assert first is not None
     again = at(DAILY, first, NIGHT + timedelta(days=1))
     assert again is not None
-    assert (again.until, again.attempts, is_repeat(first), is_repeat(told)) == (NIGHT, 2, True, False)
+    assert (again.until, again.attempts, first.uncertain, again.uncertain) == (NIGHT, 2, False, True)
+    refused_for_now = after(again, "id", RetryableError("450 busy"), NIGHT + timedelta(days=1))
+    third = at(DAILY, refused_for_now, NIGHT + timedelta(days=2))
+    assert third is not None
+    assert third.uncertain, "the first attempt may still have got through"
+    assert not after(third, "id", None, NIGHT).uncertain
 
 
 def test_what_may_pass_is_tried_again_later_and_what_is_refused_is_told_by_the_next_one() -> None:

@@ -183,6 +183,17 @@ def test_an_uncertain_attempt_is_repeated_and_says_so(world: World) -> None:
     assert [message.repeat for message in channel.got] == [False, True]
 
 
+def test_what_may_have_got_through_once_says_so_however_the_next_attempts_end(world: World) -> None:
+    world.decide(crisis(), channels=("a",))
+    channel = Listed("a", UncertainError("no answer"), RetryableError("429 slow down"))
+    deliverer = world.deliverer(channel)
+    for _ in range(3):
+        deliverer.deliver_due()
+        world.clock.now += timedelta(hours=1)
+    assert [message.repeat for message in channel.got] == [False, True, True]
+    assert [one.state for one in world.deliveries()] == ["sent"]
+
+
 def test_a_defect_in_a_channel_stops_nobody_and_its_words_are_not_kept(world: World) -> None:
     world.decide(crisis(), channels=("a", "b"))
     a, b = Listed("a", ValueError("https://hooks.example/secret")), Listed("b")

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.models.neural import DEFAULT
+from opinionwatch.pipeline.settings import load
+from opinionwatch.pipeline.store_sqlite import SqliteStore
+from opinionwatch.pipeline.wiring_why import Explainer
 from tests.pipeline.command import Command, lines
+from tests.pipeline.sample import document, scored
 
 PROGRAM = Path(sys.executable).parent / "opinionwatch"
 HOSTILE: tuple[tuple[bytes, str | None], ...] = (
@@ -179,6 +183,37 @@ def test_explain_shows_the_words_and_whether_they_matter(command: Command) -> No
     shown = command("explain", "客服态度太差了")
     assert shown.code == 0
     assert "faithfulness" in shown.said
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ([], "name a text, or a document of the store"),
+        (["good", "--document", "1"], "name a text, or a document of the store"),
+        (["--document", "nowhere"], "no document 'nowhere': the page and `opinionwatch export` show their ids"),
+    ],
+)
+def test_explain_takes_a_text_or_a_document_that_is_there(command: Command, typed: list[str], said: str) -> None:
+    Path("opinionwatch.yaml").write_text("data_dir: data\nscorer: {kind: neural}\n")
+    SqliteStore(Path("data/opinionwatch.db")).close()
+    ended = command("explain", *typed)
+    assert ended.code == 2
+    assert said in ended.said
+
+
+def test_a_document_of_the_store_is_explained_in_its_own_letters(command: Command) -> None:
+    Path("opinionwatch.yaml").write_text("data_dir: data\nscorer: {kind: neural, device: cpu}\n")
+    text = "Ｌｕｍｏｒａ is awful, the battery died"
+    store = SqliteStore(Path("data/opinionwatch.db"))
+    with store.transaction():
+        store.write([scored(document(1, text))])
+    store.close()
+    ended = command("explain", "--document", document(1).id, "--json")
+    assert json.loads(ended.out)["label"] == "negative"
+    why = Explainer(load(Path("opinionwatch.yaml")))(scored(document(1, text)))
+    heaviest = max(why.words, key=lambda word: word.weight)
+    assert text[slice(*heaviest.span)] in ("awful", "died")
+    assert why.words[0].span == (0, 7), "a word of wide letters, where people see it"
 
 
 def test_explain_needs_a_neural_scorer(command: Command) -> None:

@@ -13,9 +13,11 @@ from opinionwatch.connectors.pulling import Health as Pulled
 from opinionwatch.connectors.quota import Quota
 from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.contracts import ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.store_sqlite import SqliteStore
+from opinionwatch.pipeline.web_why import Weight, Why
 from tests.pipeline.sample import feedback, gap
 from tests.pipeline.web_client import VIEWS, address, client, open_store, text, words
 from tests.pipeline.web_hostile import LINKS, POSTS
@@ -301,6 +303,13 @@ def hostile(path: Path) -> SqliteArchive:
     return archive
 
 
+def every_third(document: ScoredDocument) -> Why:
+    """An explanation in which every third character counts."""
+    spans = [(at, at + 1) for at in range(0, len(document.document.text), 3)]
+    words = tuple(Weight(span=span, weight=1.0 if at % 2 else -0.3) for at, span in enumerate(spans))
+    return Why(label="negative", probability=0.9, words=words, faithfulness=0.21, scorer="another")
+
+
 def is_harmless(html: str) -> None:
     for node in LexborHTMLParser(html).css("*"):
         attributes = node.attributes
@@ -316,9 +325,10 @@ def is_harmless(html: str) -> None:
 def test_more_than_a_hundred_hostile_posts_stay_text_in_every_view(tmp_path: Path) -> None:
     assert len(set(POSTS)) >= 100
     archive = hostile(tmp_path)
-    visitor = client(archive)
+    visitor = client(archive, explain=every_third)
     views = [address(view, archive) for view in VIEWS]
-    views += [f"/documents/{one.id}" for one in archive.documents(DocumentQuery(limit=1000))]
+    documents = archive.documents(DocumentQuery(limit=1000))
+    views += [f"/documents/{one.id}{more}" for one in documents for more in ("", "/why")]
     for view in views:
         answer = visitor.get(view)
         assert answer.status_code == 200

@@ -15,6 +15,7 @@ from opinionwatch.pipeline.settings import Web
 from opinionwatch.pipeline.web import build
 from opinionwatch.pipeline.web_health import Status
 from opinionwatch.pipeline.web_tongue import Lang
+from opinionwatch.pipeline.web_why import Explain
 from tests.pipeline.web_sample import WATCHLISTS, fill
 
 HOME = "http://127.0.0.1"
@@ -35,6 +36,7 @@ def client(
     routes: Sequence[BaseRoute] = (),
     status: Status | None = None,
     budget: float | None = None,
+    explain: Explain | None = None,
     at: str = HOME,
 ) -> TestClient:
     """A browser without JavaScript that shows the page about an archive."""
@@ -46,6 +48,7 @@ def client(
         extra_routes=routes,
         status=status,
         budget=budget,
+        explain=explain,
     )
     return TestClient(app, base_url=at, follow_redirects=False, raise_server_exceptions=False)
 

@@ -1,0 +1,105 @@
+"""Which words made the model read a document as it does, on demand: the page of one document's attributions.
+
+It takes about a second of one core, so one is made at a time and the last ones are kept. The texts are strangers':
+templates escape every piece.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from opinionwatch.pipeline.contracts import Label, Record, ScoredDocument, Span
+from opinionwatch.pipeline.web_page import Pages
+
+KEPT = 128
+WAIT_S = 20.0
+FAINT, STRENGTHS = 0.1, 4
+"""Words below this share of the heaviest have no colour; the others one of so many shades."""
+
+
+class Weight(Record):
+    """A word and what it adds to the logit of the label."""
+
+    span: Span
+    weight: float
+
+
+class Why(Record):
+    """Why a text is read as it is."""
+
+    label: Label
+    probability: float
+    words: tuple[Weight, ...]
+    faithfulness: float
+    """How much faster these words change the model's mind than others, on average; above 0 they are the right ones."""
+    scorer: str
+
+
+Explain = Callable[[ScoredDocument], Why]
+"""Makes one. Raises RetryableError when it cannot now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of the text; `shade` from -4 (against the label) to 4 (for it)."""
+
+    text: str
+    shade: int
+
+
+class WhyViews:
+    """The page that explains a document."""
+
+    def __init__(self, pages: Pages, explain: Explain) -> None:
+        self._pages, self._explain = pages, explain
+        self._kept: OrderedDict[str, Why] = OrderedDict()
+        self._lock = Lock()
+
+    def routes(self) -> list[Route]:
+        """Where it is."""
+        return [Route("/documents/{id}/why", self.why, name="why")]
+
+    def why(self, request: Request) -> Response:
+        """The document's text, coloured by what each word adds. 503 while somebody else's takes too long."""
+        scored = self._pages.site.document(request.path_params["id"])
+        found = self._made(scored)
+        text = scored.document.text
+        return self._pages.page(request, "why.html", scored=scored, why=found, stretches=stretches(text, found.words))
+
+    def _made(self, scored: ScoredDocument) -> Why:
+        if not self._lock.acquire(timeout=WAIT_S):
+            raise HTTPException(503, headers={"retry-after": "5"})
+        try:
+            if scored.id not in self._kept:
+                self._kept[scored.id] = self._explain(scored)
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+            return self._kept[scored.id]
+        finally:
+            self._lock.release()
+
+
+def stretches(text: str, words: Sequence[Weight]) -> list[Stretch]:
+    """The whole text in pieces with a shade each. Spans outside of it, or over one another, are ignored.
+
+    >>> stretches("bad day", [Weight(span=(0, 3), weight=2.0), Weight(span=(4, 7), weight=-0.5)])
+    [Stretch(text='bad', shade=4), Stretch(text=' ', shade=0), Stretch(text='day', shade=-1)]
+    """
+    most = max((abs(word.weight) for word in words), default=0.0)
+    pieces: list[Stretch] = []
+    at = 0
+    for word in sorted(words, key=lambda word: word.span):
+        begin, end = word.span
+        if not at <= begin < end <= len(text):
+            continue
+        share = abs(word.weight) / most if most else 0.0
+        shade = 0 if share < FAINT else max(1, round(share * STRENGTHS))
+        pieces += [Stretch(text[at:begin], 0), Stretch(text[begin:end], shade if word.weight > 0 else -shade)]
+        at = end
+    return [piece for piece in (*pieces, Stretch(text[at:], 0)) if piece.text]

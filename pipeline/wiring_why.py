@@ -1,0 +1,45 @@
+"""What explains a document: the settings' neural scorer in 32 bits, loaded when somebody first asks."""
+
+from threading import Lock
+
+from opinionwatch.pipeline.contracts import ScoredDocument
+from opinionwatch.pipeline.fold import fold
+from opinionwatch.pipeline.ports import Passage
+from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.web_why import Explain, Weight, Why
+
+
+class Explainer:
+    """Explains documents with the settings' model. Safe to call from several threads; each waits for the one before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = Lock()
+        self._scorer: object | None = None
+
+    def __call__(self, scored: ScoredDocument) -> Why:
+        """Which words decided; about a second. Spans are in the shown text. Raises FatalError for a broken artefact."""
+        # Only this needs torch in a process that serves the page.
+        from opinionwatch.models.neural import NeuralScorer
+
+        with self._lock:
+            if not isinstance(self._scorer, NeuralScorer):
+                given = {**self._settings.scorer.options, "precision": "fp32"}
+                self._scorer = NeuralScorer(NeuralScorer.Settings.model_validate(given))
+            folded = fold(scored.document.text)
+            found = self._scorer.explain(Passage(folded.text, scored.lang))
+            words = tuple(Weight(span=folded.span(*word.span), weight=word.weight) for word in found.words)
+            return Why.model_validate(
+                {
+                    "label": found.label,
+                    "probability": found.probability,
+                    "words": words,
+                    "faithfulness": found.faithfulness,
+                    "scorer": self._scorer.version,
+                }
+            )
+
+
+def explainer(settings: Settings) -> Explain | None:
+    """What explains documents; None where the settings' scorer cannot."""
+    return Explainer(settings) if settings.scorer.kind == "neural" else None
