@@ -24,6 +24,10 @@ from opinionwatch.pipeline.stages import RAW_CHARS, each
 
 FUTURE = timedelta(minutes=5)
 """Clocks of sources may be ahead by this much."""
+ZONES = timedelta(days=1)
+"""A time of day in another zone than it says is ahead by less. What lies further ahead may be of any time, and no alert
+is to be raised for it.
+"""
 ANCIENT = datetime(1990, 1, 1, tzinfo=UTC)
 """No post is older; epoch 0 and year 1 are defects of sources."""
 
@@ -78,7 +82,7 @@ class Accept:
             published_at=published_at,
             accepted_at=accepted_at,
             declared_lang=_declared_lang(given.lang),
-            flags=(*flags, *time_flags, *(("history",) if arrival.item.history else ())),
+            flags=tuple(dict.fromkeys((*flags, *time_flags, *(("history",) if arrival.item.history else ())))),
         )
 
     def _text(self, given: Submission) -> tuple[str, tuple[Flag, ...]]:
@@ -159,9 +163,9 @@ def _published(given: datetime | None, accepted_at: datetime) -> tuple[datetime,
     if given is None:
         return accepted_at, ("no_time",)
     if given > accepted_at + FUTURE:
-        return accepted_at, ("future_time",)
+        return accepted_at, ("future_time", "history") if given > accepted_at + ZONES else ("future_time",)
     if given < ANCIENT:
-        return accepted_at, ("ancient_time",)
+        return accepted_at, ("ancient_time", "history")
     return given, ()
 
 

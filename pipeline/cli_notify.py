@@ -25,6 +25,9 @@ def notify(
             "--monitor-port", min=0, max=65535, help="Port of /healthz, /readyz and /metrics, not `monitor.port`."
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option(help="Write to the terminal what would be sent; it is not sent later.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Deliver the alerts of the Kafka runtime, until SIGTERM; or try a channel with `notify test`.
@@ -41,7 +44,7 @@ def notify(
     if not channels:
         raise SettingsError("nobody to tell: name at least one channel under `channels:` in the settings file")
     with living("notify", chosen.monitor, monitor_port) as life:
-        Notifier(chosen, channels, life).run()
+        Notifier(chosen, channels, life, dry_run=dry_run).run()
 
 
 @notify_app.command("test")

@@ -52,7 +52,12 @@ def _has_screen() -> bool:
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def run(config: ConfigOption = None) -> None:
+def run(
+    dry_run: Annotated[
+        bool, typer.Option(help="Write to the terminal what would be sent; it is not sent later.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
     """Run as a daemon on the settings file, page included, until SIGTERM.
 
     Example: opinionwatch run -c opinionwatch.yaml
@@ -63,7 +68,7 @@ def run(config: ConfigOption = None) -> None:
             "no sources in the settings: name at least one under `sources:` (`opinionwatch config schema`)"
         )
     with stopping() as stop:
-        _with_page(chosen, stop, None)
+        _with_page(chosen, stop, None, dry_run=dry_run)
 
 
 def replay(
@@ -99,8 +104,9 @@ def _to_the_end(chosen: Settings, stop: Event) -> None:
         engine.run(stop, until_exhausted=True)
 
 
-def _with_page(chosen: Settings, stop: Event, opened: Callable[[str], object] | None) -> None:
-    with served(chosen, demo_run.terminal(chosen)) as (engine, url):
+def _with_page(chosen: Settings, stop: Event, opened: Callable[[str], object] | None, *, dry_run: bool = False) -> None:
+    beside = {} if dry_run and chosen.channels else demo_run.terminal(chosen)
+    with served(chosen, beside, dry_run=dry_run) as (engine, url):
         out.print(f"[bold]opinionwatch[/] is at {url}  (Ctrl-C stops it)")
         if opened is not None:
             opened(url)

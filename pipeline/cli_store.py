@@ -1,6 +1,7 @@
 """Commands on a store: audit, export, dead letters, silences. They work beside a running daemon."""
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from opinionwatch.pipeline.store_sqlite import SqliteStore
 deadletters = typer.Typer(help="Records that could not be taken: list, show, try again.", no_args_is_help=True)
 silence = typer.Typer(help="Ask not to be told about a watchlist for a time.", no_args_is_help=True)
 
+MOST_DELIVERIES = 1000
 MOST_REDRIVES = 1000
 """Dead letters that one command puts into the log."""
 
@@ -65,6 +67,7 @@ def audit(
     out.print(table)
     for rule, count in archive.dropped().items():
         out.print(f"dropped({rule}): {count}")
+    _show_deliveries(archive, brief=brief)
     gaps = archive.gaps(limit=1000)
     for each in () if brief else gaps:
         out.print(plain(f"gap upstream, {each.source}: {_range(each)}: {each.detail}"), markup=False)
@@ -74,6 +77,18 @@ def audit(
         err.print(f"[bold red]gap: {gap} records ended nowhere or in two places[/]")
         raise typer.Exit(1)
     out.print("no gap: every accepted record is accounted for")
+
+
+def _show_deliveries(archive: Archive, *, brief: bool) -> None:
+    """What became of the alerts: how many reached somebody, and for every other one why not."""
+    deliveries = archive.deliveries(limit=MOST_DELIVERIES)
+    states = Counter(one.state for one in deliveries)
+    if states:
+        newest = f" (the newest {MOST_DELIVERIES})" if len(deliveries) == MOST_DELIVERIES else ""
+        out.print(f"alerts to channels{newest}: " + ", ".join(f"{states[one]} {one}" for one in sorted(states)))
+    why = Counter((one.state, one.channel, one.detail) for one in deliveries if one.state != "sent")
+    for (state, channel, detail), count in [] if brief else sorted(why.items()):
+        out.print(plain(f"{count} × {state}, {channel}: {detail or 'due'}"), markup=False)
 
 
 def _range(gap: Gap) -> str:

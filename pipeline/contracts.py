@@ -20,7 +20,9 @@ Span = tuple[int, int]
 Flag = Literal[
     "html", "repaired", "truncated", "masked", "future_time", "ancient_time", "no_time", "obfuscated", "history"
 ]
-"""What had to be done to a document on its way in; `history`: a backfill brought it."""
+"""What had to be done to a document on its way in; `history`: it raises no alert, for a backfill brought it, or nobody
+knows of when it is, since its time is more than a day ahead or before 1990.
+"""
 
 
 class Record(BaseModel):

@@ -11,6 +11,7 @@ from threading import Event, Thread
 
 import structlog
 
+from opinionwatch.alerts.dry import dry, shown
 from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.pipeline import digests, stores, wiring
 from opinionwatch.pipeline.archives import archive_of
@@ -33,12 +34,16 @@ log = structlog.get_logger(__name__)
 class Notifier:
     """One notify daemon."""
 
-    def __init__(self, settings: Settings, channels: Mapping[str, Channel], life: Life) -> None:
+    def __init__(
+        self, settings: Settings, channels: Mapping[str, Channel], life: Life, *, dry_run: bool = False
+    ) -> None:
+        """A `dry_run` writes to the terminal what it would send."""
         self._settings, self._channels, self._life = settings, channels, life
         self._archive = archive_of(settings)
         self._render = wiring.renderer(settings, wiring.public_url(settings), self._archive)
         self._route = wiring.notify_hop(settings, channels)
-        self._digests = digests.chosen(settings, channels)
+        self._digests = () if dry_run else digests.chosen(settings, channels)
+        self._dry_run = dry_run
         self._sending: _Sending | None = None
 
     def run(self) -> None:
@@ -83,9 +88,10 @@ class Notifier:
     def _begin(self, outbox: NotingOutbox) -> None:
         owner = KafkaLog(self._settings.kafka, owner=f"{self._settings.kafka.prefix}.notify")
         fenced = FencedOutbox(outbox, owner)
-        deliverer = Deliverer(
-            fenced, self._channels, self._render, wall_clock, excuse=wiring.excuse(self._archive), patience_s=STOP_S
-        )
+        excuse, channels = wiring.excuse(self._archive), self._channels
+        if self._dry_run:
+            excuse, channels = shown(excuse, self._render), dry(channels)
+        deliverer = Deliverer(fenced, channels, self._render, wall_clock, excuse=excuse, patience_s=STOP_S)
         maker = digests.Maker(self._settings, self._archive, lambda: wiring.public_url(self._settings))
         regular = digests.Digests(self._digests, self._channels, maker, fenced, wall_clock, self._settings.zone)
         self._sending = _Sending(fenced, deliverer, regular, owner)

@@ -6,6 +6,7 @@ from threading import Event, Thread
 
 import structlog
 
+from opinionwatch.alerts.dry import dry, shown
 from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.connectors.backfill import PREFIX, Backfill, Progress
 from opinionwatch.connectors.pulling import Health
@@ -44,11 +45,13 @@ class Engine:
         more_channels: Mapping[str, Channel] | None = None,
         scorer: Callable[[Settings], Scorer] = wiring.scorer,
         sources: Sequence[Source] | None = None,
+        *,
+        dry_run: bool = False,
     ) -> None:
         """Build sources and channels. Raises SettingsError when one of them cannot work.
 
         `public_url` is where the links in alerts lead; `more_channels` are told besides those of the settings;
-        `sources` are read instead of those of the settings.
+        `sources` are read instead of those of the settings; a `dry_run` writes to the terminal what it would send.
         """
         self.settings = settings
         self.public_url = public_url
@@ -56,6 +59,7 @@ class Engine:
         self.sources = wiring.sources(settings) if sources is None else list(sources)
         self._channels = {**wiring.channels(settings), **(more_channels or {})}
         self._digests = digests.chosen(settings, self._channels)
+        self._dry_run = dry_run
         self._scorer = scorer
         self._schedule: Schedule | None = None
         self._backfilling: set[tuple[str, datetime]] = set()
@@ -104,7 +108,11 @@ class Engine:
             live=not self.sources or not all(source.replays for source in self.sources),
         )
         render = wiring.renderer(self.settings, self.public_url, archive)
-        deliverer = Deliverer(outbox, self._channels, render, wall_clock, excuse=wiring.excuse(archive))
+        excuse = wiring.excuse(archive)
+        if self._dry_run:
+            deliverer = Deliverer(outbox, dry(self._channels), render, wall_clock, excuse=shown(excuse, render))
+        else:
+            deliverer = Deliverer(outbox, self._channels, render, wall_clock, excuse=excuse)
         regular = self._regular(outbox, archive)
         ended, told, failure = Event(), Event(), list[BaseException]()
         worker = Thread(target=_guarded, args=(runtime, ended, failure), name="runtime", daemon=True)
@@ -141,7 +149,8 @@ class Engine:
 
     def _regular(self, outbox: SqliteOutbox, archive: SqliteArchive) -> digests.Digests:
         maker = digests.Maker(self.settings, archive, lambda: self.public_url)
-        return digests.Digests(self._digests, self._channels, maker, outbox, wall_clock, self.settings.zone)
+        due = () if self._dry_run else self._digests
+        return digests.Digests(due, self._channels, maker, outbox, wall_clock, self.settings.zone)
 
 
 def _backfills(archive: SqliteArchive) -> Iterator[tuple[str, Progress]]:

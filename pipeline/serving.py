@@ -15,14 +15,14 @@ from opinionwatch.pipeline.wiring_why import explainer
 
 
 @contextmanager
-def served(settings: Settings, channels: dict[str, Channel]) -> Iterator[tuple[Engine, str]]:
+def served(settings: Settings, channels: dict[str, Channel], *, dry_run: bool = False) -> Iterator[tuple[Engine, str]]:
     """Serve the page while the block runs; yields the engine to run and the page's address.
 
     Push sources have their routes on the page. Raises SettingsError when strangers could reach it without a token.
     """
     check_exposure(settings.web)
     connect(settings.store_path).close()
-    engine = Engine(settings, settings.web.public_url or "", channels)
+    engine = Engine(settings, settings.web.public_url or "", channels, dry_run=dry_run)
     app = web.build(
         SqliteArchive(settings.store_path),
         watchlists=[(watchlist.id, watchlist.name) for watchlist in wiring.watchlists(settings)],

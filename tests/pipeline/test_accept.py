@@ -63,17 +63,19 @@ def test_authors_become_pseudonyms_by_tenant_key_and_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "flag"),
+    ("given", "flags"),
     [
-        (None, "no_time"),
-        (NOW + timedelta(minutes=5, seconds=1), "future_time"),
-        (datetime(1989, 12, 31, tzinfo=UTC), "ancient_time"),
+        (None, ("no_time",)),
+        (NOW + timedelta(minutes=5, seconds=1), ("future_time",)),
+        (NOW + timedelta(hours=14), ("future_time",)),
+        (NOW + timedelta(days=1, seconds=1), ("future_time", "history")),
+        (datetime(1989, 12, 31, tzinfo=UTC), ("ancient_time", "history")),
     ],
 )
-def test_absurd_times_become_the_time_of_acceptance(given: datetime | None, flag: str) -> None:
+def test_absurd_times_become_the_time_of_acceptance(given: datetime | None, flags: tuple[str, ...]) -> None:
     found = document(published_at=given.isoformat() if given else None)
     assert found.published_at == found.accepted_at == NOW
-    assert found.flags == (flag,)
+    assert found.flags == flags
 
 
 def test_a_clock_a_little_ahead_is_believed() -> None:

@@ -15,7 +15,7 @@ from opinionwatch.pipeline.ports import Item
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from tests.pipeline.command import Command, lines
 from tests.pipeline.rig import BEGIN, Rig, pages, post, story
-from tests.pipeline.sample import gap
+from tests.pipeline.sample import delivery, gap
 
 CONFIG = "data_dir: data\nscorer: {kind: lexicon}\nwatchlists: [{id: lumora, names: [Lumora, 流墨]}]\n"
 
@@ -50,6 +50,25 @@ def test_audit_tells_gaps_upstream_beside_the_sums_and_they_are_no_finding(
     assert "gap upstream, hn: ? – ?: \\x1b[31mred" in ended.out
     assert "gaps upstream: 2 (never accepted, so in none of the sums)" in ended.out
     assert "gaps upstream: 2" in command("audit", "--brief").out
+
+
+def test_audit_says_what_became_of_the_alerts_and_why_not(command: Command, store: SqliteArchive) -> None:
+    writer = SqliteStore(Path("data/opinionwatch.db"))
+    with writer.transaction():
+        for number, state, detail in (
+            (1, "sent", ""),
+            (2, "failed", "Slack answered 404"),
+            (3, "suppressed", "[red]x"),
+        ):
+            row = delivery(number).model_copy(update={"state": state, "detail": detail, "channel": "team"})
+            writer.write([row])
+    writer.close()
+    ended = command("audit")
+    assert ended.code == 0
+    assert re.search(r"alerts to channels: .*1 failed.*1 sent", ended.out)
+    assert "1 × failed, team: Slack answered 404" in ended.out
+    assert "1 × suppressed, team: [red]x" in ended.out
+    assert "×" not in command("audit", "--brief").out
 
 
 def write(sql: str) -> None:

@@ -8,6 +8,7 @@ from threading import Event, Thread
 import orjson
 import pytest
 
+from opinionwatch.alerts.dry import REASON
 from opinionwatch.connectors import files
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import Reading
@@ -16,7 +17,9 @@ from opinionwatch.pipeline.engine import Engine
 from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
 from opinionwatch.pipeline.ports import Passage, Scorer
 from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.store_sqlite import SqliteStore
 from tests.pipeline.rig import Words, post, settings, story, world
+from tests.pipeline.sample import delivery
 
 URL = "http://mood.example"
 
@@ -203,3 +206,30 @@ def test_a_broken_record_is_no_reason_to_stop(tmp_path: Path) -> None:
     archive = SqliteArchive(chosen.store_path)
     assert sorted(letter.reason for letter in archive.deadletters()) == ["bad_encoding", "malformed_json"]
     assert [row.indexed for row in archive.ledger()] == [2]
+
+
+def test_a_dry_run_shows_what_it_would_send_sends_nothing_and_says_so(
+    tmp_path: Path, recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channel = Listed()
+    given = watching(tmp_path / "data", replay(recording))
+    Engine(given, URL, {"list": channel}, words, dry_run=True).run(Event(), until_exhausted=True)
+    assert channel.messages == []
+    archive = SqliteArchive(given.store_path)
+    told = archive.deliveries()
+    assert {(one.state, one.detail) for one in told} == {("suppressed", REASON)}
+    assert capsys.readouterr().out.count("list: ") == len(told) > 0
+
+
+def test_a_dry_run_leaves_alone_what_a_real_one_was_sending(tmp_path: Path) -> None:
+    given = watching(tmp_path / "data")
+    store = SqliteStore(given.store_path)
+    with store.transaction():
+        store.write([delivery(1, state="sending").model_copy(update={"channel": "list"})])
+    store.close()
+    channel, stop = Listed(), Event()
+    stop.set()
+    Engine(given, URL, {"list": channel}, words, sources=[], dry_run=True).run(stop)
+    [left] = SqliteArchive(given.store_path).deliveries()
+    assert channel.messages == []
+    assert left.state == "pending" and left.uncertain, "the next real run sends it again and says so"
