@@ -1,6 +1,6 @@
 """What the page, the API, the export and the audit may ask of a store. SQLite and Elasticsearch answer alike."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -69,6 +69,10 @@ class Archive(Protocol):
 
     def document(self, document_id: str) -> ScoredDocument | None:
         """One document."""
+        ...
+
+    def documents_of(self, document_ids: Sequence[str]) -> list[ScoredDocument]:
+        """These documents (at most 1,000) in the order of the ids; those that are not there are left out."""
         ...
 
     def windows(self, watchlist: str, since: datetime, until: datetime) -> list[Window]:

@@ -54,8 +54,7 @@ def backtest(
 
 def _chunks(archive: Archive, names: Sequence[str]) -> Iterator[list[ScoredDocument]]:
     for start in range(0, len(names), CHUNK):
-        documents = [archive.document(name) for name in names[start : start + CHUNK]]
-        yield [scored for scored in documents if scored is not None]
+        yield archive.documents_of(names[start : start + CHUNK])
 
 
 class _Trial:

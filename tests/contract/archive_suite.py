@@ -142,6 +142,13 @@ class ArchiveSuite:
         assert store.archive.document("0" * 32) is None
         assert list(store.archive.every_document()) == sorted(origins, key=lambda each: each.id)
 
+    def test_several_documents_come_back_in_the_order_in_which_they_are_named(self, store: Store) -> None:
+        origins = corpus(size=5)
+        store.take([each.document for each in origins], [*origins, *mentions(origins)])
+        named = [origins[3], origins[0], origins[4]]
+        assert store.archive.documents_of([named[0].id, "0" * 32, named[1].id, named[2].id]) == named
+        assert store.archive.documents_of([]) == []
+
     @pytest.mark.parametrize("limit", [-1, 0, 2, 10**9])
     def test_an_answer_is_never_longer_than_asked_nor_than_a_thousand(self, store: Store, limit: int) -> None:
         origins = corpus(size=5)
