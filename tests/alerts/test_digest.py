@@ -160,13 +160,14 @@ def test_hostile_names_reasons_and_answers_are_quoted_never_obeyed() -> None:
             names = dict(zip(("lumora", "skyfare", "kumo"), texts, strict=False))
             story = crisis("resolved", at=UNTIL, aspects=texts, sources=texts, terms=texts).episode
             lang: Lang = "zh" if number % 8 else "en"
-            changes = {
-                "names": names,
-                "episodes": [story],
-                "feedback": [verdict("not_crisis", story, texts[-1])],
-                "deliveries": [delivery("failed", text) for text in texts],
-            }
-            email(stub).digest(made(lang, **changes))
+            hostile = made(
+                lang,
+                names=names,
+                episodes=[story],
+                feedback=[verdict("not_crisis", story, texts[-1])],
+                deliveries=[delivery("failed", text) for text in texts],
+            )
+            email(stub).digest(hostile)
         mails = stub.mails
     assert len(mails) == -(-len(TEXTS) // 4)
     for mail in mails:
