@@ -80,10 +80,17 @@ def routes(built: Sequence[Source], intake: Intake) -> list[BaseRoute]:
 
 
 def channels(settings: Settings) -> dict[str, Channel]:
-    """The channels by name."""
-    return {
+    """The channels by name. Raises SettingsError for a mistake, and for buttons that nobody would hear."""
+    built = {
         component.name: cast(Channel, _component(CHANNELS, component, "channels")) for component in settings.channels
     }
+    for name, channel in built.items():
+        buttons = getattr(getattr(channel, "settings", None), "buttons", False)
+        if buttons and settings.web.slack_signing_secret_file is None:
+            raise SettingsError(
+                f"channels.{name}.buttons: nobody hears them; write web.slack_signing_secret_file, or leave them out"
+            )
+    return built
 
 
 def scorer(settings: Settings) -> Scorer:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline import digests, wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.settings import load
 from tests.pipeline.command import Command
@@ -15,6 +15,7 @@ from tests.pipeline.command import Command
 FINANCE = Path(__file__).parents[1] / "compose" / "examples" / "finance"
 SECRETS = {
     "slack.token": "xoxb-1234567890",
+    "slack.signing": "0123456789abcdef0123456789abcdef",
     "feishu.url": "https://open.feishu.cn/open-apis/bot/v2/hook/0",
     "feishu.secret": "0123456789abcdef",
     "pagerduty.key": "0" * 32,
@@ -53,7 +54,7 @@ def uncommented() -> Mapping[str, object]:
     lines = []
     inside = False
     for line in (FINANCE / "opinionwatch.yaml").read_text(encoding="utf-8").splitlines():
-        inside = line in ("# sources:", "# channels:", "# notify:") or (inside and line.startswith("# "))
+        inside = line in ("# sources:", "# web:", "# channels:", "# notify:") or (inside and line.startswith("# "))
         lines.append(line.removeprefix("# ") if inside else line)
     parsed: dict[str, object] = yaml.safe_load("\n".join(lines))
     return parsed
@@ -67,7 +68,9 @@ def test_the_commented_settings_work_once_their_secrets_are_there(
         Path(name).write_text(secret, encoding="utf-8")
     Path("settings.yaml").write_text(yaml.safe_dump(uncommented()), encoding="utf-8")
     settings = load(Path("settings.yaml"))
-    assert set(wiring.channels(settings)) == {"desk", "team", "duty", "mail"}
+    channels = wiring.channels(settings)
+    assert set(channels) == {"desk", "team", "duty", "mail"}
+    assert [one.name for one in digests.chosen(settings, channels)] == ["morning"]
     assert len(wiring.sources(settings)) == 3
     notify = wiring.notify_settings(settings)
     assert notify.route is not None

@@ -172,3 +172,11 @@ def test_with_a_kibana_an_alert_leads_to_its_dashboard_too(tmp_path: Path) -> No
 
 def test_the_sample_message_is_labelled_as_a_test(tmp_path: Path) -> None:
     assert wiring.sample_message(settings(tmp_path)).event == "test"
+
+
+def test_buttons_that_nobody_would_hear_are_refused(tmp_path: Path) -> None:
+    bot = {"name": "desk", "kind": "slack_bot", "token": "xoxb-1", "channel": "C1", "buttons": True}
+    with pytest.raises(SettingsError, match=r"channels\.desk\.buttons: nobody hears them; write web\.slack_signing"):
+        wiring.channels(settings(tmp_path, channels=[bot]))
+    heard = settings(tmp_path, channels=[bot], web={"slack_signing_secret_file": tmp_path / "signing"})
+    assert set(wiring.channels(heard)) == {"desk"}
