@@ -12,6 +12,7 @@ from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.web_health import Alarms, HealthReader
 from opinionwatch.pipeline.wiring_why import explainer
 
 COUNT_S = 15.0
@@ -22,12 +23,15 @@ log = structlog.get_logger(__name__)
 def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
     """Serve until told to stop. Raises SettingsError when strangers could reach the page without a token."""
     archive = archive_of(settings)
+    watched = [(watchlist.id, watchlist.name) for watchlist in wiring.watchlists(settings)]
+    budget = wiring.trend_settings(settings).detector.false_alarms_per_week
+    reader = HealthReader(archive, None, len(watched), budget)
     app = web.build(
         archive,
-        watchlists=[(watchlist.id, watchlist.name) for watchlist in wiring.watchlists(settings)],
+        watchlists=watched,
         settings=settings.web,
         lang=settings.language,
-        budget=wiring.trend_settings(settings).detector.false_alarms_per_week,
+        budget=budget,
         answers=wiring.answers(settings),
         explain=explainer(settings),
     )
@@ -36,10 +40,20 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
         while True:
             try:
                 counted(archive, life.metrics, wall_clock())
+                realised(reader.alarms(), life.metrics)
             except RetryableError as error:
                 log.warning("the ledger cannot be counted now", reason=str(error))
             if life.stop.wait(COUNT_S):
                 return
+
+
+def realised(alarms: Alarms, metrics: Metrics) -> None:
+    """Tell how often it has alarmed, beside the budget."""
+    counts = {"all": alarms.opened, "real": alarms.real, "not_crisis": alarms.not_crisis}
+    for kind, count in counts.items():
+        rate = count / alarms.watchlist_weeks if alarms.watchlist_weeks else 0.0
+        metrics.set("opinionwatch_alarms_per_watchlist_week", rate, kind)
+    metrics.set("opinionwatch_false_alarm_budget", alarms.budget or 0.0)
 
 
 def counted(archive: Archive, metrics: Metrics, now: datetime) -> None:

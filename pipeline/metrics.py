@@ -19,6 +19,8 @@ MetricName = Literal[
     "opinionwatch_conservation_gap",  # accepted records that ended nowhere or in two places: anything but 0 is a defect
     "opinionwatch_pending_records",  # accepted records without an end yet
     "opinionwatch_oldest_pending_seconds",  # how long the oldest of them has waited, by full hours of acceptance
+    "opinionwatch_alarms_per_watchlist_week",  # alarms opened, true and false; kind: all, real, not_crisis
+    "opinionwatch_false_alarm_budget",  # false alarms per watchlist-week that the settings accept
     "opinionwatch_source_up",  # 1 unless the source is failed or backing off; source
     "opinionwatch_batch_seconds",  # duration of a batch, from taken to confirmed
     "opinionwatch_batch_entries",  # how full a batch was
@@ -38,6 +40,7 @@ LABELS: dict[MetricName, str] = {
     "opinionwatch_lag_entries": "partition",
     "opinionwatch_progress_timestamp_seconds": "partition",
     "opinionwatch_silent_lanes": "partition",
+    "opinionwatch_alarms_per_watchlist_week": "kind",
     "opinionwatch_source_up": "source",
     "opinionwatch_requests_total": "status",
     "opinionwatch_scored_texts_total": "outcome",

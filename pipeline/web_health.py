@@ -185,7 +185,7 @@ class HealthReader:
         lines = self.ledger()
         return Health(
             now=now,
-            alarms=self._alarms(),
+            alarms=self.alarms(),
             sources=tuple(self._sources(now, lines)),
             ledger=tuple(_sum(source, lines) for source in sorted({line.source for line in lines})),
             gap=sum(line.gap for line in lines),
@@ -194,7 +194,8 @@ class HealthReader:
             gaps=tuple(self._archive.gaps(limit=50)),
         )
 
-    def _alarms(self) -> Alarms:
+    def alarms(self) -> Alarms:
+        """How often it has alarmed, beside the budget."""
         span = self._archive.span()
         opened = [one.id for one in self._archive.episodes(limit=EPISODES) if one.kind in NEGATIVE_KINDS]
         judged = verdicts(self._archive.feedback(limit=EPISODES))

@@ -2,11 +2,14 @@
 
 from typing import get_args
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from opinionwatch.pipeline.daemon_web import realised
 from opinionwatch.pipeline.metrics import HISTOGRAMS, LABELS, MetricName, Metrics
 from opinionwatch.pipeline.monitor import monitor
+from opinionwatch.pipeline.web_health import Alarms
 
 
 def exported(metrics: Metrics) -> set[str]:
@@ -29,6 +32,19 @@ def test_numbers_arrive_under_their_labels() -> None:
     assert 'opinionwatch_dead_letters_total{reason="malformed_json"} 2.0' in text
     assert 'opinionwatch_lag_entries{partition="3"} 7.0' in text
     assert "opinionwatch_batch_seconds_count 1.0" in text
+
+
+@pytest.mark.parametrize(("weeks", "rates"), [(20.0, (0.2, 0.05, 0.1)), (0.0, (0.0, 0.0, 0.0))])
+def test_the_realised_rate_of_alarms_stands_beside_the_budget(weeks: float, rates: tuple[float, ...]) -> None:
+    metrics = Metrics()
+    realised(
+        Alarms(opened=4, watchlist_weeks=weeks, per_week=None, real=1, not_crisis=2, budget=0.1),
+        metrics,
+    )
+    text = metrics.text().decode()
+    for kind, rate in zip(("all", "real", "not_crisis"), rates, strict=True):
+        assert f'opinionwatch_alarms_per_watchlist_week{{kind="{kind}"}} {rate}' in text
+    assert "opinionwatch_false_alarm_budget 0.1" in text
 
 
 def test_a_wedged_daemon_is_neither_alive_nor_ready_and_one_without_work_only_alive() -> None:
