@@ -20,6 +20,7 @@ from opinionwatch.pipeline.intake import QueueIntake
 from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
 from opinionwatch.pipeline.ports import Channel, Scorer, Source, cursor_name
 from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.steady import SteadyClock
 from opinionwatch.pipeline.store_lock import held
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 
@@ -102,7 +103,7 @@ class Engine:
             store,
             wiring.hops(self.settings, self._scorer(self.settings), self._channels),
             self.intake,
-            wall_clock,
+            SteadyClock(wall_clock),
             self.settings.limits,
             replaying=schedule.replaying,
             live=not self.sources or not all(source.replays for source in self.sources),

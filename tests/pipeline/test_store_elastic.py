@@ -15,6 +15,7 @@ from opinionwatch.pipeline.elastic_mapping import field_types, index_of, pattern
 from opinionwatch.pipeline.elastic_records import OVERLAP_CHARS
 from opinionwatch.pipeline.elastic_setup import KINDS
 from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.outbox_elastic import ElasticOutbox
 from opinionwatch.pipeline.ports import Outcome
 from opinionwatch.pipeline.settings_elastic import Elastic
 from opinionwatch.pipeline.store_elastic import ElasticStore
@@ -217,6 +218,18 @@ def test_sources_report_how_they_are(place: Cluster, store: ElasticStore) -> Non
 
 
 @pytest.mark.parametrize("length", [1, OVERLAP_CHARS, OVERLAP_CHARS + 1, 5000])
+def test_a_note_is_there_at_once_for_the_next_owner_and_is_no_progress(place: Cluster, archive: ElasticArchive) -> None:
+    before = archive.now()
+    outbox = ElasticOutbox(place.client, place.settings)
+    assert outbox.note("digest/morning") is None
+    for text in ("first", "second"):
+        outbox.keep("digest/morning", text)
+        assert ElasticOutbox(place.client, place.settings).note("digest/morning") == text
+    assert outbox.note("digest/evening") is None
+    place.refresh()
+    assert archive.now() == before
+
+
 def test_a_part_of_a_long_text_is_found_wherever_it_lies(
     place: Cluster, store: ElasticStore, archive: ElasticArchive, length: int
 ) -> None:
