@@ -20,6 +20,7 @@ from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.kafka_redrives import Redrives
 from opinionwatch.pipeline.log_intake import LogIntake
 from opinionwatch.pipeline.settings import Settings, Web
+from opinionwatch.pipeline.steady import SteadyClock
 from opinionwatch.pipeline.web_serve import started
 
 STOP_S = 12.0
@@ -49,7 +50,7 @@ class Ingest:
             self._log,
             self._cursors,
             wiring.ingest_hop(settings),
-            wall_clock,
+            SteadyClock(wall_clock),
             replaying=self._replaying,
             live=not self.sources or not all(source.replays for source in self.sources),
         )
