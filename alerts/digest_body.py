@@ -39,7 +39,7 @@ alt="{{ words["chart"] }}" style="max-width:100%;height:auto"></p>{% endif %}
 """
 _ROW = """\
 {% macro row(label, value) %}<tr><th style="text-align:left;vertical-align:top;padding:4px 16px 4px 0;\
-white-space:nowrap">{{ label }}</th><td style="padding:4px 0">{{ value }}</td></tr>{% endmacro %}"""
+white-space:nowrap;width:1%">{{ label }}</th><td style="padding:4px 0">{{ value }}</td></tr>{% endmacro %}"""
 _TEMPLATE = Environment(autoescape=True, undefined=StrictUndefined).from_string(_ROW + _HTML)
 
 
