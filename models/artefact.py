@@ -136,6 +136,11 @@ def load(folder: Path) -> Artefact:
     return Artefact(_version(config.name, manifest.files), config, model, tokens, companion)
 
 
+def config_of(folder: Path) -> Config:
+    """The configuration alone, checked by its hash. Raises SettingsError as `load` does."""
+    return _config(folder, _checked(folder / CONFIG, _manifest(folder).files[CONFIG]))
+
+
 def _companion(config: Config, weights: dict[str, Tensor]) -> Companion | None:
     """Takes its weights out of all of them."""
     own = {name: weights.pop(name) for name in [*weights] if name.startswith(PREFIX)}

@@ -72,7 +72,7 @@ def fit(
         recipe = recipe.model_copy(update={"body": start.config.body})
     out.mkdir(parents=True, exist_ok=True)
     rows = read_rows(recipe, data, strict=strict)
-    _describe(out, recipe, rows)
+    describe(out, recipe, rows)
     schedule = recipe.schedule
     if schedule.threads is not None:
         torch.set_num_threads(schedule.threads)
@@ -108,7 +108,8 @@ def _fresh(backbone: str, recipe: Recipe, tokenizer: Tokenizer) -> Encoder:
     return kind.from_backbone(backbone, recipe.body)
 
 
-def _describe(out: Path, recipe: Recipe, rows: Rows) -> None:
+def describe(out: Path, recipe: Recipe, rows: Rows) -> None:
+    """Leave `recipe.yaml`, `rows.json` and `environment.json` in the run folder."""
     whole = yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
     (out / "recipe.yaml").write_text(whole, encoding="utf-8")
     facts = {"counts": rows.counts, "hashes": rows.hashes, "bad": [asdict(row) for row in rows.bad]}

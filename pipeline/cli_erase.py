@@ -10,6 +10,7 @@ import typer
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
+from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.erasing import carry_out, restored
 from opinionwatch.pipeline.errors import FatalError, SettingsError
 from opinionwatch.pipeline.settings import Settings
@@ -31,7 +32,7 @@ def erase(
     config: ConfigOption = None,
 ) -> None:
     """Erase all posts of an author, or single documents, for ever: from the index, the log, dead letters, episodes, the
-    outbox, the detector's memory and the free pages of the file. A replay does not bring them back.
+    outbox, corrections, the detector's memory and the free pages of the file. A replay does not bring them back.
 
     Counts stay, and so does the keyed pseudonym of an erased author. Exit 1: it could not be completed.
 
@@ -45,6 +46,7 @@ def erase(
     archive = SqliteArchive(chosen.store_path)
     authors = [each for name in author or () for each in _pseudonyms(chosen, archive, name)]
     documents = [each for name in document or () for each in _documents(archive, name)]
+    Corrections(chosen.data_dir).forget(set(documents), set(authors))
     store = SqliteStore(chosen.store_path)
     try:
         with store.transaction():

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -13,14 +13,19 @@ from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.console import ConfigOption, err, settings
 from opinionwatch.pipeline.console import out as out_
+from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
 from opinionwatch.pipeline.fold import fold
+from opinionwatch.pipeline.live_scorer import in_force
 from opinionwatch.pipeline.ports import Passage, Scorer
 from opinionwatch.pipeline.read import language
 from opinionwatch.pipeline.registry import nearest
 from opinionwatch.pipeline.scoring import Answer, RefusedText, score_texts
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.submission import load
+
+if TYPE_CHECKING:  # torch takes long to load, and most commands never need it
+    from opinionwatch.models.examples import Example
 
 CHUNK = 512
 LONGEST_LINE = 8 * 1024 * 1024
@@ -33,7 +38,7 @@ def score(config: ConfigOption = None) -> None:
 
     Example: echo '{"text": "The battery is awful"}' | opinionwatch score
     """
-    scorer = wiring.scorer(settings(config))
+    scorer = wiring.scorer(in_force(settings(config)))
     lines = _lines()
     while chunk := list(islice(lines, CHUNK)):
         answers: list[Answer | None] = []
@@ -122,7 +127,7 @@ def explain(
     from opinionwatch.models.explain_show import to_text
     from opinionwatch.models.neural import NeuralScorer
 
-    chosen = settings(config)
+    chosen = in_force(settings(config))
     if chosen.scorer.kind != "neural":
         raise SettingsError(f"explain needs a neural scorer; the settings say '{chosen.scorer.kind}'")
     folded = fold(_text_of(chosen, text, document)[: chosen.limits.text_chars]).text
@@ -184,11 +189,30 @@ def train(
     out: Annotated[Path, typer.Option(help="Run folder: checkpoints, figures, the artefact.")] = Path("runs/default"),
     resume: Annotated[bool, typer.Option(help="Go on from the run folder's last checkpoint.")] = False,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad row instead of counting it.")] = False,
+    continue_: Annotated[
+        bool, typer.Option("--continue", help="Go on from the model in force with what people corrected; needs --data.")
+    ] = False,
+    rehearsal: Annotated[int, typer.Option(min=1, help="Old rows for each correction, with --continue.")] = 20,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Train at most so long, with --continue.")] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Train a model by a recipe: the artefact, its card and its figures are left in the run folder.
 
+    With --continue the model in force learns from the stored corrections (at least 10) and rehearses old rows of the
+    recipe's files in --data, so that it does not forget: minutes on one core. Then: opinionwatch model promote.
+
     Survives kill -9: start it again with --resume.   Example: opinionwatch train --recipe default --out runs/mine
     """
+    if continue_:
+        from opinionwatch.models.continuing import continue_training
+
+        artefact, examples = _corrected(config)
+        done = continue_training(
+            artefact, examples, out, recipe_path=_recipe(recipe), data=data, rehearsal=rehearsal, minutes=minutes
+        )
+        out_.print(f"{done.version} in {done.artefact} after {done.minutes:.1f} minutes; judge and use it with")
+        out_.print(f"  opinionwatch model promote {done.artefact} --fixed FILE…", markup=False)
+        return
     from opinionwatch.models.train import train as trained
 
     done = trained(_recipe(recipe), out, data=data, backbone=backbone, resume=resume, strict=strict)
@@ -221,6 +245,21 @@ def compress(
     given = texts_of(texts or on or [], limit)
     out_.print(to_table(compressed(artefact, out, plan, given, on or [], limit=limit)))
     out_.print(f"train it on: opinionwatch train --backbone {out} --out runs/recovered", markup=False)
+
+
+def _corrected(config: Path | None) -> "tuple[Path, list[Example]]":
+    """The artefact in force, and what people have corrected, as rows to train on."""
+    from opinionwatch.models.examples import LABELS, Example
+    from opinionwatch.models.neural import NeuralScorer
+
+    chosen = in_force(settings(config))
+    if chosen.scorer.kind != "neural":
+        raise SettingsError(f"only a neural scorer learns from corrections; the settings say '{chosen.scorer.kind}'")
+    found = [
+        Example(fold(each.text).text, "corrections", each.lang, label=LABELS.index(each.label))
+        for each in Corrections(chosen.data_dir).standing()
+    ]
+    return NeuralScorer.Settings.model_validate(chosen.scorer.options).artefact, found
 
 
 def companion(

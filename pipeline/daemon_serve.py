@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline import live_scorer
 from opinionwatch.pipeline.daemon_life import Life
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.ports import Scorer
@@ -32,7 +32,7 @@ def serve(
     settings: Settings,
     life: Life,
     ready: Callable[[str], None],
-    scorer: Callable[[Settings], Scorer] = wiring.scorer,
+    scorer: Callable[[Settings], Scorer] = live_scorer.scorer,
 ) -> None:
     """Serve until told to stop; what is in hand by then is answered, what comes after is put off with 503.
 

@@ -8,7 +8,9 @@ import structlog
 from opinionwatch.pipeline import web, wiring
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.archives import archive_of
+from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
+from opinionwatch.pipeline.drifting import lately
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.settings import Settings
@@ -17,6 +19,8 @@ from opinionwatch.pipeline.wiring_why import explainer
 
 COUNT_S = 15.0
 """Seconds between two looks at the ledger."""
+DRIFT_ROUNDS = 40
+"""Rounds of counting between two looks at drift: ten minutes."""
 log = structlog.get_logger(__name__)
 
 
@@ -34,13 +38,18 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
         budget=budget,
         answers=wiring.answers(settings),
         explain=explainer(settings),
+        corrections=Corrections(settings.data_dir),
     )
     with web.serve(app, settings.web, ready):
         life.ready.set()
+        rounds = 0
         while True:
             try:
                 counted(archive, life.metrics, wall_clock())
                 realised(reader.alarms(), life.metrics)
+                if rounds % DRIFT_ROUNDS == 0:
+                    drifted(archive, life.metrics)
+                rounds += 1
             except RetryableError as error:
                 log.warning("the ledger cannot be counted now", reason=str(error))
             if life.stop.wait(COUNT_S):
@@ -54,6 +63,15 @@ def realised(alarms: Alarms, metrics: Metrics) -> None:
         rate = count / alarms.watchlist_weeks if alarms.watchlist_weeks else 0.0
         metrics.set("opinionwatch_alarms_per_watchlist_week", rate, kind)
     metrics.set("opinionwatch_false_alarm_budget", alarms.budget or 0.0)
+
+
+def drifted(archive: Archive, metrics: Metrics) -> None:
+    """Tell how far what people write has moved. Raises RetryableError when the index is away."""
+    found = lately(archive)
+    if found.verdict != "too few":
+        metrics.set("opinionwatch_drift_label_psi", found.label_psi)
+        metrics.set("opinionwatch_drift_confidence", found.confidence_now - found.confidence_before)
+        metrics.set("opinionwatch_drift_unknown_words", found.unknown_now)
 
 
 def counted(archive: Archive, metrics: Metrics, now: datetime) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from opinionwatch.pipeline import stores, wiring
+from opinionwatch.pipeline import live_scorer, stores, wiring
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.errors import OpinionwatchError
 from opinionwatch.pipeline.kafka_log import KafkaLog
@@ -18,7 +18,7 @@ from opinionwatch.pipeline.work_score import ScoreWork
 from opinionwatch.pipeline.work_trend import TrendWork
 
 
-def score(settings: Settings, life: Life, scorer: Callable[[Settings], Scorer] = wiring.scorer) -> None:
+def score(settings: Settings, life: Life, scorer: Callable[[Settings], Scorer] = live_scorer.scorer) -> None:
     """Score documents until told to stop. Raises what ended the work, if it was not told to stop."""
     kafka = settings.kafka
     log = KafkaLog(kafka)

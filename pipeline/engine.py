@@ -11,7 +11,7 @@ from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.connectors.backfill import PREFIX, Backfill, Progress
 from opinionwatch.connectors.pulling import Health
 from opinionwatch.connectors.schedule import Schedule
-from opinionwatch.pipeline import digests, wiring
+from opinionwatch.pipeline import digests, live_scorer, wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.curves import adopt
 from opinionwatch.pipeline.embedded import Embedded
@@ -44,7 +44,7 @@ class Engine:
         settings: Settings,
         public_url: str,
         more_channels: Mapping[str, Channel] | None = None,
-        scorer: Callable[[Settings], Scorer] = wiring.scorer,
+        scorer: Callable[[Settings], Scorer] = live_scorer.scorer,
         sources: Sequence[Source] | None = None,
         *,
         dry_run: bool = False,

@@ -25,6 +25,9 @@ MetricName = Literal[
     "opinionwatch_batch_seconds",  # duration of a batch, from taken to confirmed
     "opinionwatch_batch_entries",  # how full a batch was
     "opinionwatch_latency_seconds",  # from accepted to indexed
+    "opinionwatch_drift_label_psi",  # label mix of the last day against the fortnight before; over 0.25 is a shift
+    "opinionwatch_drift_confidence",  # mean probability of the label in the last day, less that of before
+    "opinionwatch_drift_unknown_words",  # share of words in the last day that the fortnight before did not have
     "opinionwatch_requests_total",  # answers of the scoring service; status
     "opinionwatch_request_seconds",  # from a request's arrival to its answer
     "opinionwatch_scored_texts_total",  # texts that the scoring service has read; outcome

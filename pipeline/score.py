@@ -17,6 +17,7 @@ from opinionwatch.pipeline.fold import Folded
 from opinionwatch.pipeline.match import MatchedDocument
 from opinionwatch.pipeline.mention import mention_of
 from opinionwatch.pipeline.ports import Passage, Scorer
+from opinionwatch.pipeline.renewable import Renewable
 from opinionwatch.pipeline.stages import bury_document
 from opinionwatch.pipeline.watchlists import Watchlist
 
@@ -39,12 +40,15 @@ class Score:
 
     def __init__(self, scorer: Scorer, cache_size: int = CACHE_SIZE) -> None:
         self._scorer = scorer
+        self._renew = scorer.renew if isinstance(scorer, Renewable) else None
         self._size = cache_size
         self._cache: OrderedDict[bytes, Reading] = OrderedDict()
 
     def __call__(self, batch: Sequence[MatchedDocument], now: datetime) -> list[ScoredDocument | DeadLetter]:
         """Score a batch; the result has the batch's order."""
         del now
+        if self._renew is not None:
+            self._renew()
         version = self._scorer.version
         keys = [_key(matched, version) for matched in batch]
         outcomes: dict[bytes, Outcome] = {}

@@ -6,6 +6,7 @@ from queue import Queue
 
 from opinionwatch.pipeline import web, wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.engine import Engine
 from opinionwatch.pipeline.ports import Channel
 from opinionwatch.pipeline.settings import Settings
@@ -33,6 +34,7 @@ def served(settings: Settings, channels: dict[str, Channel], *, dry_run: bool = 
         budget=wiring.trend_settings(settings).detector.false_alarms_per_week,
         answers=wiring.answers(settings),
         explain=explainer(settings),
+        corrections=Corrections(settings.data_dir),
     )
     address: Queue[str] = Queue()
     with web.serve(app, settings.web, address.put):

@@ -21,10 +21,12 @@ from starlette.staticfiles import StaticFiles
 
 from opinionwatch.pipeline.answers import Answers
 from opinionwatch.pipeline.archive import Archive
+from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.settings import Web
 from opinionwatch.pipeline.web_access import Access, check_exposure
 from opinionwatch.pipeline.web_api import Api
+from opinionwatch.pipeline.web_corrections import CorrectionViews
 from opinionwatch.pipeline.web_episodes import EpisodeViews
 from opinionwatch.pipeline.web_feedback import FeedbackViews
 from opinionwatch.pipeline.web_guard import HEADERS, Guard
@@ -54,16 +56,17 @@ def build(
     budget: float | None = None,
     answers: Answers | None = None,
     explain: Explain | None = None,
+    corrections: Corrections | None = None,
 ) -> Starlette:
     """The application. `watchlists` are (id, display name), in the order of the overview.
 
     `extra_routes` are push sources and the like; those under `/hooks/` authenticate themselves, all others are behind
     the token, too. `status` says what a runtime knows about its sources, `budget` how many false alarms per
-    watchlist-week were asked for; `answers` reads signed addresses, `explain` says which words decided. Raises
-    SettingsError when the token file is not usable.
+    watchlist-week were asked for; `answers` reads signed addresses, `explain` says which words decided, `corrections`
+    keeps what people say of documents. Raises SettingsError when the token file is not usable.
     """
     access = Access(settings)
-    site = Site(archive, watchlists, settings, lang, status, budget)
+    site = Site(archive, watchlists, settings, lang, status, budget, corrections)
     pages = Pages(site)
     live = Live(site)
     slack = read_secret(settings.slack_signing_secret_file) if settings.slack_signing_secret_file else None
@@ -83,6 +86,7 @@ def build(
             *EpisodeViews(pages).routes(),
             *SilenceViews(pages).routes(),
             *FeedbackViews(pages, answers).routes(),
+            *CorrectionViews(pages).routes(),
             *(SlackButtons(site, slack).routes() if slack else ()),
             *Login(pages, access).routes(),
             *Api(site).routes(),

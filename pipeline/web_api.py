@@ -17,8 +17,10 @@ from starlette.routing import Route
 
 from opinionwatch.pipeline.contracts import DeadLetter, Record, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
+from opinionwatch.pipeline.corrections import Correction
 from opinionwatch.pipeline.errors import DEAD_REASONS
 from opinionwatch.pipeline.registry import nearest
+from opinionwatch.pipeline.web_corrections import NewCorrection, correct
 from opinionwatch.pipeline.web_feedback import NewFeedback, answer
 from opinionwatch.pipeline.web_forms import body
 from opinionwatch.pipeline.web_health import Health, LedgerLine
@@ -180,6 +182,16 @@ class Api:
                 "post", "/api/episodes/{id}/feedback", "Answer an episode", Feedback, body=NewFeedback, status=201
             )
         )
+        operations.append(
+            Operation(
+                "post",
+                "/api/documents/{id}/correction",
+                "Correct the model",
+                Correction,
+                body=NewCorrection,
+                status=201,
+            )
+        )
         self._document = document(operations)
 
     def routes(self) -> list[Route]:
@@ -188,6 +200,7 @@ class Api:
             *(one.route(self._site) for one in ENDPOINTS),
             Route("/api/silences", self.silence, methods=["POST"]),
             Route("/api/episodes/{id}/feedback", self.feedback, methods=["POST"]),
+            Route("/api/documents/{id}/correction", self.correction, methods=["POST"]),
             Route("/api/openapi.json", self.openapi, methods=["GET"]),
         ]
 
@@ -210,6 +223,14 @@ class Api:
         except ValidationError as error:
             raise HTTPException(400, wrong(error, NewFeedback)) from error
         return _json(await run_in_threadpool(answer, self._site, request.path_params["id"], given, "api"), 201)
+
+    async def correction(self, request: Request) -> Response:
+        """Store what a document really says. JSON only, as above."""
+        try:
+            given = NewCorrection.model_validate_json(await body(request, "application/json"))
+        except ValidationError as error:
+            raise HTTPException(400, wrong(error, NewCorrection)) from error
+        return _json(await run_in_threadpool(correct, self._site, request.path_params["id"], given, "api"), 201)
 
 
 def _json(said: BaseModel, status: int = 200) -> Response:

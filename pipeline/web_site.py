@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.contracts import Record, ScoredDocument, Utc
 from opinionwatch.pipeline.contracts_trend import Episode, Silence
+from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.registry import nearest
 from opinionwatch.pipeline.settings import Web
 from opinionwatch.pipeline.web_health import HealthReader, Status
@@ -51,8 +52,10 @@ class Site:
         lang: Lang,
         status: Status | None,
         budget: float | None = None,
+        corrections: Corrections | None = None,
     ) -> None:
         self.archive = archive
+        self.corrections = corrections
         self.watchlists = tuple(Watched(id=key, name=name) for key, name in watchlists)
         self.web = web
         self.lang: Lang = lang

@@ -85,8 +85,14 @@ class Views:
 
     def document(self, request: Request) -> Response:
         """One document with everything that was found in it."""
-        scored = self._site.document(request.path_params["id"])
-        return self._pages.page(request, "document.html", scored=scored, explains=self._explains)
+        return self._pages.page(
+            request,
+            "document.html",
+            scored=self._site.document(request.path_params["id"]),
+            explains=self._explains,
+            corrects=self._site.corrections is not None,
+            done=request.query_params.get("done"),
+        )
 
     def health(self, request: Request) -> Response:
         """Sources, audit, dead letters, drops."""

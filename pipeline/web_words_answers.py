@@ -1,4 +1,4 @@
-"""What the page says about answers to an episode and about why a text is read as it is, in English and Chinese."""
+"""What the page says about answers to an episode, why a text is read as it is, and corrections, in both languages."""
 
 ANSWERS: dict[str, tuple[str, str]] = {
     "your_answer": ("Your answer", "您的答复"),
@@ -27,4 +27,10 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "via api": ("API", "API"),
     "via slack": ("Slack", "Slack"),
     "via link": ("e-mail link", "邮件链接"),
+    "correct": ("Correct the model", "更正模型"),
+    "correct_why": (
+        "If the label is wrong, say what is right: the next training learns from it.",
+        "如果标签有误，请指出正确的标签，下次训练会从中学习。",
+    ),
+    "correction_stored": ("Your correction is stored.", "您的更正已保存。"),
 }

@@ -22,7 +22,7 @@ from opinionwatch.models.registry import SCORERS
 from opinionwatch.pipeline.accept import Accept, Arrival
 from opinionwatch.pipeline.answers import Answers
 from opinionwatch.pipeline.archive import Archive
-from opinionwatch.pipeline.contracts import Confusion, DeadLetter, Document
+from opinionwatch.pipeline.contracts import DeadLetter, Document
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Message, Silence
 from opinionwatch.pipeline.curves import load as load_curves
 from opinionwatch.pipeline.errors import SettingsError
@@ -31,9 +31,10 @@ from opinionwatch.pipeline.isolate import isolated
 from opinionwatch.pipeline.kibana_link import episode_link
 from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.plan import HopName, hop
-from opinionwatch.pipeline.ports import Channel, Intake, Measured, PushSource, Scorer, Source, Stage, StatefulStage
+from opinionwatch.pipeline.ports import Channel, Intake, PushSource, Scorer, Source, Stage, StatefulStage
 from opinionwatch.pipeline.read import Read
 from opinionwatch.pipeline.registry import nearest, options, resolve
+from opinionwatch.pipeline.renewable import confusions
 from opinionwatch.pipeline.score import Mentions, Score
 from opinionwatch.pipeline.settings import Component, Settings
 from opinionwatch.pipeline.stages import bury_document, chain
@@ -188,10 +189,7 @@ def score_hop(settings: Settings, reader: Scorer) -> Callable[[Sequence[Document
 
 def trend_stage(settings: Settings, reader: Scorer | None = None) -> Callable[[], StatefulStage]:
     """Makes the trend hop, as often as a runtime has to rebuild its state; a `reader` may know how it errs."""
-    trend, curves = trend_settings(settings), load_curves(settings.data_dir)
-    confusion: dict[str, Mapping[str, Confusion]] = {}
-    if isinstance(reader, Measured):
-        confusion = {reader.version: reader.confusion}
+    trend, curves, confusion = trend_settings(settings), load_curves(settings.data_dir), confusions(reader)
     return lambda: Trend(trend, settings.tenant, curves, confusion)
 
 

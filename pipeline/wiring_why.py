@@ -1,21 +1,24 @@
-"""What explains a document: the settings' neural scorer in 32 bits, loaded when somebody first asks."""
+"""What explains a document: the neural scorer in force, in 32 bits, loaded when somebody first asks."""
 
 from threading import Lock
 
 from opinionwatch.pipeline.contracts import ScoredDocument
 from opinionwatch.pipeline.fold import fold
+from opinionwatch.pipeline.live_scorer import in_force
 from opinionwatch.pipeline.ports import Passage
+from opinionwatch.pipeline.promotions import Shelf
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.web_why import Explain, Weight, Why
 
 
 class Explainer:
-    """Explains documents with the settings' model. Safe to call from several threads; each waits for the one before."""
+    """Explains documents with the model in force. Safe to call from several threads; each waits for the one before."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = Lock()
         self._scorer: object | None = None
+        self._stamp: object = None
 
     def __call__(self, scored: ScoredDocument) -> Why:
         """Which words decided; about a second. Spans are in the shown text. Raises FatalError for a broken artefact."""
@@ -23,8 +26,10 @@ class Explainer:
         from opinionwatch.models.neural import NeuralScorer
 
         with self._lock:
-            if not isinstance(self._scorer, NeuralScorer):
-                given = {**self._settings.scorer.options, "precision": "fp32"}
+            stamp = Shelf(self._settings.data_dir).stamp()
+            if not isinstance(self._scorer, NeuralScorer) or stamp != self._stamp:
+                self._stamp = stamp
+                given = {**in_force(self._settings).scorer.options, "precision": "fp32"}
                 self._scorer = NeuralScorer(NeuralScorer.Settings.model_validate(given))
             folded = fold(scored.document.text)
             found = self._scorer.explain(Passage(folded.text, scored.lang))

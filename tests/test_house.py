@@ -140,7 +140,8 @@ def test_the_promised_commands_are_there() -> None:
         "demo run replay score evaluate train detect calibrate backtest export audit deadletters_list deadletters_show "
         "deadletters_redrive config_check config_show config_schema doctor notify_test silence_add silence_list "
         "silence_expire source_list source_check source_try source_schema watchlist_test watchlist_import erase "
-        "backfill serve notify_digest"
+        "backfill serve notify_digest model_promote model_rollback model_shadow "
+        "label_queue label_add label_list model_drift"
     )
     assert {name.replace("_", " ") for name in promised.split()} <= set(COMMANDS)
 

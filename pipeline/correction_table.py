@@ -1,0 +1,80 @@
+"""Corrections as a table, the way spreadsheets keep it: `label queue --csv` writes one, `label add --csv` reads it."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, get_args
+
+from opinionwatch.pipeline.contracts import Label, ScoredDocument
+
+COLUMNS = ("document_id", "text", "model_says", "negative", "neutral", "positive", "label", "comment")
+LABELS: tuple[Label, ...] = get_args(Label)
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+MAX_BYTES = 50_000_000
+
+
+class Row(NamedTuple):
+    """A line with a label in it."""
+
+    line: int
+    document_id: str
+    text: str
+    label: Label
+    comment: str
+
+
+class Slip(NamedTuple):
+    """A line that cannot be taken, and why."""
+
+    line: int
+    reason: str
+
+
+def to_csv(documents: Sequence[ScoredDocument]) -> str:
+    """The table of documents to label, its column `label` empty; nothing in it is a formula."""
+    made = io.StringIO(newline="")
+    rows = csv.writer(made)
+    rows.writerow(COLUMNS)
+    for each in documents:
+        mood = each.reading.sentiment
+        rows.writerow(
+            [each.id, _inert(each.document.text), mood.label, mood.negative, mood.neutral, mood.positive, "", ""]
+        )
+    return made.getvalue()
+
+
+def read_csv(body: bytes) -> Iterator[Row | Slip]:
+    """The labelled lines; those without a label are passed over. Only `label` and one of `document_id` and `text` are
+    needed.
+    """
+    text = body.decode("utf-8-sig", "replace")
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    names = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
+    if "label" not in names or not {"document_id", "text"} & set(names):
+        yield Slip(1, "the header must name `label`, and `document_id` or `text`")
+        return
+    while True:
+        try:
+            given = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Slip(rows.line_num, str(error))
+            return
+        cells = {ours: (given[theirs] or "").strip() for ours, theirs in names.items()}
+        said = cells["label"].lower()
+        label = next((label for label in LABELS if label == said), None)
+        if label is None:
+            if said:
+                yield Slip(rows.line_num, f"label '{said[:30]}'; write one of {', '.join(LABELS)}")
+            continue
+        if "\ufffd" in cells.get("text", ""):
+            yield Slip(rows.line_num, "it is not UTF-8: export the table as UTF-8")
+            continue
+        row = Row(rows.line_num, cells.get("document_id", ""), cells.get("text", ""), label, cells.get("comment", ""))
+        yield row if row.document_id or row.text else Slip(rows.line_num, "neither a document nor a text")
+
+
+def _inert(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text

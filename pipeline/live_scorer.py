@@ -1,0 +1,129 @@
+"""The scorer of a running pipeline: it takes another model up between two batches, when one is promoted.
+
+The new model is loaded on a thread of its own while the old one goes on scoring; the swap itself is an assignment. A
+batch is read by one model from its first text to its last. A model that is not what was promoted (its hashes differ)
+or does not load is refused with the reason in the log, and the old one stays.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+
+import structlog
+
+from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline.contracts import Confusion, Reading
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.ports import Measured, Passage, Scorer
+from opinionwatch.pipeline.promotions import Promotion, Shelf
+from opinionwatch.pipeline.settings import ScorerChoice, Settings
+
+LOOK_S = 1.0
+"""Seconds between two looks at the file."""
+log = structlog.get_logger(__name__)
+
+
+def scorer(settings: Settings) -> Scorer:
+    """The scorer that the settings name; a neural one follows what is promoted."""
+    return LiveScorer(settings) if settings.scorer.kind == "neural" else wiring.scorer(settings)
+
+
+def in_force(settings: Settings) -> Settings:
+    """The settings with the artefact that is in force. Raises SettingsError when it is not what was promoted."""
+    shelf = Shelf(settings.data_dir)
+    current = shelf.read().current if settings.scorer.kind == "neural" else None
+    return settings if current is None else with_artefact(settings, checked(shelf, current))
+
+
+def with_artefact(settings: Settings, artefact: Path) -> Settings:
+    """The same settings with another model."""
+    choice = ScorerChoice.model_validate({**settings.scorer.options, "kind": "neural", "artefact": artefact})
+    return settings.model_copy(update={"scorer": choice})
+
+
+def checked(shelf: Shelf, entry: Promotion) -> Path:
+    """The folder of a promoted model. Raises SettingsError when its manifest is not the one that was promoted."""
+    if shelf.manifest(entry.version) != entry.manifest:
+        raise SettingsError(
+            f"{shelf.copy(entry.version)} was altered after its promotion (its manifest has another sha256): promote "
+            "the artefact again, or roll back"
+        )
+    return shelf.copy(entry.version)
+
+
+class LiveScorer:
+    """The model in force, by the port of a scorer. One thread scores and renews."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[Settings], Scorer] = wiring.scorer,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """Raises SettingsError when the model in force is not whole."""
+        self._settings, self._load, self._clock = settings, load, clock
+        self._shelf = Shelf(settings.data_dir)
+        self._stamp = self._shelf.stamp()
+        self._looked = clock()
+        self._coming: Thread | None = None
+        self._ready: tuple[str, Scorer] | None = None
+        current = self._shelf.read().current
+        self._scorer = load(in_force(settings))
+        self.version = self._scorer.version if current is None else current.name
+        self.confusions: dict[str, Mapping[str, Confusion]] = {}
+        self._note(self.version, self._scorer)
+        self._note_history()
+
+    def renew(self) -> None:
+        """Take up what was promoted, if it is loaded by now; look for something new, if it is time to."""
+        if self._ready is not None:
+            before = self.version
+            self.version, self._scorer = self._ready
+            self._ready = None
+            log.warning("model.taken_up", version=self.version, before=before)
+        busy = self._coming is not None and self._coming.is_alive()
+        if busy or self._clock() < self._looked + LOOK_S:
+            return
+        self._looked = self._clock()
+        stamp = self._shelf.stamp()
+        if stamp is not None and stamp != self._stamp:
+            self._stamp = stamp
+            self._coming = Thread(target=self._fetch, name="model-loading", daemon=True)
+            self._coming.start()
+
+    def loaded(self, timeout_s: float) -> bool:
+        """Wait until nothing is being loaded; for a `renew` that is to find it."""
+        if self._coming is not None:
+            self._coming.join(timeout_s)
+        return self._coming is None or not self._coming.is_alive()
+
+    def score(self, passages: Sequence[Passage]) -> list[Reading]:
+        """One reading a passage, by the model in force. Raises what that model raises."""
+        return self._scorer.score(passages)
+
+    def _fetch(self) -> None:
+        try:
+            current = self._shelf.read().current
+            if current is None or current.name == self.version:
+                return
+            found = self._load(with_artefact(self._settings, checked(self._shelf, current)))
+        except SettingsError as error:
+            log.error("model.refused", reason=str(error), stays=self.version)  # noqa: TRY400 - a reason, not a defect
+            return
+        self._note(current.name, found)
+        self._ready = (current.name, found)
+
+    def _note(self, name: str, found: Scorer) -> None:
+        if isinstance(found, Measured):
+            self.confusions[name] = found.confusion
+
+    def _note_history(self) -> None:
+        """How earlier models err, too: what they have read is judged again when a state is rebuilt from the log."""
+        from opinionwatch.models.neural import confusion_of  # torch takes long to load, and most commands never need it
+
+        for entry in self._shelf.read().entries:
+            try:
+                self.confusions[entry.name] = confusion_of(checked(self._shelf, entry))
+            except SettingsError as error:
+                log.warning("model.unknown_confusion", model=entry.name, reason=str(error))

@@ -1,0 +1,88 @@
+"""A model goes on learning from corrections, and still knows what it knew."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from opinionwatch.models.continuing import FEWEST, continue_training, rehearsed
+from opinionwatch.models.examples import LABELS, Example
+from opinionwatch.models.neural import NeuralScorer
+from opinionwatch.models.train import train
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.ports import Passage
+
+NEW = ("fast fast screen", "battery fast slow", "the slow slow service", "屏幕 快 慢")
+"""Texts that the recipe's rows say nothing clear about."""
+
+
+@pytest.fixture
+def base(recipe: Path, data: Path, backbone: Path, tmp_path: Path) -> Path:
+    recipe.write_text(recipe.read_text().replace("epochs: 4", "epochs: 60"))
+    return train(recipe, tmp_path / "run", data=data, backbone=str(backbone)).artefact
+
+
+def corrections(label: str) -> list[Example]:
+    return [
+        Example(f"{text} {number}", "corrections", "en", label=LABELS.index(label)) for text in NEW for number in "123"
+    ]
+
+
+def told(artefact: Path, texts: list[str]) -> list[str]:
+    scorer = NeuralScorer(NeuralScorer.Settings(artefact=artefact, device="cpu", precision="fp32"))
+    return [reading.sentiment.label for reading in scorer.score([Passage(text, "en") for text in texts])]
+
+
+OLD = ["the screen is great", "great service", "the screen is awful", "awful service", "味道很差"]
+
+
+def test_what_people_corrected_is_learnt_and_what_was_known_is_kept(
+    base: Path, recipe: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opinionwatch.models.continuing.RATE", 5e-3)
+    monkeypatch.setattr("opinionwatch.models.continuing.HEAD_RATE", 5e-3)
+    texts = [example.text for example in corrections("neutral")]
+    before = told(base, texts)
+    wanted = "neutral" if before.count("neutral") < len(texts) / 2 else "negative"
+    done = continue_training(
+        base, corrections(wanted), tmp_path / "next", recipe_path=recipe, data=data, rehearsal=10, epochs=15
+    )
+    after = told(done.artefact, texts)
+    assert after.count(wanted) > before.count(wanted)
+    assert after.count(wanted) >= 0.8 * len(texts)
+    assert told(done.artefact, OLD) == told(base, OLD)
+    assert "corrections by users" in (done.artefact / "card.md").read_text()
+    assert json.loads((tmp_path / "next" / "rows.json").read_text())["counts"]["corrections"] == len(texts)
+    figures = {figure.source: figure for figure in done.figures.sources}
+    assert figures["triplets"].triplet_f1 is not None
+    assert figures["triplets"].triplet_f1 > 0.9
+
+
+def test_the_old_artefact_is_not_touched_and_the_new_one_has_a_version_of_its_own(
+    base: Path, recipe: Path, data: Path, tmp_path: Path
+) -> None:
+    whole = {path.name: path.read_bytes() for path in base.iterdir()}
+    done = continue_training(
+        base, corrections("neutral"), tmp_path / "next", recipe_path=recipe, data=data, rehearsal=2, epochs=1
+    )
+    assert {path.name: path.read_bytes() for path in base.iterdir()} == whole
+    scorer = NeuralScorer(NeuralScorer.Settings(artefact=base, device="cpu"))
+    assert done.version != scorer.version
+
+
+def test_too_few_corrections_are_refused_with_the_cure(base: Path, recipe: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="label queue"):
+        continue_training(base, corrections("neutral")[: FEWEST - 1], tmp_path / "next", recipe_path=recipe, data=data)
+
+
+def test_old_rows_are_drawn_evenly_from_all_sources_and_always_the_same() -> None:
+    rows = [
+        Example(f"{source} {number}", source, "en")
+        for source, count in (("a", 3), ("b", 50), ("c", 500))
+        for number in range(count)
+    ]
+    drawn = rehearsed(rows, 43)
+    counts = {source: sum(row.source == source for row in drawn) for source in "abc"}
+    assert counts == {"a": 3, "b": 20, "c": 20}
+    assert rehearsed(rows[::-1], 43) == drawn
+    assert len(rehearsed(rows, 10_000)) == 553
