@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import orjson
 import typer
@@ -16,16 +16,13 @@ from opinionwatch.pipeline.console import out as out_
 from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
 from opinionwatch.pipeline.fold import fold
-from opinionwatch.pipeline.live_scorer import in_force
+from opinionwatch.pipeline.live_scorer import artefact_of, in_force
 from opinionwatch.pipeline.ports import Passage, Scorer
 from opinionwatch.pipeline.read import language
 from opinionwatch.pipeline.registry import nearest
 from opinionwatch.pipeline.scoring import Answer, RefusedText, score_texts
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.submission import load
-
-if TYPE_CHECKING:  # torch takes long to load, and most commands never need it
-    from opinionwatch.models.examples import Example
 
 CHUNK = 512
 LONGEST_LINE = 8 * 1024 * 1024
@@ -204,11 +201,12 @@ def train(
     Survives kill -9: start it again with --resume.   Example: opinionwatch train --recipe default --out runs/mine
     """
     if continue_:
-        from opinionwatch.models.continuing import continue_training
+        from opinionwatch.models.continuing import continue_training, examples_of
 
-        artefact, examples = _corrected(config)
+        chosen, plan = in_force(settings(config)), _recipe(recipe)
+        given = examples_of(Corrections(chosen.data_dir).standing())
         done = continue_training(
-            artefact, examples, out, recipe_path=_recipe(recipe), data=data, rehearsal=rehearsal, minutes=minutes
+            artefact_of(chosen), given, out, recipe_path=plan, data=data, rehearsal=rehearsal, minutes=minutes
         )
         out_.print(f"{done.version} in {done.artefact} after {done.minutes:.1f} minutes; judge and use it with")
         out_.print(f"  opinionwatch model promote {done.artefact} --fixed FILE…", markup=False)
@@ -245,21 +243,6 @@ def compress(
     given = texts_of(texts or on or [], limit)
     out_.print(to_table(compressed(artefact, out, plan, given, on or [], limit=limit)))
     out_.print(f"train it on: opinionwatch train --backbone {out} --out runs/recovered", markup=False)
-
-
-def _corrected(config: Path | None) -> "tuple[Path, list[Example]]":
-    """The artefact in force, and what people have corrected, as rows to train on."""
-    from opinionwatch.models.examples import LABELS, Example
-    from opinionwatch.models.neural import NeuralScorer
-
-    chosen = in_force(settings(config))
-    if chosen.scorer.kind != "neural":
-        raise SettingsError(f"only a neural scorer learns from corrections; the settings say '{chosen.scorer.kind}'")
-    found = [
-        Example(fold(each.text).text, "corrections", each.lang, label=LABELS.index(each.label))
-        for each in Corrections(chosen.data_dir).standing()
-    ]
-    return NeuralScorer.Settings.model_validate(chosen.scorer.options).artefact, found
 
 
 def companion(

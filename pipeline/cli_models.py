@@ -60,7 +60,7 @@ def promote(
         base = Promotion(
             name=old.version,
             version=old.version,
-            manifest=_kept(shelf, chosen, _artefact(standing), old.version),
+            manifest=_kept(shelf, chosen, live_scorer.artefact_of(standing), old.version),
             at=now,
             by=who,
             kind="base",
@@ -195,12 +195,6 @@ def _kept(shelf: Shelf, chosen: Settings, artefact: Path, version: str) -> str:
     if copied != version:
         raise SettingsError(f"{shelf.copy(version)} holds {copied}: move that folder away, and promote again")
     return manifest
-
-
-def _artefact(chosen: Settings) -> Path:
-    from opinionwatch.models.neural import NeuralScorer
-
-    return NeuralScorer.Settings.model_validate(chosen.scorer.options).artefact
 
 
 def _said(entry: Promotion) -> None:

@@ -42,6 +42,15 @@ def with_artefact(settings: Settings, artefact: Path) -> Settings:
     return settings.model_copy(update={"scorer": choice})
 
 
+def artefact_of(settings: Settings) -> Path:
+    """The artefact folder that these settings name. Raises SettingsError when their scorer is another one."""
+    from opinionwatch.models.neural import NeuralScorer  # torch takes long to load, and most commands never need it
+
+    if settings.scorer.kind != "neural":
+        raise SettingsError(f"only a neural scorer has an artefact; the settings say '{settings.scorer.kind}'")
+    return NeuralScorer.Settings.model_validate(settings.scorer.options).artefact
+
+
 def checked(shelf: Shelf, entry: Promotion) -> Path:
     """The folder of a promoted model. Raises SettingsError when its manifest is not the one that was promoted."""
     if shelf.manifest(entry.version) != entry.manifest:

@@ -21,7 +21,7 @@ import orjson
 import torch
 
 from opinionwatch.models.compare import Comparison, compare
-from opinionwatch.models.continuing import continue_training
+from opinionwatch.models.continuing import continue_training, examples_of
 from opinionwatch.models.evaluate_read import Labelled, read_labelled
 from opinionwatch.models.examples import LABELS, Example
 from opinionwatch.models.neural import DEFAULT, NeuralScorer
@@ -83,10 +83,7 @@ def corrections(base: NeuralScorer, rows: Sequence[Labelled], number: int, out: 
     for scored in asked:
         row = truth[scored.document.text]
         kept.add([of_text(row.text, row.lang, NAMES[row.label or 0], "the file's labels", "csv", AT)])
-    return [
-        Example(fold(each.text).text, "corrections", each.lang, label=LABELS.index(each.label))
-        for each in kept.standing()
-    ]
+    return examples_of(kept.standing())
 
 
 def read(base: NeuralScorer, rows: Sequence[Labelled]) -> list[ScoredDocument]:
