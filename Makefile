@@ -48,6 +48,11 @@ services: setup  # Start a real Kafka and a real Elasticsearch; says where they 
 services-stop:  # Stop them and delete what they wrote
 	$(BIN)/python -m tests.services.run stop
 
+.PHONY: campaign
+campaign: setup  # Kill it at random: runtime=daemons|embedded documents= kills= terms= brokers= elastics= rebalances= seed=
+	$(BIN)/python -m tests.faults.$(if $(filter embedded,$(runtime)),campaign,daemon_campaign) \
+	  $(foreach name,documents kills terms brokers elastics rebalances seed,$(if $($(name)),--$(name) $($(name))))
+
 .PHONY: bench
 bench: setup  # Measure, and rewrite BENCHMARKS.md
 	$(BIN)/python tests/bench/run.py

@@ -79,6 +79,10 @@ class Deliverer:
             if not self._changed.wait_for(self._idle, self._patience_s):
                 self._complain()
 
+    def hangs(self, seconds: float) -> bool:
+        """Whether a channel has been at one delivery for so long."""
+        return any(lane.stands(seconds) for lane in self._lanes.values())
+
     def _idle(self) -> bool:
         return not any(lane.busy for lane in self._lanes.values())
 
@@ -143,7 +147,12 @@ class _Lane:
         self._channel, self._outbox, self._render, self._clock = channel, outbox, render, clock
         self._changed = changed
         self._resume_at: datetime | None = None
+        self._touched = time.monotonic()
         self.busy = False
+
+    def stands(self, seconds: float) -> bool:
+        """Whether it has been at one delivery for so long; while it waits for the outbox, it is not."""
+        return self.busy and time.monotonic() - self._touched > seconds
 
     def ready(self, now: datetime) -> bool:
         """Whether the channel can take a delivery: idle, and not asked to be left alone."""
@@ -154,6 +163,7 @@ class _Lane:
         process alive.
         """
         self.busy = True
+        self._touched = time.monotonic()
         Thread(target=self._deliver, args=(deliveries,), name=f"channel {self._channel.name}", daemon=True).start()
 
     def _deliver(self, deliveries: Sequence[Delivery]) -> None:
@@ -206,6 +216,7 @@ class _Lane:
                 return self._outbox.save(*rows)
             except RetryableError as error:
                 log.warning("the outbox cannot be written now", channel=outcome.channel, error=str(error))
+                self._touched = time.monotonic()
                 Event().wait(error.after_s or 1.0)
 
 

@@ -95,10 +95,13 @@ class Ingest:
         return self._schedule.replaying()
 
     def _beat(self, ended: Event, failure: list[BaseException]) -> None:
+        oldest: int | None = None
         try:
             with Redrives(self._kafka) as redrives:
                 while not ended.wait(self._kafka.heartbeat_s):
-                    self._life.watchdog.alive(waiting=True)
+                    before, oldest = oldest, self.intake.oldest()
+                    if oldest is None or oldest != before:  # else a page stands still, and the watchdog waits for it
+                        self._life.watchdog.alive(waiting=True)
                     self._once(redrives)
                     self._report()
         except OpinionwatchError as error:

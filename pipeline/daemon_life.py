@@ -19,7 +19,6 @@ PORTS: dict[Role, int] = {"ingest": 9461, "score": 9462, "trend": 9463, "notify"
 """Where each role's numbers are, unless `monitor.port` or `--monitor-port` says otherwise."""
 STOP_S = 25.0
 """What does not end within this after SIGTERM is ended: nothing that counts is lost by it."""
-PATIENCE_S = 120.0
 
 
 def wall_clock() -> datetime:
@@ -46,7 +45,7 @@ def living(role: Role, settings: Monitor, port: int | None = None) -> Iterator[L
     Raises SettingsError when the address cannot be used.
     """
     chosen = port if port is not None else settings.port if settings.port is not None else PORTS[role]
-    dog, metrics = Watchdog(PATIENCE_S), Metrics()
+    dog, metrics = Watchdog(settings.patience_s), Metrics()
     dog.start()
     try:
         with stopping(lambda: dog.stop_within(STOP_S, 0)) as stop:

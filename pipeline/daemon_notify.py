@@ -54,7 +54,8 @@ class Notifier:
             AlertFeed(self._settings.kafka, lambda: self._begin(outbox), self._end) as feed,
         ):
             while not self._life.stop.is_set():
-                self._life.watchdog.alive(waiting=True)
+                if self._sending is None or not self._sending.deliverer.hangs(self._settings.monitor.patience_s):
+                    self._life.watchdog.alive(waiting=True)
                 if self._sending is not None and self._sending.outbox.fenced.is_set():
                     raise FencedError("another notifier has taken over; this one was asleep for too long")
                 try:
@@ -71,6 +72,7 @@ class Notifier:
         failpoint("notify.polled")
         if alerts:
             deliveries = self._route([*self._archive.silences(), *self._remembered(), *alerts], wall_clock())
+            failpoint("notify.routed")
             write(deliveries)
             for delivery in deliveries:
                 self._life.metrics.count("opinionwatch_deliveries_total", label=delivery.state)
@@ -94,6 +96,7 @@ class Notifier:
         deliverer = Deliverer(fenced, channels, self._render, wall_clock, excuse=excuse, patience_s=STOP_S)
         maker = digests.Maker(self._settings, self._archive, lambda: wiring.public_url(self._settings))
         regular = digests.Digests(self._digests, self._channels, maker, fenced, wall_clock, self._settings.zone)
+        failpoint("notify.owned")
         self._sending = _Sending(fenced, deliverer, regular, owner)
         self._life.ready.set()
 
@@ -111,6 +114,7 @@ class _Sending:
         self.outbox = outbox
         self._regular, self._owner = regular, owner
         self._told = Event()
+        self.deliverer = deliverer
         self._thread = Thread(target=deliverer.run, args=(self._told,), name="notifier", daemon=True)
         self._thread.start()
         regular.start()

@@ -1,7 +1,7 @@
 """Failpoints: named places where a test may kill, stop or fail the process. Off in production: one dictionary look-up.
 
 `OPINIONWATCH_FAILPOINT="batch.scored=kill:3"` kills the process with SIGKILL at the third pass; `term` sends SIGTERM,
-`raise` raises RetryableError, `hang` waits for ever.
+`raise` raises RetryableError, `hang` waits for ever. What acts says so on standard error first.
 """
 
 import os
@@ -17,6 +17,7 @@ FAILPOINTS = (
     "batch.decided",
     "batch.before_commit",
     "batch.committed",
+    "ingest.accepted",
     "ingest.stored",
     "ingest.cursor_saved",
     "ingest.promised",
@@ -28,16 +29,32 @@ FAILPOINTS = (
     "score.buried",
     "score.mentioned",
     "score.marked",
+    "trend.owned",
+    "trend.restored",
     "trend.begin",
     "trend.decided",
     "trend.written",
     "trend.told",
     "trend.before_save",
     "trend.saved",
+    "notify.owned",
     "notify.polled",
+    "notify.routed",
     "notify.written",
     "notify.committed",
+    "worker.taken",
+    "worker.done",
+    "worker.acked",
+    "log.opened",
+    "log.sent",
+    "log.confirmed",
+    "log.before_commit",
+    "log.committed",
+    "index.entered",
+    "index.written",
+    "index.buried",
     "outbox.before_sending",
+    "outbox.claimed",
     "outbox.before_send",
     "outbox.after_send",
     "outbox.after_sent",
@@ -74,6 +91,7 @@ def failpoint(point: str) -> None:
     _armed.passes[point] = _armed.passes.get(point, 0) + 1
     if _armed.passes[point] != at:
         return
+    os.write(2, f"failpoint {point}: {action}\n".encode())
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "term":

@@ -29,6 +29,7 @@ from mode.threads import WorkerThread
 
 from opinionwatch.pipeline.attempts import StoppedError, until_done
 from opinionwatch.pipeline.errors import FatalError, OpinionwatchError
+from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.kafka_client import password, tls_context
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.settings_kafka import Kafka
@@ -39,8 +40,6 @@ from opinionwatch.pipeline.work import Delivered, Work
 BATCH = 16
 """Entries in a micro-batch at most; each may hold dozens of documents or hundreds of mentions."""
 WITHIN_S = 0.2
-SESSION_S = 10.0
-"""How long the group waits for a killed worker before others take over."""
 PULSE_S = 0.25
 THREADS_S = 5.0
 FINISH_S = 12.0
@@ -90,8 +89,8 @@ class FaustRuntime:
             f"{kafka.prefix}.{self._work.reads}",
             broker=[f"kafka://{server}" for server in kafka.servers],
             broker_credentials=_credentials(kafka),
-            broker_session_timeout=SESSION_S,
-            broker_heartbeat_interval=SESSION_S / 4,
+            broker_session_timeout=kafka.session_s,
+            broker_heartbeat_interval=kafka.session_s / 4,
             broker_commit_interval=0.5,
             broker_max_poll_interval=3e8,
             consumer_auto_offset_reset="earliest",
@@ -120,13 +119,17 @@ class FaustRuntime:
                 if self._stop.is_set():
                     continue
                 self._idle.clear()
+                self._watchdog.alive(waiting=True)
                 try:
+                    failpoint("worker.taken")
                     await self._take([_delivered(event) for event in events])
+                    failpoint("worker.done")
                     for event in events:
                         await stream.ack(event)
+                    failpoint("worker.acked")
                 finally:
                     self._idle.set()
-                self._watchdog.alive(waiting=False)
+                self._watchdog.alive(waiting=True)
                 yield
 
         app.agent(topic, concurrency=1, name=self._work.reads)(take)
@@ -163,6 +166,8 @@ class FaustRuntime:
             self._ready.set()
             if await self._is_behind(app.consumer):
                 self._watchdog.waiting()
+            elif self._idle.is_set():  # so that it is also noticed when this loop hangs
+                self._watchdog.alive(waiting=True)
         self._ready.clear()
         self._stop.set()
         await self._batch_ended()

@@ -31,7 +31,7 @@ class AlertFeed:
                 isolation_level="read_committed",
                 allow_auto_create_topics=False,
                 bootstrap_timeout_ms=int(kafka.connect_s * 1000),
-                session_timeout_ms=10_000,
+                session_timeout_ms=int(kafka.session_s * 1000),
                 max_poll_interval_ms=LEAVE_MS,
                 metrics_enabled=False,
             )

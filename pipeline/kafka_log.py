@@ -14,6 +14,7 @@ from kafka import errors as kafka_errors
 
 from opinionwatch.pipeline.budget import Budget
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
+from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.kafka_client import connection, speaking
 from opinionwatch.pipeline.log import Entry, FencedError
 from opinionwatch.pipeline.settings_kafka import Kafka
@@ -72,7 +73,9 @@ class KafkaLog:
                     producer.begin_transaction()
                 self._send(producer, entries)
                 if self._owner is not None:
+                    failpoint("log.before_commit")
                     producer.commit_transaction()
+                    failpoint("log.committed")
         except OpinionwatchError as error:
             self._fenced = self._fenced or isinstance(error, FencedError)
             # What is still in its buffers must not come through behind our back when the next attempt has been made.
@@ -87,8 +90,10 @@ class KafkaLog:
             )
             for entry in entries
         ]
+        failpoint("log.sent")
         for future in futures:
             future.get(timeout=max(0.0, deadline - monotonic()))
+        failpoint("log.confirmed")
 
     def _opened(self) -> KafkaProducer:
         if self._fenced:  # opening it again would shut out the new owner
@@ -127,6 +132,7 @@ class KafkaLog:
             except kafka_errors.KafkaError:
                 _ended(producer)
                 raise
+            failpoint("log.opened")
             return producer
 
     def _discard(self, producer: KafkaProducer) -> None:

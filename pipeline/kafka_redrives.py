@@ -33,7 +33,7 @@ class Redrives:
                     auto_offset_reset="earliest",
                     allow_auto_create_topics=False,
                     bootstrap_timeout_ms=int(self._kafka.connect_s * 1000),
-                    session_timeout_ms=10_000,
+                    session_timeout_ms=int(self._kafka.session_s * 1000),
                     metrics_enabled=False,
                 )
                 self._consumer.subscribe([self._place.topic])

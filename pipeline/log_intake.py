@@ -119,6 +119,11 @@ class LogIntake:
         failpoint("ingest.marked")
         return up_to
 
+    def oldest(self) -> int | None:
+        """The page that has been on its way for the longest time, by its number; None when there is none."""
+        with self._lock:
+            return min(self._on_their_way, default=None)
+
     def cursor(self, source: Source) -> str | None:
         """Where a source goes on."""
         position = self._cursors.positions.get(source.name)
@@ -138,7 +143,9 @@ class LogIntake:
         return max(self._clock().astimezone(UTC), self._floor)
 
     def _store(self, arrivals: Sequence[Arrival], now: datetime) -> None:
-        self._append(self._accept(arrivals, now))
+        records = self._accept(arrivals, now)
+        failpoint("ingest.accepted")
+        self._append(records)
 
     def _append(self, records: Sequence[Document | DeadLetter | Again]) -> None:
         lines: dict[int, list[bytes]] = {}

@@ -9,6 +9,7 @@ from threading import Event
 from typing import Protocol
 
 from opinionwatch.pipeline.contracts_trend import Delivery
+from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.log import Entry, FencedError, OwnedAppender
 from opinionwatch.pipeline.ports import Notes, Outbox
 
@@ -37,6 +38,7 @@ class FencedOutbox:
         """
         bodies = [(one.id.encode(), one.model_dump_json(exclude_defaults=True).encode()) for one in deliveries]
         self._write([Entry("outbox", 0, body, key) for key, body in bodies])
+        failpoint("outbox.claimed")
         self._inner.save(*deliveries)
 
     def note(self, name: str) -> str | None:

@@ -93,6 +93,9 @@ class Monitor(Section):
             ge=0, le=65535, description="0 picks a free port. Not given: 9461 ingest to 9466 serve, one for each role."
         ),
     ] = None
+    patience_s: Annotated[
+        float, Field(ge=2, description="A daemon whose work stands still for so long ends, to be started again.")
+    ] = 120
 
 
 class Hooks(Section):

@@ -62,6 +62,10 @@ class Kafka(BaseModel):
     ] = 32_000_000
     connect_s: Annotated[float, Field(gt=0, le=60, description="Seconds to reach the broker before giving up.")] = 5
     delivery_s: Annotated[float, Field(gt=0, le=60, description="Seconds to store a record before giving up.")] = 15
+    session_s: Annotated[
+        float,
+        Field(ge=6, le=60, description="Seconds without a sign of life after which others take a worker's share."),
+    ] = 10
     heartbeat_s: Annotated[float, Field(gt=0, le=60, description="Seconds between two marks of progress.")] = 3
     silent_after_s: Annotated[
         float, Field(gt=0, description="A partition without progress for so long no longer holds up the others.")

@@ -31,6 +31,7 @@ from opinionwatch.pipeline.elastic_mapping import index_of, pattern_of
 from opinionwatch.pipeline.elastic_operations import Operation, operations
 from opinionwatch.pipeline.elastic_records import digest_of, ledger_source, stamp
 from opinionwatch.pipeline.errors import FatalError, RejectedError, RetryableError
+from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.ports import Outcome
 from opinionwatch.pipeline.settings_elastic import Elastic
 from opinionwatch.pipeline.stages import bury_document
@@ -101,6 +102,7 @@ class ElasticStore:
         written = self._bulk.write(
             [Operation(ledger, id_, _entry(record, digest, "accepted")) for id_, (record, digest) in first.items()]
         )
+        failpoint("index.entered")
         _refuse_our_own(written.refused)
         entries = self._entries(sorted(written.there))
         goes_on = {id_ for id_, (_, digest) in first.items() if id_ not in entries or entries[id_].digest == digest}
@@ -144,6 +146,7 @@ class ElasticStore:
         """Write what a hop returned. Returns the (stored) dead letters of documents that the index refuses."""
         given = list(records)
         refused = self._bulk.write(operations(self._prefix, given)).refused
+        failpoint("index.written")
         _refuse_our_own([refusal for refusal in refused if refusal.operation.document is None])
         letters = [
             bury_document(refusal.operation.document, STAGE, RejectedError("index_refused", refusal.words[:2000]))
@@ -151,6 +154,7 @@ class ElasticStore:
             if refusal.operation.document is not None
         ]
         _refuse_our_own(self._bulk.write(operations(self._prefix, letters)).refused)
+        failpoint("index.buried")
         for record in given:
             if isinstance(record, DeadLetter) and record.attempts > 1:  # it may have died in another month before
                 self._forget(record.id, keep=index_of(self._prefix, "deadletters", record.accepted_at))

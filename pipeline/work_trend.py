@@ -124,6 +124,7 @@ class TrendWork:
         """The partition as it stands before `offset`, or behind it, where a save had come further than the commit."""
         partitions, now = self._kafka.documents_partitions, self._clock()
         saved = self._store.take_over(number)
+        failpoint("trend.owned")
         partition = TrendPartition(self._make(), Lanes(partitions))
         if saved is not None:
             try:
@@ -133,6 +134,7 @@ class TrendWork:
         behind = self._reader.stretch(self.reads, number, partition.offset, max(offset, partition.offset))
         partition.replay(((record.offset, record.value or b"") for record in behind), now)
         self._saved_at[number] = now
+        failpoint("trend.restored")
         return partition
 
     def _save(self, number: int, partition: TrendPartition) -> None:

@@ -232,13 +232,18 @@ def test_a_hanging_channel_holds_up_nobody_else(world: World) -> None:
 def test_a_pass_waits_for_a_hanging_channel_only_so_long(world: World) -> None:
     world.decide(crisis(), channels=("a",))
     hanging = Hanging("a")
-    world.deliverer(hanging, patience_s=0.01).deliver_due()
+    deliverer = world.deliverer(hanging, patience_s=0.01)
+    assert not deliverer.hangs(0), "nothing was handed out yet"
+    deliverer.deliver_due()
     assert hanging.begun.wait(20)
+    assert deliverer.hangs(0)
+    assert not deliverer.hangs(3600)
     assert [d.state for d in world.deliveries()] == ["sending"]
     hanging.let_go.set()
     for thread in threading.enumerate():
         if thread.name == "channel a":
             thread.join(20)
+    assert not deliverer.hangs(0)
     assert [d.state for d in world.deliveries()] == ["sent"]
 
 

@@ -3,7 +3,8 @@
 The oracle is outside the program: it wrote the documents and knows what must become of each, it reads the feed's own
 log of deliveries (so it sees replays), and it reads the store with SQL of its own.
 
-    python tests/faults/campaign.py --documents 100000 --kills 40 --terms 10 --seed 7
+    make campaign runtime=embedded documents=100000 kills=40 terms=10 seed=7
+    python -m tests.faults.campaign --documents 100000 --kills 40 --terms 10 --seed 7
 """
 
 import argparse
@@ -17,18 +18,17 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from tempfile import mkdtemp
 
 HERE = Path(__file__).resolve().parent
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parents[1]))
+
+from tests.faults.documents import TREND, Documents, deliveries, watchlists  # noqa: E402 - run as a script, the tests' folder comes first
+
 COMMAND = Path(sys.executable).parent / "opinionwatch"
-WORDS = {
-    "negative": ["{} is awful and slow", "the {} battery is terrible", "{} 太差了，客服很糟糕", "{}电池垃圾，非常失望"],
-    "neutral": ["{} opens a shop on Monday", "where is the {} store", "{} 今天开会", "{}在哪里买"],
-    "positive": ["love my {}, great screen", "{} is excellent value", "{} 很好用，屏幕漂亮", "{}服务非常棒"],
-}
-FILLER = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbor", "island", "juniper", "kelp")
 
 
 @dataclass
@@ -50,41 +50,14 @@ class Verdict:
         return not any(self.faults.values()) and self.replays > 0
 
 
-def expected(number: int) -> str:
-    """What must become of document `number`: a function of the number alone."""
-    return "dead" if number % 97 == 5 else "dropped" if number % 11 == 3 else "indexed"
-
-
-def line(number: int, started: datetime) -> bytes:
-    """The record of document `number`."""
-    dice = random.Random(number)
-    outcome = expected(number)
-    if outcome == "dead":
-        return b'{"native_id": "d%d", "text": ' % number
-    label = dice.choice(list(WORDS))
-    brand = "Nothing" if outcome == "dropped" else dice.choice(["Brava", "Corvo"])
-    text = f"{dice.choice(WORDS[label]).format(brand)} {' '.join(dice.sample(FILLER, 4))} {number}"
-    when = started + timedelta(seconds=number / 2 - dice.uniform(0, 7200))
-    record = {
-        "native_id": f"d{number}",
-        "text": text,
-        "author": f"author{dice.randrange(5000)}",
-        "published_at": when.isoformat(),
-        "source": dice.choice(["microblog", "forum", "reviews"]),
-    }
-    return json.dumps(record, ensure_ascii=False).encode()
-
-
 class Campaign:
     """One run of the campaign in a scratch folder."""
 
-    def __init__(self, folder: Path, documents: int, seed: int) -> None:
+    def __init__(self, folder: Path, documents: int, seed: int, **source: object) -> None:
+        """`source` goes into the feed's settings."""
         self.folder, self.documents, self.dice = folder, documents, random.Random(seed)
-        self.started = datetime(2026, 3, 1, tzinfo=UTC)
-        self.log = folder / "delivered.log"
-        with (folder / "feed.jsonl").open("wb") as file:
-            for number in range(documents):
-                file.write(line(number, self.started) + b"\n")
+        self.issued = Documents(documents)
+        self.issued.write(folder / "feed.jsonl")
         self.config = folder / "opinionwatch.yaml"
         self.config.write_text(
             json.dumps(
@@ -93,19 +66,9 @@ class Campaign:
                     "scorer": {"kind": "lexicon"},
                     "web": {"port": 0},
                     "limits": {"deadletters_per_hour": documents},
-                    "watchlists": [
-                        {"id": "brava", "name": "Brava", "names": ["Brava"]},
-                        {"id": "corvo", "name": "Corvo", "names": ["Corvo"]},
-                    ],
-                    "sources": [
-                        {
-                            "name": "feed",
-                            "kind": "counting_feed:CountingFeed",
-                            "path": str(folder / "feed.jsonl"),
-                            "log": str(self.log),
-                            "started": self.started.isoformat(),
-                        }
-                    ],
+                    "watchlists": watchlists(),
+                    "trend": TREND,
+                    "sources": [self.issued.source(folder, **source)],
                 }
             )
         )
@@ -123,10 +86,7 @@ class Campaign:
 
     def deliveries(self) -> list[tuple[int, int]]:
         """Every page the feed handed over: first line number and the one after its last."""
-        if not self.log.exists():
-            return []
-        pairs = (entry.split() for entry in self.log.read_text().splitlines() if entry.count(" ") == 1)
-        return [(int(first), int(end)) for first, end in pairs]
+        return deliveries(self.folder / "delivered.log")
 
     def wait(self, life: subprocess.Popen[bytes], reached: int, timeout_s: float) -> None:
         """Until the feed has handed over the line `reached`, or the process has ended."""
@@ -183,7 +143,8 @@ class Campaign:
     def judge(self) -> dict[str, int]:
         """Compare what is in the store with what the oracle issued. Everything must be 0."""
         numbers = range(self.documents)
-        want = {outcome: {f"d{n}" for n in numbers if expected(n) == outcome} for outcome in ("indexed", "dead")}
+        want = {outcome: {f"d{n}" for n in numbers if self.issued.expected(n) == outcome}
+                for outcome in ("indexed", "dead")}  # fmt: skip
         indexed = [
             str(row[0])
             for row in self.query("SELECT json_extract(CAST(body AS TEXT), '$.document.native_id') FROM documents")
@@ -198,10 +159,10 @@ class Campaign:
             for row in self.query("SELECT json_extract(CAST(body AS TEXT), '$.raw') FROM deadletters")
         ]
         dropped = self.query("SELECT count(*) FROM ledger WHERE state = 'dropped'")[0][0]
-        issued = {f"d{n}": json.loads(line(n, self.started))["text"] for n in numbers if expected(n) != "dead"}
+        issued = {f"d{n}": self.issued.text(n) for n in numbers if self.issued.expected(n) != "dead"}
         return {
             "lost": len(want["indexed"] - set(indexed)) + len(want["dead"] - set(dead)),
-            "lost drops": abs(int(str(dropped)) - sum(expected(n) == "dropped" for n in numbers)),
+            "lost drops": abs(int(str(dropped)) - sum(self.issued.expected(n) == "dropped" for n in numbers)),
             "visible duplicates": sum(count - 1 for count in [*Counter(indexed).values(), *Counter(dead).values()]),
             "indexed and dead": len(set(indexed) & set(dead)),
             "spurious or misfiled": len(set(indexed) - want["indexed"]) + len(set(dead) - want["dead"]),

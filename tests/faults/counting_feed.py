@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from opinionwatch.pipeline.ports import Item, Page
 
-GAP = timedelta(seconds=0.5)
+PAUSE_S = 0.05
 
 
 class CountingFeed:
@@ -33,10 +33,12 @@ class CountingFeed:
 
         path: Path = Field(description="The lines to hand over.")
         log: Path = Field(description="Where deliveries are written down.")
-        started: AwareDatetime = Field(
-            description="Simulated arrival of the first line; the next come half a second apart."
-        )
+        started: AwareDatetime = Field(description="Simulated arrival of the first line.")
+        gap_s: float = Field(gt=0, description="Simulated seconds between two lines.")
         ends: bool = Field(default=False, description="Whether it is exhausted after its last line, or waits.")
+        allowed: Path | None = Field(
+            default=None, description="Holds the number of the first line that may not be handed over yet."
+        )
         page_items: int = Field(default=64, gt=0, description="Lines in a page.")
 
     def __init__(self, name: str, settings: Settings) -> None:
@@ -52,6 +54,9 @@ class CountingFeed:
         with self._settings.path.open("rb") as file:
             file.seek(int(offset))
             while not self._closed.is_set():
+                if not self._may(line):
+                    self._closed.wait(PAUSE_S)
+                    continue
                 bodies = [body.rstrip(b"\n") for _, body in zip(range(self._settings.page_items), file, strict=False)]
                 if not bodies:
                     break
@@ -62,8 +67,12 @@ class CountingFeed:
         if not self._settings.ends:
             self._closed.wait()
 
+    def _may(self, line: int) -> bool:
+        allowed = self._settings.allowed
+        return allowed is None or line < int(allowed.read_text() or 0)
+
     def _arrival(self, line: int) -> datetime:
-        return self._settings.started + line * GAP
+        return self._settings.started + line * timedelta(seconds=self._settings.gap_s)
 
     def close(self) -> None:
         """End after the current page."""

@@ -1,235 +1,294 @@
 """The kill campaign on the daemons: roles and services die at random progress, and an oracle judges what is left.
 
-The documents, and what must become of each, are those of `campaign`; so is the feed that counts what it handed over.
-What windows, episodes and alerts must be is said by an undisturbed embedded run on the same feed.
+    make campaign documents=20000 kills=10 terms=5 brokers=2 elastics=1 rebalances=4 seed=7
+    python -m tests.faults.daemon_campaign --documents 20000 --kills 10 --terms 5 --seed 7
 
-    python tests/faults/daemon_campaign.py --documents 20000 --kills 10 --terms 5 --seed 7
+A fault strikes when the feed has come to a place that the dice have chosen, and (three in four) when the one before is
+over. The feed is never far ahead of the index, so everybody is at work when it does.
 """
 
 import argparse
 import json
 import random
-import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
-from threading import Event
 
-from opinionwatch.pipeline.archive import Archive
-from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.archives import archive_of
-from opinionwatch.pipeline.engine import Engine
 from opinionwatch.pipeline.errors import RetryableError
-from opinionwatch.pipeline.kafka_read import KafkaReader
-from opinionwatch.pipeline.settings import load
-from opinionwatch.pipeline.trials import Trial
-from tests.faults.campaign import Campaign, Verdict, expected, line
-from tests.pipeline.daemons import Daemons
+from opinionwatch.pipeline.settings import Settings
+from tests.alerts.slack_api_stub import CHANNEL, TOKEN, SlackApi, slack_api
+from tests.faults.cluster import HERE, Cluster
+from tests.faults.documents import Documents, deliveries
+from tests.faults.oracle import Expected, Found
+from tests.faults.watch import Watch, percentile
 from tests.services.pair import Services, running
 
-HERE = Path(__file__).resolve().parent
-ROLES = ("ingest", "score", "score", "trend", "trend", "notify")
-EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-KEY = b"the same authors in every folder"
+ROOT = HERE.parents[1]
+EXIT_S, BACK_S = 30.0, 20.0
+"""Most seconds of a SIGTERM, and of 95 in 100 recoveries."""
+OVERLAPPING = 0.25
+TOPIC = {"score": "documents", "trend": "mentions"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often what happens."""
+
+    documents: int
+    kills: int
+    terms: int = 0
+    brokers: int = 0
+    elastics: int = 0
+    rebalances: int = 0
+    seed: int = 7
+
+    @property
+    def ahead(self) -> int:
+        """Documents that the feed may be ahead of the index."""
+        return max(200, min(8000, self.documents // 10))
+
+    def strikes(self, dice: random.Random) -> list[str]:
+        """In the order in which they come."""
+        found = ["kill"] * self.kills + ["term"] * self.terms + ["kafka"] * self.brokers
+        found += ["elasticsearch"] * self.elastics + ["rebalance"] * self.rebalances
+        dice.shuffle(found)
+        return found
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of it."""
+
+    plan: Plan
+    found: Found
+    faults: Mapping[str, int]
+    """The oracle's, and what went wrong with processes. All must be 0."""
+    fired: Mapping[str, int]
+    """How often each fault really happened."""
+    lives: int
+    moves: int
+    """Times that partitions were seen to have other owners than before."""
+    slowest_exit_s: float
+    back_s: Mapping[str, tuple[int, float, float]]
+    """Recoveries by fault: how many, 95th percentile and longest in seconds; `all` together."""
+    seconds: float
+    """From the first life to the last document settled and the last alert told."""
+
+    @property
+    def weak(self) -> list[str]:
+        """Goals that were missed although nothing was lost."""
+        found = []
+        if not self.found.replays:
+            found.append("no replay was seen: this run proves nothing")
+        if not self.found.alerts:
+            found.append("the undisturbed run raised no alert: nothing is proven about alerts")
+        if self.slowest_exit_s > EXIT_S:
+            found.append(f"a SIGTERM took {self.slowest_exit_s:.1f} s, more than {EXIT_S:.0f}")
+        if self.back_s["all"][1] > BACK_S:
+            found.append(f"back to progress within {self.back_s['all'][1]:.1f} s (p95), more than {BACK_S:.0f}")
+        return found
+
+    @property
+    def clean(self) -> bool:
+        """No fault, and every goal reached."""
+        return not any(self.faults.values()) and not self.weak
+
+    def told(self) -> dict[str, object]:
+        """For a machine."""
+        return {**vars(self), "plan": vars(self.plan), "found": self.found.model_dump(exclude={"faults"}),
+                "weak": self.weak, "documents_per_s": round(self.plan.documents / self.seconds, 1),
+                "clean": self.clean}  # fmt: skip
+
+    def lines(self) -> str:
+        """For a person."""
+        back = ", ".join(f"{name} {p95:.1f} s of {count}" for name, (count, p95, _) in self.back_s.items())
+        wrong = {name: count for name, count in self.faults.items() if count}
+        return "\n".join(
+            [
+                f"{self.plan.documents:,} documents in {self.seconds:.0f} s, "
+                f"{self.plan.documents / self.seconds:.0f}/s, "
+                f"{self.lives} lives, seed {self.plan.seed}",
+                f"faults that happened: {', '.join(f'{name} {count}' for name, count in sorted(self.fired.items()))}",
+                f"partitions changed hands {self.moves} times, {self.found.replays} replays, slowest SIGTERM "
+                f"{self.slowest_exit_s:.1f} s",
+                f"back to progress, p95: {back}",
+                f"{self.found.alerts} alerts and {self.found.windows:,} windows of the undisturbed run compared; "
+                f"{self.found.repeats} messages said that they may be repetitions",
+                f"wrong: {wrong}" if wrong else f"all 0: {', '.join(self.faults)}",
+                *self.weak,
+                "clean" if self.clean else "NOT CLEAN",
+            ]
+        )
+
+
+def undisturbed(folder: Path) -> Expected:
+    """What the oracle says must come."""
+    asked("expect", folder)
+    return Expected.model_validate_json((folder / "expected.json").read_text())
+
+
+def is_settled(settings: Settings, expected: Expected, slack: SlackApi) -> bool:
+    """Whether everything is accepted and decided, and every alert told."""
+    try:
+        archive = archive_of(settings)
+        if sum(row.accepted for row in archive.ledger()) < expected.documents:
+            return False
+        if (now := archive.now()) is None or now < expected.now:
+            return False
+    except RetryableError:  # an index that is only just being made, or comes back
+        return False
+    return len(slack.messages) >= len(expected.alerts)
+
+
+def asked(what: str, folder: Path) -> str:
+    """The oracle, in a process of its own."""
+    command = [sys.executable, "-m", "tests.faults.oracle", what, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": f"{HERE}:{ROOT}"}, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 class DaemonCampaign:
     """One run in a scratch folder, on services that the caller started."""
 
     def __init__(
-        self, folder: Path, services: Mapping[str, str], documents: int, seed: int, own: Services | None = None
+        self,
+        folder: Path,
+        services: Mapping[str, str],
+        plan: Plan,
+        *,
+        own: Services | None = None,
+        say: Callable[[str], object] = lambda _: None,
     ) -> None:
         """`own` are services that may be killed."""
-        self.own = own
-        (folder / "feed").mkdir()
-        self.plain = Campaign(folder / "feed", documents, seed)
-        self.documents, self.dice = documents, random.Random(seed)
-        given = json.loads(self.plain.config.read_text())
-        given["sources"][0]["ends"] = True
-        sys.path.insert(0, str(HERE))  # where the feed's class is, for the undisturbed run
-        self.daemons = Daemons(
-            folder / "cluster",
-            services,
-            **{name: given[name] for name in ("limits", "watchlists", "sources")},
-            channels=[{"name": "here", "kind": "terminal", "info": True}],
-        )
-        for data in (self.daemons.folder / "data", folder / "embedded"):
-            data.mkdir(parents=True)
-            (data / "pseudonym.key").write_bytes(KEY)
-        self.folder = folder
-        self.lives: dict[int, subprocess.Popen[bytes]] = {}
-        self.started = 0
-        self.killed: Counter[str] = Counter()
+        self.folder, self.services, self.plan, self.own, self.say = folder, services, plan, own, say
+        self.documents, self.dice = Documents(plan.documents), random.Random(plan.seed)
 
-    def start(self, number: int, failpoint: str = "") -> None:
-        """One life of role `number`."""
-        path = f"{HERE}:{HERE.parents[1]}"
-        life = self.daemons.start(ROLES[number], PYTHONPATH=path, OPINIONWATCH_FAILPOINT=failpoint)
-        self.lives[number] = life
-        self.started += 1
-
-    def supervise(self) -> int:
-        """Start again what has ended; returns how many had ended by themselves and not by a kill."""
-        ended = {number: life.poll() for number, life in self.lives.items() if life.poll() is not None}
-        for number in ended:
-            self.start(number)
-        return sum(code != -signal.SIGKILL for code in ended.values())
-
-    def strike(self, ending: str, number: int) -> tuple[float, int]:
-        """Kill, stop or restart; how long a stop took, and how many ended otherwise than with 0."""
-        if ending in ("kafka", "elasticsearch") and self.own is not None:
-            service = self.own.kafka if ending == "kafka" else self.own.elasticsearch
-            service.kill()
-            service.start()
-            service.wait()
-            self.killed[ending] += 1
-            return 0.0, 0
-        life = self.lives[number]
-        life.send_signal(signal.SIGKILL if ending == "kill" else signal.SIGTERM)
-        asked = time.monotonic()
-        well = self.daemons.well(life, asked)
-        took = time.monotonic() - asked if ending == "term" else 0.0
-        self.killed[f"{ending} {ROLES[number]}"] += 1
-        self.start(number)
-        return took, int(ending == "term" and not well)
-
-    def run(self, kills: int, terms: int, brokers: int = 0, indices: int = 0) -> Verdict:
-        """Kill and stop roles and services at random progress, let the rest finish, and judge."""
-        began = time.monotonic()
-        self.daemons.prepared()
-        for number in range(len(ROLES)):
-            # The first ingest daemon dies between storing its third page and its cursor: that page comes again.
-            self.start(number, "ingest.stored=kill:3" if ROLES[number] == "ingest" else "")
-        endings = ["kill"] * kills + ["term"] * terms + ["kafka"] * brokers + ["elasticsearch"] * indices
-        self.dice.shuffle(endings)
-        # Every role is hit before one is hit twice.
-        order = [number for _ in range(len(endings) // len(ROLES) + 1)
-                 for number in self.dice.sample(range(len(ROLES)), len(ROLES))]  # fmt: skip
-        slowest, bad_exits, crashes = 0.0, 0, 0
-        for index, ending in enumerate(endings):
-            self.wait(int((index + self.dice.random()) / (len(endings) + 1) * self.documents))
-            crashes += self.supervise()
-            took, bad = self.strike(ending, order[index])
-            slowest, bad_exits = max(slowest, took), bad_exits + bad
-        self.wait(self.documents)
-        archive, same = archive_of(self.daemons.settings), self.undisturbed()
-        self.settled(archive, same)
-        crashes += sum(life.poll() is not None for life in self.lives.values())
-        slowest = max([slowest, *self.daemons.end().values()])
-        seconds = time.monotonic() - began
-        verdict = Verdict(self.documents, kills, terms, self.replays(), self.started, seconds, slowest)
-        verdict.faults = {"bad exits": bad_exits, **self.judge(archive, same)}
+    def run(self) -> Verdict:
+        """Strike, let the rest finish, and judge."""
+        with slack_api() as slack:
+            channel = {"name": "team", "kind": "slack_bot", "token": TOKEN, "channel": CHANNEL, "api": slack.api,
+                       "allow_loopback": True}  # fmt: skip
+            cluster = Cluster(self.folder, self.services, self.documents, own=self.own, channels=(channel,))
+            self.say("the undisturbed run, in one process")
+            expected = undisturbed(self.folder)
+            self.say(f"{len(expected.alerts)} alerts are expected")
+            began = time.monotonic()
+            try:
+                cluster.begin()
+                watch = Watch(cluster.daemons.settings, cluster.allowed, self.plan.ahead, lambda: cluster.notifier)
+                with watch:
+                    self._strike_all(cluster, watch)
+                    self.say("no more faults; the rest is done")
+                    cluster.wait(lambda: is_settled(cluster.daemons.settings, expected, slack), 600)
+                    seconds = time.monotonic() - began
+                    cluster.wait(watch.is_well, 60)
+                crashes = cluster.crashes
+                cluster.end()
+            finally:
+                cluster.daemons.kill()
+        told = [[str(one["metadata"]["event_payload"]["alert_id"]), json.dumps(one["blocks"])]
+                for one in slack.messages]  # fmt: skip
+        (self.folder / "told.json").write_text(json.dumps(told))
+        self.say("the oracle looks")
+        found = Found.model_validate_json(asked("judge", self.folder))
+        faults = {**found.faults, "bad exits": cluster.bad_exits}
         if self.own is None:  # while a service is away, a daemon may end and be started again
-            verdict.faults["exits by themselves"] = crashes
-        return verdict
+            faults["exits by themselves"] = crashes
+        back = {name: [took for fault, _, took in watch.took if fault.split()[0] == name]
+                for name in sorted({fault.split()[0] for fault, _, _ in watch.took})}  # fmt: skip
+        back["all"] = [took for _, _, took in watch.took]
+        return Verdict(
+            plan=self.plan,
+            found=found,
+            faults=faults,
+            fired={**Counter(cluster.fired), "exits by themselves": crashes},
+            lives=cluster.started,
+            moves=watch.moves,
+            slowest_exit_s=round(max(cluster.exits), 1),
+            back_s={name: (len(all_), round(percentile(all_, 0.95), 1), round(max(all_, default=0), 1))
+                    for name, all_ in back.items()},
+            seconds=round(seconds, 1),
+        )  # fmt: skip
 
-    def wait(self, reached: int, timeout_s: float = 300) -> None:
-        """Until the feed has handed over the line `reached`; whoever ends meanwhile is started again."""
-        deadline = time.monotonic() + timeout_s
-        while max((end for _, end in self.plain.deliveries()), default=0) < reached:
-            self.supervise()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"no progress to {reached} in {timeout_s} s: {self.daemons.said()}")
-            time.sleep(0.02)
+    def _strike_all(self, cluster: Cluster, watch: Watch) -> None:
+        strikes = self.plan.strikes(self.dice)
+        # Every role is hit before one is hit twice.
+        order = [number for _ in range(len(strikes)) for number in self.dice.sample(range(6), 6)]
+        share = self.documents.count / (len(strikes) + 1)
+        places = [int((index + self.dice.random()) * share) for index in range(len(strikes))]
+        for index, (place, ending) in enumerate(zip(places, strikes, strict=True)):
+            watch.limit = place + self.plan.ahead
+            cluster.wait(lambda place=place: self._reached() >= place, 300)  # type: ignore[misc]  # bound now
+            if self.dice.random() >= OVERLAPPING:
+                cluster.wait(watch.is_well, 120)
+            self.say(f"{index + 1} of {len(strikes)}: {ending}; the feed is at {self._reached():,}, "
+                     f"{watch.settled:,} in the ledger")  # fmt: skip
+            self._strike(cluster, watch, ending, order[index])
+        watch.limit = self.documents.count
+        cluster.wait(lambda: self._reached() >= self.documents.count, 1200)
 
-    def undisturbed(self) -> SqliteArchive:
-        """The same feed in one process that nobody kills."""
-        given = json.loads(self.plain.config.read_text())
-        given["data_dir"] = str(self.folder / "embedded")
-        given["sources"][0] |= {"log": str(self.folder / "same.log"), "ends": True}
-        path = self.folder / "same.yaml"
-        path.write_text(json.dumps(given))
-        chosen = load(path)
-        Engine(chosen, "http://127.0.0.1").run(Event(), until_exhausted=True)
-        return SqliteArchive(chosen.store_path)
+    def _strike(self, cluster: Cluster, watch: Watch, ending: str, number: int) -> None:
+        role = cluster.roles[number]
+        if ending == "kill":
+            watch.hit(f"kill {role}", role, cluster.kill(number))
+        elif ending == "term":
+            watch.hit(f"term {role}", role, cluster.term(number))
+        elif ending == "rebalance":
+            self._rebalance(cluster, watch)
+        else:
+            watch.hit(f"restart {ending}", ending, cluster.restart(ending))
 
-    def settled(self, archive: Archive, same: Archive, timeout_s: float = 240) -> None:
-        """Until everything that the undisturbed run has decided is decided here, and everybody was told."""
-        deadline = time.monotonic() + timeout_s
-        end = same.now() or EVER[0]
-        while time.monotonic() < deadline:
-            self.supervise()
-            with suppress(RetryableError):  # an index that is only just being made, or comes back
-                if self.is_settled(archive, end):
-                    return
-            time.sleep(0.5)
+    def _rebalance(self, cluster: Cluster, watch: Watch) -> None:
+        """A worker joins, or one that has joined leaves again; it counts when the group says so."""
+        there = cluster.joined()
+        role = cluster.roles[there[0]] if there else self.dice.choice(["score", "trend"])
+        change = cluster.leave(there[0]) if there else cluster.join(role)
+        with suppress(TimeoutError):
+            cluster.wait(lambda: watch.members.get(TOPIC[role]) == [*cluster.roles.values()].count(role), 60)
+            cluster.fired["rebalance seen"] += 1
+        watch.hit(f"{'leave' if there else 'join'} {role}", role, change if there else time.monotonic())
 
-    def is_settled(self, archive: Archive, end: datetime) -> bool:
-        """Whether everything is accepted, decided up to `end`, and told."""
-        done = sum(row.accepted for row in archive.ledger()) == self.documents and (archive.now() or EVER[0]) >= end
-        waiting = [each for each in archive.deliveries(limit=1000) if each.state in ("pending", "sending")]
-        told = len(archive.deliveries(limit=1000)) >= len(archive.episodes(limit=1000))
-        return done and told and not waiting
-
-    def replays(self) -> int:
-        """Pages that the feed handed over again, and batches that a score worker's successor began again."""
-        delivered = sum(end - first for first, end in self.plain.deliveries())
-        trials = [
-            Trial.model_validate_json(entry.value)
-            for entry in KafkaReader(self.daemons.settings.kafka).stretch("cursors", 0)
-            if entry.key is not None and entry.key.startswith(b"trial/") and entry.value is not None
-        ]
-        return delivered - self.documents + sum(trial.tries > 1 for trial in trials)
-
-    def judge(self, archive: Archive, same: Archive) -> dict[str, int]:
-        """Everything must be 0."""
-        numbers = range(self.documents)
-        want = {outcome: {f"d{n}" for n in numbers if expected(n) == outcome} for outcome in ("indexed", "dead")}
-        documents = list(archive.every_document())
-        indexed = [each.document.native_id for each in documents]
-        letters = archive.deadletters(limit=1000)
-        dead = ["d" + each.raw.split('"d')[1].split('"')[0] for each in letters]
-        issued = {f"d{n}": json.loads(line(n, self.plain.started))["text"] for n in numbers if expected(n) != "dead"}
-        dropped = sum(archive.dropped().values())
-        windows = [set(_windows(each)) for each in (archive, same)]
-        episodes = [{each.model_dump_json() for each in store.episodes(limit=1000)} for store in (archive, same)]
-        return {
-            "lost": len(want["indexed"] - set(indexed)) + len(want["dead"] - set(dead)),
-            "lost drops": abs(dropped - sum(expected(n) == "dropped" for n in numbers)),
-            "visible duplicates": sum(count - 1 for count in [*Counter(indexed).values(), *Counter(dead).values()]),
-            "indexed and dead": len(set(indexed) & set(dead)),
-            "spurious or misfiled": len(set(indexed) - want["indexed"]) + len(set(dead) - want["dead"]),
-            "corrupted": sum(issued.get(each.document.native_id) != each.document.text for each in documents),
-            "ledger gap": sum(abs(row.gap) + row.pending for row in archive.ledger()) + archive.misfiled(),
-            "windows that differ from the undisturbed run": len(windows[0] ^ windows[1]),
-            "episodes that differ": len(episodes[0] ^ episodes[1]),
-            "deliveries not sent": sum(each.state not in ("sent", "suppressed") for each in archive.deliveries()),
-        }
-
-
-def _windows(archive: Archive) -> list[str]:
-    return [each.model_dump_json() for name in ("brava", "corvo") for each in archive.windows(name, *EVER)]
+    def _reached(self) -> int:
+        return max((end for _, end in deliveries(self.folder / "delivered.log")), default=0)
 
 
 def main() -> int:
-    """Run a campaign on services of its own and print the verdict as JSON."""
+    """Run a campaign on services of its own; lines for people to standard error, JSON to standard output."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--terms", type=int, default=5)
     parser.add_argument("--brokers", type=int, default=0, help="Restarts of Kafka (kill -9).")
-    parser.add_argument("--indices", type=int, default=0, help="Restarts of Elasticsearch (kill -9).")
+    parser.add_argument("--elastics", type=int, default=0, help="Restarts of Elasticsearch (kill -9), under load.")
+    parser.add_argument("--rebalances", type=int, default=0, help="Workers that join or leave.")
     parser.add_argument("--seed", type=int, default=7)
-    given = parser.parse_args()
-    folder = Path(mkdtemp(prefix="opinionwatch-daemon-campaign-", dir="/var/tmp"))
+    plan = Plan(**vars(parser.parse_args()))
+    folder, began = Path(mkdtemp(prefix="opinionwatch-daemon-campaign-", dir="/var/tmp")), time.monotonic()
+
+    def say(what: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {what}\n")
+
     with running() as started:
         addresses = {"kafka": started.kafka.address, "elasticsearch": started.elasticsearch.address}
-        campaign = DaemonCampaign(folder, addresses, given.documents, given.seed, started)
-        try:
-            verdict = campaign.run(given.kills, given.terms, given.brokers, given.indices)
-        finally:
-            campaign.daemons.kill()
-    said = {**vars(verdict), "seed": given.seed, "hit": dict(campaign.killed), "clean": verdict.clean}
-    sys.stdout.write(json.dumps(said, indent=2) + "\n")
+        verdict = DaemonCampaign(folder, addresses, plan, own=started, say=say).run()
+    sys.stdout.write(json.dumps(verdict.told(), indent=2, default=vars) + "\n")
+    sys.stderr.write(verdict.lines() + "\n")
+    if verdict.clean:
+        rmtree(folder)
+    else:
+        sys.stderr.write(f"everything that was written is in {folder}\n")
     return 0 if verdict.clean else 1
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE.parents[1]))
     sys.exit(main())

@@ -30,8 +30,10 @@ def _is(true: Callable[[], bool]) -> bool:
 class Daemons:
     """A cluster of daemons with names of their own on shared services."""
 
-    def __init__(self, folder: Path, services: Mapping[str, str], **more: object) -> None:
-        """`more` goes into the settings file."""
+    def __init__(
+        self, folder: Path, services: Mapping[str, str], *, kafka: Mapping[str, object] = {}, **more: object
+    ) -> None:
+        """`more` goes into the settings file, `kafka` into its section of that name."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         name = f"t{uuid4().hex[:10]}"
@@ -42,7 +44,7 @@ class Daemons:
             "elasticsearch": {"hosts": [services["elasticsearch"]], "prefix": name},
             "kafka": {
                 "servers": [services["kafka"]], "prefix": name, "heartbeat_s": 0.3, "documents_partitions": 3,
-                "mentions_partitions": 2,
+                "mentions_partitions": 2, **kafka,
             },
             "web": {"port": 0},
             "monitor": {"port": 0},

@@ -122,8 +122,10 @@ def test_no_mark_passes_a_page_that_is_still_on_its_way(log: Broken, tmp_path: P
     assert log.asked.wait(30)
     clock.now = TODAY + timedelta(minutes=30)
     assert hop.beat() == TODAY
+    assert hop.oldest() == 1, "whoever watches sees that this page does not arrive"
     log.slow.set()
     sender.join()
+    assert hop.oldest() is None
     assert hop.beat() == clock.now
     [document] = [record for record in records(log) if isinstance(record, Document)]
     assert document.accepted_at == TODAY
