@@ -46,6 +46,8 @@ def living(role: Role, settings: Monitor, port: int | None = None) -> Iterator[L
     """
     chosen = port if port is not None else settings.port if settings.port is not None else PORTS[role]
     dog, metrics = Watchdog(settings.patience_s), Metrics()
+    if role != "web":  # from here on: a start that hangs is noticed, too
+        dog.alive(waiting=True)
     dog.start()
     try:
         with stopping(lambda: dog.stop_within(STOP_S, 0)) as stop:

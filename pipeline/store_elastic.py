@@ -95,9 +95,9 @@ class ElasticStore:
         first: dict[str, tuple[Document | DeadLetter, str]] = {}
         others: list[tuple[Document | DeadLetter, str]] = []
         for record in records:
-            known = first.setdefault(record.id, (record, digest_of(record)))
-            if known[0] is not record:
-                others.append((record, digest_of(record)))
+            digest = digest_of(record)
+            if first.setdefault(record.id, (record, digest))[1] != digest:  # else a replay that came in the same batch
+                others.append((record, digest))
         ledger = index_of(self._prefix, "ledger")
         written = self._bulk.write(
             [Operation(ledger, id_, _entry(record, digest, "accepted")) for id_, (record, digest) in first.items()]

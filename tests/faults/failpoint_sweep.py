@@ -37,7 +37,7 @@ from tests.faults.oracle import Expected, Found
 from tests.services.pair import running
 
 DOCUMENTS_A_CASE, DOCUMENTS_A_S = 40, 25
-PATIENCE_S = 4
+PATIENCE_S = 8
 
 
 @dataclass

@@ -71,6 +71,7 @@ def test_two_deliveries_in_one_batch_are_one_acceptance(
     place.refresh()
     [row] = [row for row in archive.ledger() if row.source == "pair"]
     assert (row.accepted, row.pending) == (1, 1)
+    assert row.duplicates == 1, "the second acceptance; the first one again is a replay, however batches are cut"
 
 
 def test_everything_may_be_written_again_and_nothing_is_there_twice(
