@@ -94,7 +94,7 @@ class Monitor(Section):
         ),
     ] = None
     patience_s: Annotated[
-        float, Field(ge=2, description="A daemon whose work, or start, stands still for so long ends, to be started again.")
+        float, Field(ge=2, description="A daemon that stands still for so long, at work or in its start, ends.")
     ] = 120
 
 
