@@ -10,6 +10,7 @@ over. The feed is never far ahead of the index, so everybody is at work when it 
 import argparse
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -278,6 +279,7 @@ def main() -> int:
     def say(what: str) -> None:
         sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {what}\n")
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing that was started outlives us
     with running() as started:
         addresses = {"kafka": started.kafka.address, "elasticsearch": started.elasticsearch.address}
         verdict = DaemonCampaign(folder, addresses, plan, own=started, say=say).run()

@@ -37,7 +37,6 @@ from tests.faults.oracle import Expected, Found
 from tests.services.pair import running
 
 DOCUMENTS_A_CASE, DOCUMENTS_A_S = 40, 25
-PATIENCE_S = 8
 
 
 @dataclass
@@ -69,7 +68,10 @@ class Sweep:
         services: Mapping[str, str],
         cases: Sequence[Case],
         say: Callable[[str], object] = lambda _: None,
+        patience_s: float = 20,
     ) -> None:
+        """`patience_s` is the daemons' watchdogs', longer than a start takes on this machine."""
+        self.patience_s = patience_s
         self.folder, self.services, self.say = folder, services, say
         self.cases = {role: [case for case in cases if case.role == role] for role in dict.fromkeys(SWEPT_BY.values())}
         plain = sum(len(found) for role, found in self.cases.items() if role != "embedded")
@@ -89,7 +91,7 @@ class Sweep:
                        "allow_loopback": True}  # fmt: skip
             cluster = Cluster(
                 self.folder, self.services, self.documents, channels=(channel,), page_items=16,
-                monitor={"port": 0, "patience_s": PATIENCE_S}, kafka={"session_s": 6},
+                monitor={"port": 0, "patience_s": self.patience_s}, kafka={"session_s": 6},
             )  # fmt: skip
             log = KafkaLog(cluster.daemons.settings.kafka)
             expected = pool.submit(undisturbed, self.folder)
@@ -180,6 +182,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="Points whose name begins like this.")
     parser.add_argument("--every", type=int, default=1, help="Every so-manieth case only.")
+    parser.add_argument("--patience", type=float, default=10, help="Of the watchdogs; a start must be quicker.")
     given = parser.parse_args()
     cases = [case for case in CASES if case.point.startswith(given.only) or case.role == given.only][:: given.every]
     folder, began = Path(mkdtemp(prefix="opinionwatch-failpoints-", dir="/var/tmp")), time.monotonic()
@@ -187,9 +190,10 @@ def main() -> int:
     def say(what: str) -> None:
         sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {what}\n")
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing that was started outlives us
     with running() as started:
         addresses = {"kafka": started.kafka.address, "elasticsearch": started.elasticsearch.address}
-        verdict = Sweep(folder, addresses, cases, say).run()
+        verdict = Sweep(folder, addresses, cases, say, given.patience).run()
     told = {**vars(verdict), "points": len({case.point for case in cases}), "clean": verdict.clean}
     sys.stdout.write(json.dumps(told, indent=2) + "\n")
     if verdict.clean:
