@@ -235,7 +235,7 @@ class DaemonCampaign:
             self.say(f"{index + 1} of {len(strikes)}: {ending}; the feed is at {self._reached():,}, "
                      f"{watch.settled:,} in the ledger")  # fmt: skip
             self._strike(cluster, watch, ending, order[index])
-        watch.limit = self.documents.count
+        watch.limit = self.documents.count + 1
         cluster.wait(lambda: self._reached() >= self.documents.count, 1200)
 
     def _strike(self, cluster: Cluster, watch: Watch, ending: str, number: int) -> None:
