@@ -168,14 +168,14 @@ class Cluster:
         """Those who have joined and not left."""
         return [number for number in self.roles if number >= len(ROLES)]
 
-    def wait(self, true: Callable[[], bool], timeout_s: float) -> None:
+    def wait(self, true: Callable[[], bool], timeout_s: float, every_s: float = 0.05) -> None:
         """Until something is true; whoever ends meanwhile is started again."""
         deadline = time.monotonic() + timeout_s
         while not true():
             self.supervise()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not in {timeout_s:.0f} s: {self.daemons.said()}")
-            time.sleep(0.05)
+            time.sleep(every_s)
 
     def end(self) -> None:
         """SIGTERM to all that live."""

@@ -22,9 +22,9 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
+from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.errors import RetryableError
-from opinionwatch.pipeline.settings import Settings
 from tests.alerts.slack_api_stub import CHANNEL, TOKEN, SlackApi, slack_api
 from tests.faults.cluster import HERE, Cluster
 from tests.faults.documents import Documents, deliveries
@@ -136,10 +136,9 @@ def undisturbed(folder: Path) -> Expected:
     return Expected.model_validate_json((folder / "expected.json").read_text())
 
 
-def is_settled(settings: Settings, expected: Expected, slack: SlackApi) -> bool:
+def is_settled(archive: Archive, expected: Expected, slack: SlackApi) -> bool:
     """Whether everything is accepted and decided, and every alert told."""
     try:
-        archive = archive_of(settings)
         if sum(row.accepted for row in archive.ledger()) < expected.documents:
             return False
         if (now := archive.now()) is None or now < expected.now:
@@ -190,7 +189,8 @@ class DaemonCampaign:
                 with watch:
                     self._strike_all(cluster, watch)
                     self.say("no more faults; the rest is done")
-                    cluster.wait(lambda: is_settled(cluster.daemons.settings, expected, slack), 600)
+                    archive = archive_of(cluster.daemons.settings)
+                    cluster.wait(lambda: is_settled(archive, expected, slack), 600, every_s=1)
                     seconds = time.monotonic() - began
                     cluster.wait(watch.is_well, 60)
                 crashes = cluster.crashes
@@ -205,8 +205,8 @@ class DaemonCampaign:
         faults = {**found.faults, "bad exits": cluster.bad_exits}
         if self.own is None:  # while a service is away, a daemon may end and be started again
             faults["exits by themselves"] = crashes
-        back = {name: [took for fault, _, took in watch.took if fault.split()[0] == name]
-                for name in sorted({fault.split()[0] for fault, _, _ in watch.took})}  # fmt: skip
+        names = sorted({fault for fault, _, _ in watch.took})
+        back = {name: [took for fault, _, took in watch.took if fault == name] for name in names}
         back["all"] = [took for _, _, took in watch.took]
         return Verdict(
             plan=self.plan,

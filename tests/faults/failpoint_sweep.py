@@ -23,6 +23,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from threading import Event
 
+from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.log import Entry
 from opinionwatch.pipeline.log_records import encode
@@ -106,7 +107,8 @@ class Sweep:
                 self.say("no more cases; the rest is done")
                 self.allowed.write_text(str(10**9))
                 self._expected(expected.result(), log)
-                cluster.wait(lambda: is_settled(cluster.daemons.settings, self._want, slack), 300)
+                archive = archive_of(cluster.daemons.settings)
+                cluster.wait(lambda: is_settled(archive, self._want, slack), 300, every_s=1)
                 if self.cases["embedded"]:
                     self.alone.wait(swept[-1].result(), self.alone.documents, 120)
                     self.alone.settled()
