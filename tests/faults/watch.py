@@ -82,7 +82,7 @@ class Watch:
         stand = self._stand()
         with self._lock:
             for part in PARTS[kind]:
-                before = {0: 0} if part == "notify" else stand and stand[part]
+                before = {0: 0} if part == "notify" else None if stand is None else stand[part]
                 self._wounds = [one for one in self._wounds if one.part != part]
                 self._wounds.append(Wound(fault, part, at, before))
 

@@ -30,9 +30,7 @@ def _is(true: Callable[[], bool]) -> bool:
 class Daemons:
     """A cluster of daemons with names of their own on shared services."""
 
-    def __init__(
-        self, folder: Path, services: Mapping[str, str], *, kafka: Mapping[str, object] = {}, **more: object
-    ) -> None:
+    def __init__(self, folder: Path, services: Mapping[str, str], *, kafka: object = None, **more: object) -> None:
         """`more` goes into the settings file, `kafka` into its section of that name."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +42,7 @@ class Daemons:
             "elasticsearch": {"hosts": [services["elasticsearch"]], "prefix": name},
             "kafka": {
                 "servers": [services["kafka"]], "prefix": name, "heartbeat_s": 0.3, "documents_partitions": 3,
-                "mentions_partitions": 2, **kafka,
+                "mentions_partitions": 2, **(kafka if isinstance(kafka, Mapping) else {}),
             },
             "web": {"port": 0},
             "monitor": {"port": 0},
