@@ -190,9 +190,8 @@ class Oracle:
         """Pages that the feed handed over again, and batches that a worker's successor began again."""
         delivered = sum(end - first for first, end in deliveries(self.folder / "delivered.log"))
         trials = [json.loads(value) for value in self.topic("cursors") if b'"tries"' in value]
-        return (
-            delivered - self.want.documents + sum(trial["tries"] > 1 and trial["document"] is None for trial in trials)
-        )
+        begun_again = [trial for trial in trials if trial["tries"] > 1 and trial["document"] is None]
+        return delivered - self.want.documents + len(begun_again)
 
 
 def _name_in(raw: str) -> str:
