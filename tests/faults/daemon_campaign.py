@@ -91,6 +91,8 @@ class Verdict:
             found.append("no replay was seen: this run proves nothing")
         if not self.found.alerts:
             found.append("the undisturbed run raised no alert: nothing is proven about alerts")
+        if self.fired.get("rebalance seen", 0) < self.plan.rebalances:
+            found.append(f"of {self.plan.rebalances} rebalances, {self.fired.get('rebalance seen', 0)} were seen")
         if self.slowest_exit_s > EXIT_S:
             found.append(f"a SIGTERM took {self.slowest_exit_s:.1f} s, more than {EXIT_S:.0f}")
         if self.back_s["all"][1] > BACK_S:
