@@ -17,6 +17,8 @@ from opinionwatch.pipeline.web_serve import started
 Role = Literal["ingest", "score", "trend", "notify", "web", "serve"]
 PORTS: dict[Role, int] = {"ingest": 9461, "score": 9462, "trend": 9463, "notify": 9464, "web": 9465, "serve": 9466}
 """Where each role's numbers are, unless `monitor.port` or `--monitor-port` says otherwise."""
+STARTS = 3
+"""So many times the patience a start may take: weights may have to come over a network."""
 STOP_S = 25.0
 """What does not end within this after SIGTERM is ended: nothing that counts is lost by it."""
 
@@ -46,9 +48,7 @@ def living(role: Role, settings: Monitor, port: int | None = None) -> Iterator[L
     """
     chosen = port if port is not None else settings.port if settings.port is not None else PORTS[role]
     dog, metrics = Watchdog(settings.patience_s), Metrics()
-    if role != "web":  # from here on: a start that hangs is noticed, too
-        dog.alive(waiting=True)
-    dog.start()
+    dog.start(None if role == "web" else STARTS * settings.patience_s)  # the page gives no signs of life
     try:
         with stopping(lambda: dog.stop_within(STOP_S, 0)) as stop:
             life = Life(stop, dog, metrics)

@@ -27,12 +27,13 @@ class Watchdog:
         self._last = time.monotonic()
         self._waiting = False
         self._deadline: tuple[float, int] | None = None
+        self._first: float | None = None
         self._done = Event()
 
     def alive(self, *, waiting: bool) -> None:
         """A sign of life; `waiting` says whether there is still work to be done."""
         with self._lock:
-            self._last, self._waiting = time.monotonic(), waiting
+            self._last, self._waiting, self._first = time.monotonic(), waiting, None
 
     def waiting(self) -> None:
         """There is work; nothing is said about whether it goes on."""
@@ -45,8 +46,9 @@ class Watchdog:
         with self._lock:
             self._deadline = self._deadline or (time.monotonic() + seconds, code)
 
-    def start(self) -> None:
-        """Watch from now on."""
+    def start(self, within_s: float | None = None) -> None:
+        """Watch from now on. `within_s`: the first sign of life must come within so many seconds."""
+        self._first = None if within_s is None else time.monotonic() + within_s
         Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def close(self) -> None:
@@ -59,6 +61,8 @@ class Watchdog:
         with self._lock:
             if self._deadline is not None and now >= self._deadline[0]:
                 return self._deadline[1]
+            if self._deadline is None and self._first is not None and now > self._first:
+                return WEDGED
             if self._deadline is None and self._waiting and now - self._last > self._patience_s:
                 return WEDGED
         return None

@@ -73,3 +73,20 @@ def test_it_ends_the_process_from_a_thread_of_its_own() -> None:
     dog.start()
     assert ended.get(timeout=30) == 3
     dog.close()
+
+
+def test_a_start_that_hangs_is_ended_and_one_that_is_only_slow_is_not(clock: Time) -> None:
+    ended: list[int] = []
+    dog = Watchdog(60, ended.append)
+    dog.start(within_s=180)
+    clock.now += 179
+    assert dog.verdict() is None
+    slow = Watchdog(60, ended.append)
+    slow.start(within_s=180)
+    clock.now += 2
+    assert dog.verdict() == WEDGED
+    slow.alive(waiting=False)
+    clock.now += 1e6
+    assert slow.verdict() is None
+    dog.close()
+    slow.close()
