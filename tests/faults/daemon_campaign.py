@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,7 +226,7 @@ class DaemonCampaign:
     def _strike_all(self, cluster: Cluster, watch: Watch) -> None:
         strikes = self.plan.strikes(self.dice)
         # Every role is hit before one is hit twice.
-        order = [number for _ in range(len(strikes)) for number in self.dice.sample(range(6), 6)]
+        order = iter([number for _ in range(len(strikes)) for number in self.dice.sample(range(6), 6)])
         share = self.documents.count / (len(strikes) + 1)
         places = [int((index + self.dice.random()) * share) for index in range(len(strikes))]
         for index, (place, ending) in enumerate(zip(places, strikes, strict=True)):
@@ -236,16 +236,15 @@ class DaemonCampaign:
                 cluster.wait(watch.is_well, 120)
             self.say(f"{index + 1} of {len(strikes)}: {ending}; the feed is at {self._reached():,}, "
                      f"{watch.settled:,} in the ledger")  # fmt: skip
-            self._strike(cluster, watch, ending, order[index])
+            self._strike(cluster, watch, ending, order)
         watch.limit = self.documents.count + 1
         cluster.wait(lambda: self._reached() >= self.documents.count, 1200)
 
-    def _strike(self, cluster: Cluster, watch: Watch, ending: str, number: int) -> None:
-        role = cluster.roles[number]
-        if ending == "kill":
-            watch.hit(f"kill {role}", role, cluster.kill(number))
-        elif ending == "term":
-            watch.hit(f"term {role}", role, cluster.term(number))
+    def _strike(self, cluster: Cluster, watch: Watch, ending: str, order: Iterator[int]) -> None:
+        if ending in ("kill", "term"):
+            number = next(order)
+            role = cluster.roles[number]
+            watch.hit(f"{ending} {role}", role, (cluster.kill if ending == "kill" else cluster.term)(number))
         elif ending == "rebalance":
             self._rebalance(cluster, watch)
         else:
