@@ -12,6 +12,7 @@ from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.connectors.registry import CONNECTORS
 from opinionwatch.pipeline.ports import CheckableSource
 from opinionwatch.pipeline.registry import resolve
+from tests.connectors.bridges import RssHub
 from tests.connectors.imitation import FAULTS, Told
 from tests.connectors.jetstream import jetstream, post, refusal
 from tests.connectors.mail_server import Mailbox, mail, mail_server
@@ -20,7 +21,9 @@ from tests.contract.source_suite import Making, World, build
 from tests.contract.source_worlds import ASKED, OTHERS, STREAMED, TOKEN, service
 
 Worlds = Callable[[Path], AbstractContextManager[Making]]
-WORLDS = [pytest.param(world, id=kind) for kind, (world, *_) in {**ASKED, "bridge": OTHERS["bridge"]}.items()]
+RSS = service("rss", lambda: RssHub(50), history_h=None)
+MORE = {"bridge": OTHERS["bridge"][0], "rss": RSS}
+WORLDS = [pytest.param(world, id=kind) for kind, world in [*((kind, ASKED[kind][0]) for kind in ASKED), *MORE.items()]]
 CHEAP = 2
 """Requests that a look may cost: one for a token, one for the question."""
 
@@ -95,7 +98,7 @@ def test_a_service_that_is_not_there_says_where_to_look(world: Worlds, tmp_path:
     assert "it cannot be reached: look at the address, at DNS and at the firewall" in found.words
 
 
-def test_a_stream_is_asked_for_one_event() -> None:
+def test_bluesky_is_asked_for_one_event() -> None:
     with jetstream([post(1)]) as host:
         fine = checked(build("bluesky", url=host.url, allow_hosts=["127.0.0.1"]), 10)
         host.refusals.append(refusal(429, Retry_After="9"))
@@ -105,7 +108,7 @@ def test_a_stream_is_asked_for_one_event() -> None:
     assert busy.words.endswith("it says to wait 9 s")
 
 
-def test_a_mailbox_says_whether_the_password_or_the_way_to_it_is_wrong(tmp_path: Path) -> None:
+def test_imap_is_signed_in_to_and_says_whether_the_password_or_the_way_to_it_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "right").write_text("s3cret")
     (tmp_path / "wrong").write_text("wr0ng")
     told = {"host": "127.0.0.1", "security": "none", "allow_hosts": ["127.0.0.1"], "user": "me"}

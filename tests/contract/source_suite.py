@@ -73,7 +73,7 @@ def jsonl(folder: Path) -> Iterator[Make]:
     """JSON lines."""
     path = folder / "posts.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows()))
-    yield lambda: build("jsonl", path=str(path))
+    yield Making("jsonl", {"path": str(path)})
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def jsonl_packed(folder: Path) -> Iterator[Make]:
     """JSON lines in a gzip file."""
     path = folder / "posts.jsonl.gz"
     path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows()).encode()))
-    yield lambda: build("jsonl", path=str(path))
+    yield Making("jsonl", {"path": str(path)})
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def jsonl_replayed(folder: Path) -> Iterator[Make]:
     """JSON lines, replayed as fast as possible."""
     path = folder / "posts.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows()))
-    yield lambda: build("jsonl", path=str(path), replay={"speed": 0})
+    yield Making("jsonl", {"path": str(path), "replay": {"speed": 0}})
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def table(folder: Path) -> Iterator[Make]:
     path = folder / "posts.csv"
     lines = [f'{row["native_id"]},"{row["text"]}\nnext"\n' for row in rows()]
     path.write_bytes("native_id,text\n".encode("gb18030") + "".join(lines).encode("gb18030"))
-    yield lambda: build("csv", path=str(path), encoding="gb18030")
+    yield Making("csv", {"path": str(path), "encoding": "gb18030"})
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def feed(folder: Path) -> Iterator[Make]:
         thread.start()
         try:
             address = f"http://127.0.0.1:{server.server_port}/feed"
-            yield lambda: build("rss", url=address, allow_hosts=["127.0.0.1"])
+            yield Making("rss", {"url": address, "allow_hosts": ["127.0.0.1"]})
         finally:
             server.shutdown()
             thread.join(10)
@@ -135,7 +135,7 @@ def feed(folder: Path) -> Iterator[Make]:
 def demo(folder: Path) -> Iterator[Make]:
     """The demo."""
     del folder
-    yield lambda: build("demo")
+    yield Making("demo", {})
 
 
 @contextmanager

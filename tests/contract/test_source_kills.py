@@ -5,8 +5,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
@@ -15,11 +14,12 @@ import pytest
 from opinionwatch.connectors import http
 from opinionwatch.connectors.hosts import Hosts
 from tests.contract.draining import lines
-from tests.contract.source_suite import Making, collect, items
+from tests.contract.source_suite import PULLED, Making, World, collect, items
 from tests.contract.source_worlds import ASKED, OTHERS, REAL, STREAMED, STREAMED_COUNT
 
 KILLS = 3
-WORLDS = [pytest.param(world, id=kind) for kind, worlds in {**ASKED, **OTHERS}.items() for world in worlds]
+ALL = {**PULLED, **ASKED, **OTHERS}
+WORLDS = [pytest.param(worlds[0], id=kind) for kind, worlds in ALL.items()]
 
 
 def kill_after(process: "subprocess.Popen[bytes]", journal: Path, size: int) -> bool:
@@ -33,11 +33,12 @@ def kill_after(process: "subprocess.Popen[bytes]", journal: Path, size: int) -> 
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_kills_at_random_progress_lose_and_repeat_nothing(
-    world: Callable[[Path], AbstractContextManager[Making]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "SHARED", Hosts(per_s=10_000, burst=10_000))
     dice = random.Random(7)
     with world(tmp_path) as make:
+        assert isinstance(make, Making)
         whole = [item.body.decode() for item in items(collect(make().fetch(None)))]
         settings, journal = tmp_path / "settings.json", tmp_path / "journal"
         settings.write_text(json.dumps({"kind": make.kind, "given": dict(make.given)}))
@@ -55,11 +56,12 @@ def test_kills_at_random_progress_lose_and_repeat_nothing(
 
 @pytest.mark.parametrize("world", [pytest.param(each, id=kind) for kind, worlds in STREAMED.items() for each in worlds])
 def test_streams_that_are_killed_at_random_progress_lose_nothing_and_repeat_only_known_ids(
-    world: Callable[[Path], AbstractContextManager[Making]], tmp_path: Path, services: dict[str, str]
+    world: World, tmp_path: Path, services: dict[str, str]
 ) -> None:
     REAL.update(services)
     dice = random.Random(7)
     with world(tmp_path) as make:
+        assert isinstance(make, Making)
         settings, journal = tmp_path / "settings.json", tmp_path / "journal"
         settings.write_text(json.dumps({"kind": make.kind, "given": dict(make.given)}))
         command = [sys.executable, "-m", "tests.contract.draining", str(settings), str(journal)]
