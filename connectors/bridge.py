@@ -1,7 +1,6 @@
 """Bridges: what a platform does not offer as a feed, from a bridge that you run (RSSHub and its like)."""
 
 import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -19,17 +18,16 @@ from opinionwatch.connectors.rss import Rss
 from opinionwatch.pipeline.ports import Page
 from opinionwatch.pipeline.registry import nearest
 
-_SPACE = re.compile(r"\s+")
-
 
 class Bridge(Named):
     """Read a platform through a bridge of yours that makes feeds of it: Weibo, Zhihu, Bilibili, Xueqiu, Tieba, news.
 
     We speak RSS to the bridge and nothing to the platform. A recipe knows the path and the language; `path` and
-    `platform` do for any other bridge. Language and author are taken as far as the feed gives them; counts of likes and
-    replies are not kept. The access key of RSSHub is sent as its `code` (https://docs.rsshub.app/deploy/config, from
-    memory, 2026-11-26), never as itself. Terms: whether you may run the bridge, and keep what it reads, is between you,
-    the platform and the law of your country (in China the PIPL); several platforms forbid it. RSSHub's licence is AGPL.
+    `platform` do for any other bridge. The language is the recipe's, because RSSHub says `en` where it knows none;
+    the author is taken as far as the feed gives it; counts of likes and replies are not kept. The access key of
+    RSSHub is sent as its `code` (https://docs.rsshub.app/deploy/config, from memory, 2026-11-26), never as itself.
+    Terms: whether you may run the bridge, and keep what it reads, is between you, the platform and the law of your
+    country (in China the PIPL); several platforms forbid it. RSSHub's licence is AGPL.
 
     Delivery: at least once. An entry that leaves the feed before it was polled is lost, and so is all that the bridge
     cannot get. A later edit or deletion is not seen.
@@ -45,7 +43,7 @@ class Bridge(Named):
         params: dict[str, str] = Field(default={}, description="What the recipe's path asks for: {keyword: 艾克美}.")
         path: str | None = Field(default=None, max_length=1000, description="Path on the bridge, instead of a recipe.")
         platform: str | None = Field(default=None, max_length=64, description="Platform behind that path.")
-        lang: str | None = Field(default=None, max_length=35, description="Language, where the feed says none.")
+        lang: str | None = Field(default=None, max_length=35, description="Language; what the feed says if not given.")
         access_key_file: Path | None = Field(default=None, description="File whose first line is RSSHub's ACCESS_KEY.")
 
         @model_validator(mode="after")
@@ -95,8 +93,8 @@ class Bridge(Named):
         if title:
             head = _bare(plain(title) if entry.html else title).rstrip("….")
             title = None if _bare(plain(entry.text) if entry.html else entry.text).startswith(head) else title
-        return entry._replace(lang=entry.lang or self._lang, source=self.instance, title=title)
+        return entry._replace(lang=self._lang or entry.lang, source=self.instance, title=title)
 
 
 def _bare(text: str) -> str:
-    return _SPACE.sub("", text)
+    return "".join(text.split())

@@ -61,16 +61,15 @@ class Telegram(Polling):
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One poll: updates until there is nothing new."""
-        here = _Here.read(cursor)
-        missed = forgotten(here.at if here else 0, KEPT_S, "Telegram keeps for 24 hours what nobody asked for")
+        here = _Here.read(cursor) or _Here()
+        missed = forgotten(here.at, KEPT_S, "Telegram keeps for 24 hours what nobody asked for")
         while not self._closing.is_set():
-            told = self._api.get("getUpdates", offset=here.offset if here else None).list("result")
+            told = self._api.get("getUpdates", offset=here.offset).list("result")
             now = int(time.time())
             last = max((int(update.number("update_id") or 0) for update in told), default=None)
             items = [Item(entry.body()) for update in told if (entry := self._entry(update))]
-            if last is not None or here is None or missed or now - here.at >= SAVE_S:
-                offset = last + 1 if last is not None else here.offset if here else None
-                here = _Here(offset=offset, at=now)
+            if last is not None or now - here.at >= SAVE_S:
+                here = _Here(offset=here.offset if last is None else last + 1, at=now)
                 yield Page(items, here.model_dump_json(), missed)
                 missed = []
             if len(told) < LIMIT:
@@ -109,5 +108,5 @@ class _Here(Cursor):
     whose = "Telegram"
     offset: int | None = None
     """The first update that is not had yet; None: there was none so far."""
-    at: int = Field(ge=0)
+    at: int = Field(default=0, ge=0)
     """When Telegram was last asked, in seconds since 1970."""

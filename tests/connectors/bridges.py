@@ -23,7 +23,7 @@ class RssHub:
         if asked.headers.get("if-none-match") == f'"{self.count}"':
             return Told(b"", 304)
         items = "".join(self.item(number) for number in range(self.count, 0, -1))
-        feed = f"<rss version='2.0'><channel><title>Weibo</title>{items}</channel></rss>"
+        feed = f"<rss version='2.0'><channel><title>Weibo</title><language>en</language>{items}</channel></rss>"
         return Told(feed.encode(), 200, {"ETag": f'"{self.count}"', "Content-Type": "application/xml"})
 
     @staticmethod
