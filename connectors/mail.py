@@ -5,7 +5,9 @@ from datetime import UTC
 from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import parseaddr
+from functools import lru_cache
 
 from opinionwatch.connectors.entry import Entry
 
@@ -13,14 +15,31 @@ _QUOTED = re.compile(
     r"(?m)^(?:>|-{2,}\s*(?:Original Message|原始邮件|Forwarded message)"
     r"|On .{1,200} wrote:|在.{1,100}写道[::]|发件人[::])"
 )
+_KEPT_CHARS = 200
 _DEFECTS = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError)
 """What the library may raise on hostile messages."""
+
+
+class _Policy(EmailPolicy):
+    """The library's own, which parses a header anew each time it is looked at: here, those that come again are kept."""
+
+    def header_fetch_parse(self, name: str, value: str) -> object:
+        """A header, parsed."""
+        return _kept(name, value) if len(value) <= _KEPT_CHARS else super().header_fetch_parse(name, value)
+
+
+@lru_cache(maxsize=1_024)
+def _kept(name: str, value: str) -> object:
+    return policy.default.header_fetch_parse(name, value)
+
+
+_POLICY = _Policy()
 
 
 def read(raw: bytes) -> EmailMessage:
     """Parse a message. Raises ValueError when it cannot be read at all."""
     try:
-        found = message_from_bytes(raw, policy=policy.default)
+        found = message_from_bytes(raw, policy=_POLICY)
     except _DEFECTS as error:
         raise ValueError(f"no message: {type(error).__name__}") from error
     return found
