@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import parseaddr
 from functools import lru_cache
+from typing import Any
 
 from opinionwatch.connectors.entry import Entry
 
@@ -23,7 +24,7 @@ _DEFECTS = (MessageError, ValueError, LookupError, AttributeError, TypeError, As
 class _Policy(EmailPolicy):
     """The library's own, which parses a header anew each time it is looked at: here, those that come again are kept."""
 
-    def header_fetch_parse(self, name: str, value: str) -> object:
+    def header_fetch_parse(self, name: str, value: str) -> Any:
         """A header, parsed."""
         return _kept(name, value) if len(value) <= _KEPT_CHARS else super().header_fetch_parse(name, value)
 
@@ -42,6 +43,8 @@ def read(raw: bytes) -> EmailMessage:
         found = message_from_bytes(raw, policy=_POLICY)
     except _DEFECTS as error:
         raise ValueError(f"no message: {type(error).__name__}") from error
+    if not isinstance(found, EmailMessage):
+        raise ValueError("no message: another kind of one")  # noqa: TRY004  # one kind of error for callers
     return found
 
 
