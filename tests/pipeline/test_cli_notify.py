@@ -55,7 +55,7 @@ def test_a_refusal_is_a_finding_and_an_unknown_name_has_the_nearest(command: Com
     mailbox.data = ["554 no"]
     refused = command("notify", "digest", "morning")
     assert refused.code == 1
-    assert "mail did not take it: the mail server answered 554 no" in refused.said
+    assert "mail did not take it: channel_refused: the mail server answered 554 no" in refused.said
     unknown = command("notify", "digest", "mornin")
     assert unknown.code == 2
     assert "did you mean 'morning'?" in unknown.said
