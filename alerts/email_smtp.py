@@ -158,7 +158,10 @@ class Email:
         )
         try:
             async with client:
-                refused, _ = await client.send_message(mail, sender=self._sender.addr_spec, recipients=recipients)
+                try:
+                    refused, _ = await client.send_message(mail, sender=self._sender.addr_spec, recipients=recipients)
+                except OSError as error:  # also time-outs and lost connections: it may have all of the mail
+                    raise UncertainError(f"the mail server did not answer ({type(error).__name__})") from None
         finally:
             await asyncio.sleep(0)  # the loop closes the socket in its next round
         return {recipient: (response.code, response.message) for recipient, response in refused.items()}

@@ -143,6 +143,10 @@ class Archive(Protocol):
         """Store an answer; durable when it returns. False: one of that id is there, and stays as it is."""
         ...
 
+    def notes(self, prefix: str) -> dict[str, str]:
+        """What the owner of the outbox has noted (`Notes`), by the rest of the name after `prefix`; at most 1,000."""
+        ...
+
     def revision(self) -> int:
         """A number that changes whenever anything above may have changed."""
         ...

@@ -194,6 +194,14 @@ class ElasticArchive:
                 return False
         return True
 
+    def notes(self, prefix: str) -> dict[str, str]:
+        """What the owner of the outbox has noted, by the rest of the name after `prefix`; at most 1,000."""
+        place, order = index_of(self._prefix, "state"), (("@timestamp", "desc"),)
+        hits = self._reader.hits(place, term("state.name", "note"), order, MOST)
+        begin = f"note.{prefix}"
+        found = {str(hit["_id"]): str(hit["_source"]["state.position"]) for hit in hits}
+        return {name.removeprefix(begin): found[name] for name in sorted(found) if name.startswith(begin)}
+
     def revision(self) -> int:
         """Refreshes of our indices that brought something to see, and how many indices there are."""
         with asking():

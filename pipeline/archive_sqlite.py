@@ -10,6 +10,7 @@ from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, S
 from opinionwatch.pipeline.sqlite_rows import Rows
 from opinionwatch.pipeline.store_schema import reading
 from opinionwatch.pipeline.store_sqlite import stamp
+from opinionwatch.pipeline.store_tables import NOTES
 
 MOST = 1000
 
@@ -225,6 +226,11 @@ class SqliteArchive(Rows):
         """Store an answer; durable when it returns. False: one of that id is there, and stays as it is."""
         row = (feedback.id, feedback.episode_id, stamp(feedback.at), feedback.model_dump_json().encode())
         return self._write("INSERT OR IGNORE INTO feedback VALUES (?, ?, ?, ?)", *row) > 0
+
+    def notes(self, prefix: str) -> dict[str, str]:
+        """What the owner of the outbox has noted, by the rest of the name after `prefix`."""
+        begin = f"{NOTES}{prefix}"
+        return {name.removeprefix(begin): text for name, text in sorted(self.cursors(begin).items())}
 
     def note_export(self, path: Path, documents: int, at: datetime) -> None:
         """Remember a file that documents were written to: an erasure names it."""

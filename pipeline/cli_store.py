@@ -15,6 +15,7 @@ from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
 from opinionwatch.pipeline.contracts import DeadLetter, Gap, content_id
+from opinionwatch.pipeline.contracts_digest import NOTE, Told
 from opinionwatch.pipeline.contracts_trend import Silence
 from opinionwatch.pipeline.errors import DEAD_REASONS, SettingsError
 from opinionwatch.pipeline.export import write_csv, write_jsonl
@@ -68,6 +69,10 @@ def audit(
     for rule, count in archive.dropped().items():
         out.print(f"dropped({rule}): {count}")
     _show_deliveries(archive, brief=brief)
+    for name, kept in archive.notes(NOTE).items():
+        told = Told.model_validate_json(kept)
+        why = f", {told.state}: {told.detail}" if told.detail else ""
+        out.print(plain(f"digest {name}: told up to {told.told_until:%Y-%m-%d %H:%M} UTC{why}"), markup=False)
     gaps = archive.gaps(limit=1000)
     for each in () if brief else gaps:
         out.print(plain(f"gap upstream, {each.source}: {_range(each)}: {each.detail}"), markup=False)

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from opinionwatch.pipeline.contracts import Record, Utc
 
+NOTE = "digest/"
+"""What the notes of digests are called, with the digest's name."""
 DigestState = Literal["waiting", "pending", "sending"]
 
 

@@ -19,7 +19,7 @@ from opinionwatch.alerts.digest_settings import DigestSettings
 from opinionwatch.alerts.digest_times import LENGTH, after, begun, due, last_time, since, trigger
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive import Archive
-from opinionwatch.pipeline.contracts_digest import Digest, Told
+from opinionwatch.pipeline.contracts_digest import NOTE, Digest, Told
 from opinionwatch.pipeline.contracts_trend import Episode, Window
 from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
 from opinionwatch.pipeline.failpoints import failpoint
@@ -184,4 +184,4 @@ def last_period(one: DigestSettings, zone: str, now: datetime) -> tuple[datetime
 
 
 def _note(name: str) -> str:
-    return f"digest/{name}"
+    return f"{NOTE}{name}"

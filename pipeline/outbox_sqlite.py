@@ -9,9 +9,7 @@ from opinionwatch.pipeline.contracts_trend import Delivery
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.store_schema import CURE, connect, reading
 from opinionwatch.pipeline.store_sqlite import stamp
-
-NOTES = "note:"
-"""What the names of notes begin with among the cursors; no source is called so."""
+from opinionwatch.pipeline.store_tables import NOTES
 
 
 class SqliteOutbox:

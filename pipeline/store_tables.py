@@ -1,6 +1,8 @@
 """The tables of the one SQLite file (log, index, state, outbox), and the steps from one version of them to the next."""
 
 VERSION = 2
+NOTES = "note:"
+"""What the names of notes begin with among the cursors; no source is called so."""
 
 SINCE_2 = """
 CREATE TABLE gaps (              -- what a source could not have, because its service had dropped it before

@@ -5,6 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from opinionwatch.pipeline.contracts import Label
+from opinionwatch.pipeline.contracts_digest import NOTE, Told
 from opinionwatch.pipeline.errors import DEAD_REASONS
 from opinionwatch.pipeline.web_page import Pages
 from opinionwatch.pipeline.web_query import Documents, Series, asked
@@ -106,4 +107,5 @@ class Views:
             recent=[line for line in reversed(ledger) if line.hour in hours],
             letters=site.archive.deadletters(limit=20),
             reasons=DEAD_REASONS,
+            digests={name: Told.model_validate_json(kept) for name, kept in site.archive.notes(NOTE).items()},
         )

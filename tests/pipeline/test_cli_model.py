@@ -203,7 +203,7 @@ def test_explain_takes_a_text_or_a_document_that_is_there(command: Command, type
 
 def test_a_document_of_the_store_is_explained_in_its_own_letters(command: Command) -> None:
     Path("opinionwatch.yaml").write_text("data_dir: data\nscorer: {kind: neural, device: cpu}\n")
-    text = "Ｌｕｍｏｒａ is awful, the battery died"
+    text = "\ufb01rst the Ｌｕｍｏｒａ was awful, then the battery died"
     store = SqliteStore(Path("data/opinionwatch.db"))
     with store.transaction():
         store.write([scored(document(1, text))])
@@ -213,7 +213,7 @@ def test_a_document_of_the_store_is_explained_in_its_own_letters(command: Comman
     why = Explainer(load(Path("opinionwatch.yaml")))(scored(document(1, text)))
     heaviest = max(why.words, key=lambda word: word.weight)
     assert text[slice(*heaviest.span)] in ("awful", "died")
-    assert why.words[0].span == (0, 7), "a word of wide letters, where people see it"
+    assert [text[slice(*word.span)] for word in why.words[:3]] == ["\ufb01rst", "the", "Ｌｕｍｏｒａ"]
 
 
 def test_explain_needs_a_neural_scorer(command: Command) -> None:

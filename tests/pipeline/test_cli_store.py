@@ -11,6 +11,8 @@ import pytest
 
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import Gap
+from opinionwatch.pipeline.contracts_digest import NOTE, Told
+from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
 from opinionwatch.pipeline.ports import Item
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from tests.pipeline.command import Command, lines
@@ -63,8 +65,13 @@ def test_audit_says_what_became_of_the_alerts_and_why_not(command: Command, stor
             row = delivery(number).model_copy(update={"state": state, "detail": detail, "channel": "team"})
             writer.write([row])
     writer.close()
+    outbox = SqliteOutbox(Path("data/opinionwatch.db"))
+    told = Told(told_until=BEGIN, tried_until=BEGIN, detail="550 no")
+    outbox.keep(f"{NOTE}morning", told.model_dump_json())
+    outbox.close()
     ended = command("audit")
     assert ended.code == 0
+    assert "digest morning: told up to 2026-03-02 00:00 UTC, waiting: 550 no" in ended.out
     assert re.search(r"alerts to channels: .*1 failed.*1 sent", ended.out)
     assert "1 × failed, team: Slack answered 404" in ended.out
     assert "1 × suppressed, team: [red]x" in ended.out

@@ -119,6 +119,7 @@ def test_what_may_pass_is_tried_again_and_what_is_refused_is_noted(world: World)
     world.clock.now = MORNING + timedelta(seconds=121)
     life.look("morning")
     assert "550 no; the next digest tells it, too" in world.life().told("morning").detail
+    assert "550 no" in SqliteArchive(world.settings.store_path).notes("digest/")["morning"]
     world.clock.now = MORNING + timedelta(days=1)
     world.life().look("morning")
     assert [one.at for one in world.channel.got] == [MORNING + timedelta(days=1)]

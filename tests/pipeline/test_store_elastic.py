@@ -229,6 +229,7 @@ def test_a_note_is_there_at_once_for_the_next_owner_and_is_no_progress(place: Cl
     assert outbox.note("digest/evening") is None
     place.refresh()
     assert archive.now() == before
+    assert archive.notes("digest/") == {"morning": "second"}
 
 
 def test_a_part_of_a_long_text_is_found_wherever_it_lies(

@@ -14,8 +14,10 @@ from opinionwatch.connectors.quota import Quota
 from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import ScoredDocument
+from opinionwatch.pipeline.contracts_digest import NOTE, Told
 from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.web_why import Weight, Why
 from tests.pipeline.sample import feedback, gap
@@ -148,6 +150,18 @@ def test_health_shows_what_people_called_the_alarms(tmp_path: Path) -> None:
     alarms = shown.get("/api/health").json()["alarms"]
     assert (alarms["real"], alarms["not_crisis"]) == (0, 1)
     assert "judged: real 0, not a crisis 1" in text(shown.get("/health").text)
+
+
+def test_health_shows_how_far_digests_are_told_and_why_not_further(tmp_path: Path) -> None:
+    archive = open_store(tmp_path)
+    assert "Digests" not in text(client(archive).get("/health").text)
+    outbox = SqliteOutbox(tmp_path / "own.db")
+    told = Told(told_until=NOW, tried_until=NOW, detail="not told: 550 <b>no</b>")
+    outbox.keep(f"{NOTE}morning", told.model_dump_json())
+    outbox.close()
+    shown = text(client(archive).get("/health").text)
+    assert "morning · told up to" in shown
+    assert "not delivered: not told: 550 <b>no</b>" in shown
 
 
 def test_health_shows_sources_the_audit_and_what_was_lost_with_its_reason(page: TestClient) -> None:
