@@ -8,7 +8,6 @@ from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import parseaddr
 from functools import lru_cache
-from typing import Any
 
 from opinionwatch.connectors.entry import Entry
 
@@ -24,14 +23,15 @@ _DEFECTS = (MessageError, ValueError, LookupError, AttributeError, TypeError, As
 class _Policy(EmailPolicy):
     """The library's own, which parses a header anew each time it is looked at: here, those that come again are kept."""
 
-    def header_fetch_parse(self, name: str, value: str) -> Any:
+    def header_fetch_parse(self, name: str, value: str) -> str:
         """A header, parsed."""
         return _kept(name, value) if len(value) <= _KEPT_CHARS else super().header_fetch_parse(name, value)
 
 
 @lru_cache(maxsize=1_024)
-def _kept(name: str, value: str) -> object:
-    return policy.default.header_fetch_parse(name, value)
+def _kept(name: str, value: str) -> str:
+    found: str = policy.default.header_fetch_parse(name, value)
+    return found
 
 
 _POLICY = _Policy()
