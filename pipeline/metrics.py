@@ -19,6 +19,8 @@ MetricName = Literal[
     "opinionwatch_conservation_gap",  # accepted records that ended nowhere or in two places: anything but 0 is a defect
     "opinionwatch_pending_records",  # accepted records without an end yet
     "opinionwatch_oldest_pending_seconds",  # how long the oldest of them has waited, by full hours of acceptance
+    "opinionwatch_alarms_per_watchlist_week",  # negative alarms so far, true and false, by watchlist and week; web
+    "opinionwatch_false_alarm_budget_per_watchlist_week",  # how many of them may be false; web
     "opinionwatch_source_up",  # 1 unless the source is failed or backing off; source
     "opinionwatch_batch_seconds",  # duration of a batch, from taken to confirmed
     "opinionwatch_batch_entries",  # how full a batch was

@@ -154,6 +154,15 @@ class Health(Record):
         return sum(line.dead for line in self.ledger) / accepted if accepted else 0.0
 
 
+def alarms_of(archive: Archive, watchlists: int, budget: float | None) -> Alarms:
+    """How often an archive's detector has alarmed about so many watchlists, beside its budget."""
+    span = archive.span()
+    opened = sum(episode.kind in NEGATIVE_KINDS for episode in archive.episodes(limit=EPISODES))
+    weeks = 0.0 if span is None else watchlists * ((span[1] - span[0]) / timedelta(weeks=1))
+    rate = opened / weeks if weeks else None
+    return Alarms(opened=opened, watchlist_weeks=weeks, per_week=rate, budget=budget)
+
+
 class HealthReader:
     """Reads an archive's health, remembered for a moment: sums over the whole ledger are not free."""
 
@@ -179,7 +188,7 @@ class HealthReader:
         lines = self.ledger()
         return Health(
             now=now,
-            alarms=self._alarms(),
+            alarms=alarms_of(self._archive, self._watchlists, self._budget),
             sources=tuple(self._sources(now, lines)),
             ledger=tuple(_sum(source, lines) for source in sorted({line.source for line in lines})),
             gap=sum(line.gap for line in lines),
@@ -187,13 +196,6 @@ class HealthReader:
             dropped=self._archive.dropped(),
             gaps=tuple(self._archive.gaps(limit=50)),
         )
-
-    def _alarms(self) -> Alarms:
-        span = self._archive.span()
-        opened = sum(episode.kind in NEGATIVE_KINDS for episode in self._archive.episodes(limit=EPISODES))
-        weeks = 0.0 if span is None else self._watchlists * ((span[1] - span[0]) / timedelta(weeks=1))
-        rate = opened / weeks if weeks else None
-        return Alarms(opened=opened, watchlist_weeks=weeks, per_week=rate, budget=self._budget)
 
     def _sources(self, now: datetime | None, lines: Iterable[LedgerLine]) -> Iterable[SourceLine]:
         counts = [(line.source, line.hour, line.accepted) for line in lines if line.hour is not None]
