@@ -1,8 +1,9 @@
 """What is normal: the negative share of every cell, learned with a day's delay, and how far it may be off.
 
-Counts are discounted with a half-life of 10 days. What arrives waits 24 h in hourly sums before it is learned, and is
-not learned at all while the watchlist is under suspicion, so that an event does not become its own baseline; after 3
-days of suspicion the new mood is learned as the normal one (design: detector.md §5, steps 2 and 4).
+Counts are discounted with a half-life of 10 days. What arrives waits 24 h in hourly sums before it is learned; what
+arrived in an hour under suspicion is not learned at all, so that an event does not become its own baseline, not even
+one that is over when its hours are due. After 3 days of suspicion the new mood is learned as the normal one (design:
+detector.md §5, steps 2 and 4, where suspicion holds back what is due and not what arrives).
 """
 
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class Baseline:
         self.hours: F32 = np.zeros((w, HOURS, s, a, 4), np.float32)
         """Per hour of arrival: evidence n and k, then n and k of what came too late to be evidence."""
         self.ticks: F32 = np.zeros((w, TICKS, s, a, 2), np.float32)
+        self.suspect: Bool = np.zeros((w, HOURS), np.bool_)
+        """Hours that are not to be learned."""
         self.tick = -1
         self._derive(sizes)
 
@@ -62,11 +65,12 @@ class Baseline:
         self.n, self.k = grown(self.n, sizes, 0), grown(self.k, sizes, 0)
         self.hours = grown(self.hours, (w, HOURS, s, a, 4), 0)
         self.ticks = grown(self.ticks, (w, TICKS, s, a, 2), 0)
+        self.suspect = grown(self.suspect, (w, HOURS), 0)
         self._derive(sizes)
 
     def advance(self, tick: int, suspect_since: I64) -> None:
         """Go to a tick: empty the places of the ticks passed, and at every hour learn what arrived a day before, unless
-        the row is under suspicion (since that tick, -1: not at all).
+        it is suspect; `suspect_since` is the tick since when each row is under suspicion, -1: it is not.
         """
         if self.tick < 0:
             self.tick = tick
@@ -75,7 +79,7 @@ class Baseline:
         before, hour = self.tick // TICKS_PER_HOUR, tick // TICKS_PER_HOUR
         for entered in range(max(before + 1, hour - MAX_ROLLS), hour + 1):
             suspicion = entered * TICKS_PER_HOUR - suspect_since
-            self._learn((entered + 1) % HOURS, (suspect_since < 0) | (suspicion >= PATIENCE))
+            self._learn((entered + 1) % HOURS, (suspect_since >= 0) & (suspicion >= PATIENCE))
         if hour > before:
             self._refresh(np.arange(len(self.n)))
         self.tick = max(self.tick, tick)
@@ -91,10 +95,15 @@ class Baseline:
             self.ticks[cells.row, place, cells.source, cells.aspect, 0] += cells.n.astype(np.float32)
             self.ticks[cells.row, place, cells.source, cells.aspect, 1] += cells.k.astype(np.float32)
 
+    def doubt(self, rows: I64) -> None:
+        """What these rows say in the current hour is not to be learned."""
+        self.suspect[rows, self.tick // TICKS_PER_HOUR % HOURS] = True
+
     def forget(self, row: int) -> None:
         """Start anew: another scorer means other shares."""
         self.n[row] = self.k[row] = 0
         self.hours[row] = self.ticks[row] = 0
+        self.suspect[row] = False
         self._refresh(np.array([row]))
 
     def accept(self, row: int) -> None:
@@ -103,6 +112,7 @@ class Baseline:
         self.n[row] += waiting[..., 0] + waiting[..., 2]
         self.k[row] += waiting[..., 1] + waiting[..., 3]
         self.hours[row] = 0
+        self.suspect[row] = False
         self._refresh(np.array([row]))
 
     def _derive(self, sizes: Sizes) -> None:
@@ -116,13 +126,14 @@ class Baseline:
         self.var_cell: F64 = np.zeros(sizes)
         self._refresh(np.arange(w))
 
-    def _learn(self, place: int, learning: Bool) -> None:
-        allowed = learning[:, None, None]
+    def _learn(self, place: int, patient: Bool) -> None:
+        allowed = (patient | ~self.suspect[:, place])[:, None, None]
         due = self.hours[:, place].astype(np.float64)
         keep = np.where(allowed, KEEP, 1.0)
         self.n = self.n * keep + np.where(allowed, due[..., 0] + due[..., 2], 0.0)
         self.k = self.k * keep + np.where(allowed, due[..., 1] + due[..., 3], 0.0)
         self.hours[:, place] = 0
+        self.suspect[:, place] = False
 
     def _refresh(self, rows: I64) -> None:
         """Shares p = (K + 20 q) / (N + 20) around q, the additive expectation from source and aspect, and the
@@ -152,6 +163,7 @@ class Baseline:
             "k": self.k,
             "hours": self.hours,
             "ticks": self.ticks,
+            "suspect": self.suspect,
             "baseline_tick": np.array([self.tick]),
         }
 
@@ -159,6 +171,7 @@ class Baseline:
         """Take over what `save` gave."""
         self.n, self.k = arrays["n"], arrays["k"]
         self.hours, self.ticks = arrays["hours"], arrays["ticks"]
+        self.suspect = arrays["suspect"]
         self.tick = int(arrays["baseline_tick"][0])
         w, s, a = self.n.shape
         self._derive((w, s, a))

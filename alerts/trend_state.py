@@ -22,7 +22,7 @@ from opinionwatch.pipeline.snapshots import Arrays, Facts, pack, unpack
 from opinionwatch.pipeline.ticks import tick_of
 from opinionwatch.pipeline.windows import Windows
 
-VERSION = 2
+VERSION = 3
 """Of the snapshot."""
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from opinionwatch.alerts.detect import ShareDetector
-from opinionwatch.alerts.detect_baseline import Cells
+from opinionwatch.alerts.detect_baseline import Cells, expit
 from opinionwatch.alerts.detect_grid import F64, OTHER, Grid, in_order
 from opinionwatch.alerts.detect_settings import DetectorSettings
 from opinionwatch.alerts.explain import find
@@ -94,6 +94,25 @@ def test_an_event_does_not_become_its_own_baseline_before_three_days() -> None:
     before = world.detector.baseline.logit.copy()
     world.day(0.6, days=2)
     assert np.allclose(world.detector.baseline.logit[:2, :S, :A], before[:2, :S, :A], atol=0.3)
+
+
+def test_an_event_that_is_over_when_its_hours_are_due_is_not_learned_and_the_quiet_day_before_it_is() -> None:
+    world = World(2)
+    world.day(0.2, days=4)
+    before = world.detector.baseline.total.copy()
+    world.day(0.7, days=0.5)
+    world.day(0.2, days=2)
+    usual = expit(world.detector.baseline.logit[:2, :S, :A]).mean()
+    assert usual == pytest.approx(0.2, abs=0.02)
+    learned = world.detector.baseline.total[:2] - before[:2]
+    assert (learned > 0.8 * S * A * 0.4 * 2 * TICKS_PER_DAY * 0.75).all()
+
+
+def test_after_three_days_of_suspicion_the_new_mood_is_learned() -> None:
+    world = World(2)
+    world.day(0.2, days=4)
+    world.day(0.6, days=6)
+    assert expit(world.detector.baseline.logit[:2, :S, :A]).mean() > 0.3
 
 
 def test_spare_capacity_changes_no_bit() -> None:
