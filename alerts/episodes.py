@@ -9,7 +9,7 @@
 Ids are functions of tenant, watchlist, family and opening tick, so a restart tells nothing twice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -228,6 +228,17 @@ class Episodes:
         """Erase these documents (id → text) from what is told about the stories."""
         for key, story in self._stories.items():
             self._stories[key] = replace(story, episode=scrubbed(story.episode, texts))
+
+    def retract(self, texts: Mapping[str, str]) -> list[Episode]:
+        """The same, for documents that say something else now, or nothing. Returns the episodes that told of them."""
+        before = {key: story.episode for key, story in self._stories.items()}
+        self.forget(texts)
+        return [story.episode for key, story in self._stories.items() if story.episode is not before[key]]
+
+    def quoted(self, documents: Collection[str]) -> dict[str, str]:
+        """What is quoted of these documents, by id."""
+        shown = (each for story in self._stories.values() for each in story.episode.explanation.exemplars)
+        return {each.document_id: each.text for each in shown if each.document_id in documents}
 
     def save(self) -> list[Facts]:
         """All stories."""

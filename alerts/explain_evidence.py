@@ -121,6 +121,13 @@ class Evidence:
             name: at for name, at in self._authors.items() if name not in authors and name not in documents
         }
 
+    def retract(self, documents: Collection[str]) -> list[Voice]:
+        """Show the voices of these documents no more; who has spoken stays counted. Returns what was kept of them."""
+        gone = [voice for voice in self._voices if voice.exemplar.document_id in documents]
+        if gone:
+            self._voices = [voice for voice in self._voices if voice.exemplar.document_id not in documents]
+        return gone
+
     def save(self) -> Facts:
         """All voices."""
         return {

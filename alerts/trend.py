@@ -2,11 +2,11 @@
 
     deduplicate → cluster → aggregate → detect → explain → episodes
 
-Mentions wait in their tick of `accepted_at` until `Progress` has passed its end; then the tick is folded in the order
-of the mentions' ids. So the outputs are a function of the log alone: they are the same, bit for bit, however the log is
-cut into batches, in whichever order mentions stand between two marks of progress, and whenever the state is saved and
-restored. Only a mention that arrives after progress has passed it (the runtime promises there is none) is counted in
-the next tick instead.
+Mentions wait in their tick of `accepted_at` (a later version in that of its own acceptance) until `Progress` has passed
+its end; then the tick is folded in the order of the mentions' ids. So the outputs are a function of the log alone: they
+are the same, bit for bit, however the log is cut into batches, in whichever order mentions stand between two marks of
+progress, and whenever the state is saved and restored. Only a mention that arrives after progress has passed it (the
+runtime promises there is none) is counted in the next tick instead.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,6 +26,7 @@ from opinionwatch.alerts.trend_judge import Reading, judge
 from opinionwatch.alerts.trend_silence import judge_silence
 from opinionwatch.alerts.trend_state import TrendState
 from opinionwatch.pipeline.contracts import Confusion, Mention
+from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert, Episode, Window
 from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, Progress, tick_of
 
@@ -50,17 +51,17 @@ class Trend:
         self._state = TrendState(settings, tenant)
 
     def __call__(self, batch: Sequence[object], now: datetime) -> Sequence[Window | Episode | Alert]:
-        """Take `Mention` and `Progress` records; returns what the ticks closed by this batch bring."""
+        """Take `Mention`, `Withdrawal` and `Progress` records; returns what the ticks closed by this batch bring."""
         del now
         state, up_to = self._state, 0
         for record in batch:
-            if isinstance(record, Mention):
-                tick = max(tick_of(record.accepted_at), state.closed + 1)
+            if isinstance(record, Mention | Withdrawal):
+                tick = max(tick_of(_heard_at(record)), state.closed + 1)
                 state.pending.setdefault(tick, []).append(record)
             elif isinstance(record, Progress):
                 up_to = max(up_to, tick_of(record.up_to))
             else:
-                raise TypeError(f"the trend stage takes Mention and Progress, not {type(record).__name__}")
+                raise TypeError(f"the trend stage takes Mention, Withdrawal and Progress, not {type(record).__name__}")
         found: list[Window | Episode | Alert] = []
         while (tick := self._next(up_to)) < up_to:
             found += self._close(tick)
@@ -103,6 +104,9 @@ class Trend:
             state.detector.baseline.forget(row)
             state.detector.reset(row)
         self._remember(fold, tick)
+        found: list[Window | Episode | Alert] = []
+        if fold.outdated:
+            found += state.retract(fold.outdated)
         watched = {state.grid.watchlists[name] for name in state.episodes.open_watchlists()}
         rows: I64 = np.array(sorted(fold.rows() | watched), np.int64)
         counts = state.grid.counts(rows)
@@ -110,7 +114,7 @@ class Trend:
         timely = np.array([fold.timely.get(row, 0) for row in rows.tolist()], np.float64)
         surprise, ratio = state.volume.step(tick, rows, timely)
         flagged = surprise >= self._settings.volume.flag_at
-        found: list[Window | Episode | Alert] = list(state.windows.take())
+        found += state.windows.take()
         mix = mixed(state.detector.baseline, rows, state.detector.judged(rows))
         threshold = self._thresholds.at(tick)
         busy = flagged | mix | (score >= threshold) | np.isin(rows, list(watched))
@@ -145,3 +149,7 @@ class Trend:
             evidence = state.evidence.setdefault(row, Evidence())
             for voice in voices:
                 evidence.add(voice)
+
+
+def _heard_at(record: Mention | Withdrawal) -> datetime:
+    return record.at if isinstance(record, Withdrawal) else record.revised_at or record.accepted_at

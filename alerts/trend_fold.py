@@ -2,9 +2,12 @@
 
 The detector's evidence is stricter than the windows' voices: an author's negative voice counts once a day per
 watchlist. So what rises is the share of people, and four angry accounts are four, however long they go on.
+
+A later version of a text, or its deletion, corrects the windows, and the old words are shown no more. It is no
+evidence: what the detector, the tallies and the volume have counted was said when they counted it, and stays.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +18,7 @@ from opinionwatch.alerts.explain_evidence import NEGATIVE, NEGATIVE_REPOSTS, POS
 from opinionwatch.alerts.explain_words import terms_of
 from opinionwatch.pipeline.cluster import Voices
 from opinionwatch.pipeline.contracts import Mention
+from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.ticks import TICKS_PER_DAY, TICKS_PER_HOUR, tick_of
 from opinionwatch.pipeline.windows import Windows
 
@@ -40,6 +44,8 @@ class Fold:
     """Sure voices, by row and language."""
     rebased: set[int] = field(default_factory=set)
     """Rows whose scorer has changed."""
+    outdated: set[str] = field(default_factory=set)
+    """Documents of which an earlier version was counted that does not stand any more."""
 
     def rows(self) -> set[int]:
         """Rows with at least one mention."""
@@ -64,14 +70,32 @@ class Folding:
         """Free what has no say any more."""
         self.complained = {key: at for key, at in self.complained.items() if at > tick - TICKS_PER_DAY}
 
-    def fold(self, mentions: Iterable[Mention], tick: int) -> Fold:
-        """Fold a tick's mentions; any order will do."""
+    def fold(self, records: Sequence[Mention | Withdrawal], tick: int) -> Fold:
+        """Fold a tick's mentions, then what is withdrawn in it; any order will do."""
         fold = Fold()
-        order = sorted(((mention.id, mention.accepted_at, mention.scorer, mention) for mention in mentions), key=_key)
-        for mention_id, _, _, mention in order:
+        mentions = (record for record in records if isinstance(record, Mention))
+        order = sorted(((each.id, each.version, each.accepted_at, each.scorer, each) for each in mentions), key=_key)
+        for mention_id, _, _, _, mention in order:
+            if mention.revised_at is not None and self._is_revision(fold, mention, tick):
+                continue
             if self._voices.is_new(mention_id, tick):
                 self._add(fold, mention, tick)
+        withdrawals = (record for record in records if isinstance(record, Withdrawal))
+        for withdrawal in sorted(withdrawals, key=lambda each: (each.document_id, each.version)):
+            if self._windows.withdraw(withdrawal, self._grid.watchlists, tick):
+                fold.outdated.add(withdrawal.document_id)
         return fold
+
+    def _is_revision(self, fold: Fold, mention: Mention, tick: int) -> bool:
+        """Whether this is a later version of what was counted before, or comes too late to change anything. If not, the
+        document had nothing to do with the watchlist until now.
+        """
+        if self._windows.outdated(mention, tick):
+            return True
+        known = self._windows.knows(mention)
+        if known and self._windows.revise(mention):
+            fold.outdated.add(mention.document_id)
+        return known
 
     def _add(self, fold: Fold, mention: Mention, tick: int) -> None:
         standing = self._voices.place(mention, tick)
@@ -138,5 +162,5 @@ def cells_of(counts: Counts) -> Cells:
     return Cells(at[:, 0], at[:, 1], at[:, 2], values[:, 0], values[:, 1])
 
 
-def _key(entry: tuple[str, object, str, Mention]) -> tuple[str, object, str]:
-    return entry[:3]
+def _key(entry: tuple[str, int, object, str, Mention]) -> tuple[str, int, object, str]:
+    return entry[:4]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import orjson
 
 from opinionwatch.alerts.confusion import Langs
@@ -17,6 +18,8 @@ from opinionwatch.alerts.trend_fold import Folding
 from opinionwatch.alerts.volume import VolumeChannel
 from opinionwatch.pipeline.cluster import Voices
 from opinionwatch.pipeline.contracts import Mention
+from opinionwatch.pipeline.contracts_changes import Withdrawal
+from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.snapshots import Arrays, Facts, pack, unpack
 from opinionwatch.pipeline.ticks import tick_of
@@ -45,8 +48,8 @@ class TrendState:
         self.langs = Langs()
         self.loud: dict[int, int] = {}
         """Last tick at which a row's volume was flagged."""
-        self.pending: dict[int, list[Mention]] = {}
-        """Mentions of ticks that are not closed yet."""
+        self.pending: dict[int, list[Mention | Withdrawal]] = {}
+        """Mentions, and what is withdrawn, of ticks that are not closed yet."""
         self.closed = -1
         """The last tick that was closed."""
 
@@ -76,6 +79,18 @@ class TrendState:
             (row, author): tick for (row, author), tick in self.folding.complained.items() if author not in authors
         }
 
+    def retract(self, documents: Collection[str]) -> list[Episode]:
+        """Show and name nothing any more of what these documents said in an earlier version, as far as it is kept (the
+        last six hours' voices). Returns the open episodes that told of them, as they are now.
+        """
+        texts = self.episodes.quoted(documents)
+        for row, evidence in self.evidence.items():
+            for voice in evidence.retract(documents):
+                texts.setdefault(voice.exemplar.document_id, voice.exemplar.text)
+                if row in self.terms:
+                    self.terms[row].forget(voice.tick, voice.terms)
+        return self.episodes.retract(texts)
+
     def save(self) -> bytes:
         """Everything, versioned."""
         voices, voice_facts = self.voices.save()
@@ -97,16 +112,18 @@ class TrendState:
                 "loud": list(self.loud.items()),
                 "closed": self.closed,
                 "pending": [
-                    [tick, [orjson.loads(mention.model_dump_json()) for mention in mentions]]
-                    for tick, mentions in self.pending.items()
+                    [tick, [[isinstance(each, Mention), orjson.loads(each.model_dump_json())] for each in records]]
+                    for tick, records in self.pending.items()
                 ],
             },
         )
 
     def load(self, snapshot: bytes) -> None:
         """Take over what `save` gave. Raises FatalError when it is damaged or of another version."""
-        arrays, facts = unpack(VERSION, snapshot)
+        arrays, facts, version = unpack(VERSION, snapshot, older=(2,))
         try:
+            if version == 2:
+                _upgrade(arrays, facts)
             self._load(arrays, facts)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise FatalError(f"the saved trend state is damaged: {error}") from error
@@ -128,5 +145,15 @@ class TrendState:
         self.loud = dict(facts["loud"])
         self.closed = facts["closed"]
         self.pending = {
-            tick: [Mention.model_validate(mention) for mention in mentions] for tick, mentions in facts["pending"]
+            tick: [(Mention if is_mention else Withdrawal).model_validate(told) for is_mention, told in records]
+            for tick, records in facts["pending"]
         }
+
+
+def _upgrade(arrays: Arrays, facts: Facts) -> None:
+    """Version 2 knew no versions of texts: nothing that was counted under it can be taken back."""
+    counts = arrays["window_counts"]
+    arrays["window_counts"] = np.concatenate([counts, np.zeros((len(counts), 1), counts.dtype)], axis=1)
+    arrays["said_ids"] = np.empty((0, 16), np.uint8)
+    arrays |= {name: np.empty(0, np.int64) for name in ("said_places", "said_bits", "said_versions")}
+    facts["pending"] = [[tick, [[True, mention] for mention in mentions]] for tick, mentions in facts["pending"]]

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from opinionwatch.pipeline import submission as submissions
 from opinionwatch.pipeline.clean import SLACK, clean, one_line
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Flag, Submission, content_id
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Engagement, Flag, Submission, content_id
+from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.errors import RejectedError
 from opinionwatch.pipeline.pii import mask
 from opinionwatch.pipeline.ports import Item
@@ -50,8 +51,10 @@ class Arrival:
 class Accept:
     """Validate, clean, mask, name and stamp what sources deliver.
 
-    A stage from `Arrival` to `Document` or `DeadLetter`. Times: `accepted_at` is the item's arrival (a replay's) or
-    `now`; a `published_at` that is missing, more than 5 minutes ahead, or before 1990 becomes `accepted_at`, flagged.
+    A stage from `Arrival` to `Document`, `Deletion` or `DeadLetter`. Times: `accepted_at` is the item's arrival (a
+    replay's) or `now`; a `published_at` that is missing, more than 5 minutes ahead, or before 1990 becomes
+    `accepted_at`, flagged. An `edited_at` that is not after `published_at`, or before 1990, says nothing; one that is
+    ahead becomes `accepted_at`.
     """
 
     def __init__(self, limits: Limits, tenant: str, pseudonym_key: bytes) -> None:
@@ -60,13 +63,22 @@ class Accept:
         self._key = hashlib.sha256(b"author\0" + pseudonym_key).digest()
         self._stage = each(self._accept, self.bury)
 
-    def __call__(self, batch: Sequence[Arrival], now: datetime) -> list[Document | DeadLetter]:
+    def __call__(self, batch: Sequence[Arrival], now: datetime) -> list[Document | Deletion | DeadLetter]:
         """Accept a batch; the result has the batch's order."""
         return self._stage(batch, now)
 
-    def _accept(self, arrival: Arrival, now: datetime) -> Document:
+    def _accept(self, arrival: Arrival, now: datetime) -> Document | Deletion:
         given = submissions.parse(arrival.item, self._limits)
         accepted_at = arrival.item.arrived_at or now
+        if given.deleted:
+            return Deletion(
+                id=self._id(arrival, given.native_id),
+                tenant=self._tenant,
+                source=_label(given.source) or arrival.source,
+                source_kind=arrival.kind,
+                instance=arrival.instance,
+                accepted_at=accepted_at,
+            )
         text, flags = self._text(given)
         published_at, time_flags = _published(given.published_at, accepted_at)
         return Document(
@@ -83,6 +95,8 @@ class Accept:
             accepted_at=accepted_at,
             declared_lang=_declared_lang(given.lang),
             flags=tuple(dict.fromkeys((*flags, *time_flags, *(("history",) if arrival.item.history else ())))),
+            edited_at=_edited(given, accepted_at),
+            engagement=_engagement(given, accepted_at),
         )
 
     def _text(self, given: Submission) -> tuple[str, tuple[Flag, ...]]:
@@ -167,6 +181,18 @@ def _published(given: datetime | None, accepted_at: datetime) -> tuple[datetime,
     if given < ANCIENT:
         return accepted_at, ("ancient_time", "history")
     return given, ()
+
+
+def _edited(given: Submission, accepted_at: datetime) -> datetime | None:
+    at = given.edited_at
+    if at is None or at < ANCIENT or (given.published_at is not None and at <= given.published_at):
+        return None
+    return at if at <= accepted_at + FUTURE else accepted_at
+
+
+def _engagement(given: Submission, accepted_at: datetime) -> Engagement | None:
+    figures = {name: getattr(given, name) for name in ("likes", "reposts", "replies")}
+    return Engagement(**figures, seen_at=accepted_at) if any(each is not None for each in figures.values()) else None
 
 
 def safe_url(url: str | None) -> str | None:

@@ -11,7 +11,7 @@ from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, S
 
 @dataclass(frozen=True, slots=True)
 class DocumentQuery:
-    """Which documents; all conditions must hold. Newest first by event time."""
+    """Which documents; all conditions must hold. Newest first by event time, unless asked otherwise."""
 
     watchlist: str | None = None
     source: str | None = None
@@ -22,6 +22,8 @@ class DocumentQuery:
     until: datetime | None = None
     text: str | None = None
     """Case-insensitive substring of the shown text."""
+    engaged: bool = False
+    """Those with the most engagement first, then newest."""
     limit: int = 50
 
 

@@ -30,6 +30,7 @@ from opinionwatch.pipeline.elastic_records import (
 )
 from opinionwatch.pipeline.settings_elastic import Elastic
 
+ENGAGED: Order = (("engagement.total", "desc"), ("@timestamp", "desc"), ("event.id", "asc"))
 NEWEST: Order = (("@timestamp", "desc"), ("event.id", "asc"))
 WINDOWS: Order = (("@timestamp", "asc"), ("event.provider", "asc"), ("aspect.name", "asc"))
 
@@ -45,11 +46,11 @@ class ElasticArchive:
         """Documents, newest event time first; at most `query.limit` (≤ 1,000)."""
         size = max(0, min(query.limit, MOST))
         needle = (query.text or "").lower()
-        filters = _conditions(query, needle)
+        filters, order = _conditions(query, needle), ENGAGED if query.engaged else NEWEST
         found: list[ScoredDocument] = []
         after: Sequence[object] | None = None
         while size > len(found):
-            hits = self._reader.hits(self._pattern("documents"), filters, NEWEST, size, after=after)
+            hits = self._reader.hits(self._pattern("documents"), filters, order, size, after=after)
             found += [scored for scored in _documents(hits) if needle in scored.document.text.lower()]
             # A needle within a piece's overlap is found for certain, and only what holds it; only a longer one is not.
             if len(hits) < size or len(needle) <= OVERLAP_CHARS:

@@ -8,11 +8,17 @@ from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow, SourceHealth
 from opinionwatch.pipeline.contracts import DeadLetter, Gap, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.sqlite_rows import Rows
-from opinionwatch.pipeline.store_schema import reading
-from opinionwatch.pipeline.store_sqlite import stamp
+from opinionwatch.pipeline.store_schema import reading, stamp
 from opinionwatch.pipeline.store_tables import NOTES
 
 MOST = 1000
+ENGAGED = (
+    " + ".join(
+        f"coalesce(json_extract(CAST(d.body AS TEXT), '$.document.engagement.{each}'), 0)"
+        for each in ("likes", "reposts", "replies")
+    )
+    + " DESC,"
+)
 
 
 class SqliteArchive(Rows):
@@ -55,7 +61,7 @@ class SqliteArchive(Rows):
         where = " AND ".join(text for text, _ in conditions) or "1"
         rows = self._rows(
             f"SELECT DISTINCT d.id, d.published_at, d.body FROM {table} WHERE {where} "  # noqa: S608 - fixed texts only
-            "ORDER BY d.published_at DESC, d.id LIMIT ?",
+            f"ORDER BY {ENGAGED if query.engaged else ''} d.published_at DESC, d.id LIMIT ?",
             *(value for _, value in conditions),
             max(0, min(query.limit, MOST)),
         )

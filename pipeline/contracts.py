@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from opinionwatch.pipeline.errors import DeadReason
+from opinionwatch.pipeline.versions import version_of
 
 Label = Literal["negative", "neutral", "positive"]
 Utc = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
@@ -46,6 +47,23 @@ def content_id(*parts: str) -> str:
     return digest.hexdigest()
 
 
+Figure = Annotated[int, Field(ge=0, le=10**12)]
+
+
+class Engagement(Record):
+    """What others did with a text, as last seen. Weights by which texts are sorted and shown; never voices."""
+
+    likes: Figure | None = None
+    reposts: Figure | None = None
+    replies: Figure | None = None
+    seen_at: Utc
+
+    @property
+    def total(self) -> int:
+        """All of it together: what texts are sorted by."""
+        return (self.likes or 0) + (self.reposts or 0) + (self.replies or 0)
+
+
 class Submission(Record):
     """One public text as a connector or a user hands it in. Its JSON Schema is the published input format.
 
@@ -65,6 +83,16 @@ class Submission(Record):
         Field(min_length=1, max_length=64, description="Where it was said, if one feed carries several places."),
     ] = None
     html: Annotated[bool, Field(description="Whether text and title are HTML.")] = False
+    edited_at: Annotated[
+        datetime | None,
+        Field(description="When this version was written. A later version takes the place of an earlier one."),
+    ] = None
+    deleted: Annotated[
+        bool, Field(description="The text was taken back: it goes everywhere, and stays away. `text` may be empty.")
+    ] = False
+    likes: Annotated[Figure | None, Field(description="How many like it now. Told again, it is updated.")] = None
+    reposts: Annotated[Figure | None, Field(description="How many have passed it on.")] = None
+    replies: Annotated[Figure | None, Field(description="How many answers it has.")] = None
 
 
 class Document(Record):
@@ -88,6 +116,16 @@ class Document(Record):
     accepted_at: Utc
     declared_lang: str | None = None
     flags: tuple[Flag, ...] = ()
+    edited_at: Utc | None = None
+    """When its author changed it last, as the source says; None: it is as it was first."""
+    revised_at: Utc | None = None
+    """When this version was accepted, if another was before; source, `accepted_at`, `published_at` are the first's."""
+    engagement: Engagement | None = None
+
+    @property
+    def version(self) -> int:
+        """Which of the versions of this id it is; see `version_of`."""
+        return version_of(self.edited_at, self.text)
 
 
 class Sentiment(Record):
@@ -188,6 +226,10 @@ class Mention(Record):
     scorer: str
     history: bool = False
     """A backfill brought it: it is counted in its window, and is evidence of nothing."""
+    version: int = 0
+    """Of the document."""
+    revised_at: Utc | None = None
+    """When this version was accepted, if it takes an earlier one's place."""
 
     @property
     def id(self) -> str:
@@ -237,6 +279,8 @@ class DeadLetter(Record):
     """The renames it was read with, so that a redrive reads it the same way."""
     accepted_at: Utc
     attempts: int = 1
+    version: int = 0
+    """Of the document that it was."""
 
 
 class Drop(Record):
@@ -246,4 +290,6 @@ class Drop(Record):
     id: str
     source: str
     accepted_at: Utc
-    rule: Literal["no-watchlist"]
+    rule: Literal["no-watchlist", "deleted"]
+    version: int = 0
+    """Of the document that it was."""

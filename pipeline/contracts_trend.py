@@ -46,6 +46,13 @@ class Window(Record):
     negative_voices: int
     sure_voices: int
     """Voices the scorer is sure about: the denominator of the detector's share."""
+    changes: Annotated[int, Field(exclude=True)] = 0
+    """How often something was taken back here. `edition` needs it; stores do not keep it."""
+
+    @property
+    def edition(self) -> int:
+        """Grows with everything that is counted or taken back (one post at a time): the higher one knows more."""
+        return self.posts + 2 * self.changes
 
     @property
     def id(self) -> str:

@@ -19,7 +19,7 @@ from elasticsearch import ApiError, Elasticsearch, SerializationError, Transport
 
 from opinionwatch.pipeline.elastic_client import DENIED, reason
 from opinionwatch.pipeline.elastic_operations import Operation
-from opinionwatch.pipeline.errors import RetryableError
+from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.settings_elastic import Elastic
 
 log = structlog.get_logger(__name__)
@@ -97,6 +97,16 @@ def verdict(status: int, kind: str, *, delete: bool = False) -> Verdict:
     if status in DENIED or kind in _NOT_SET_UP:
         return Verdict.DENIED
     return Verdict.REFUSED if status in (400, 404, 413) else Verdict.UNKNOWN
+
+
+def refuse_our_own(refused: Sequence[Refusal]) -> None:
+    """What is not a stranger's text is ours: a refusal of it is a wrong template or a defect, and no dead letter."""
+    if refused:
+        operation, words = refused[0].operation, refused[0].words
+        raise FatalError(
+            f"Elasticsearch refuses {len(refused)} of our own records, the first one for {operation.index}: {words}. "
+            "`opinionwatch index check` says whether its templates are this version's."
+        )
 
 
 class BulkWriter:

@@ -54,6 +54,13 @@ FIELDS: dict[Kind, Fields] = {
         "document.lang": WORD,
         "document.lang_confidence": NUMBER,
         "document.fingerprint": WORD,
+        "document.edited_at": DATE,
+        "document.revised_at": DATE,
+        "engagement.likes": COUNT,
+        "engagement.reposts": COUNT,
+        "engagement.replies": COUNT,
+        "engagement.total": COUNT,
+        "engagement.seen_at": DATE,
         "document.folded": FOLDED,
         "document.matches": STORED,
         "document.mentions": STORED,
@@ -129,9 +136,11 @@ FIELDS: dict[Kind, Fields] = {
         "@timestamp": DATE,
         "event.id": WORD,
         "event.provider": WORD,
-        "ledger.state": WORD,  # accepted, dropped, duplicate
+        "ledger.state": WORD,  # accepted, dropped, duplicate, revision; version: which revision stands
         "ledger.rule": WORD,  # of a drop
         "ledger.digest": {"type": "keyword", "index": False, "doc_values": False},  # of the record accepted first
+        "ledger.version": {"type": "long", "index": False, "doc_values": False},
+        "ledger.published_at": {"type": "date", "index": False, "doc_values": False},
     },
     "gaps": {"@timestamp": DATE, "event.id": WORD, "event.provider": WORD, "record": STORED},  # found_at
     "silences": {"@timestamp": DATE, "event.id": WORD, "event.end": DATE, "watchlist.id": WORD, "record": STORED},

@@ -34,6 +34,11 @@ KEEP = "5m"
 """How long the cluster keeps a view that nobody asks."""
 
 
+def _absent(field: str) -> Clause:
+    """Figures that nobody has told are none; everything else that is sorted by is always there."""
+    return {"missing": 0, "unmapped_type": "long"} if field == "engagement.total" else {}
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """An index as of one moment (a point in time)."""
@@ -77,7 +82,7 @@ class Reader:
         with asking():
             answer = self._client.search(
                 query={"bool": {"filter": list(filters)}},
-                sort=[{field: {"order": way, "unmapped_type": "keyword"}} for field, way in order],
+                sort=[{field: {"order": way, "unmapped_type": "keyword", **_absent(field)}} for field, way in order],
                 size=size,
                 search_after=None if after is None else list(after),
                 source=source if isinstance(source, bool) else {"includes": list(source)},

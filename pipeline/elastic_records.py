@@ -9,17 +9,28 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opinionwatch.pipeline.aspects import Aspects
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Gap, Mention, OpinionTerm, ScoredDocument, content_id
+from opinionwatch.pipeline.contracts import (
+    DeadLetter,
+    Engagement,
+    Gap,
+    Mention,
+    OpinionTerm,
+    ScoredDocument,
+    content_id,
+)
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.elastic_fields import PIECE_CHARS
 from opinionwatch.pipeline.mention import mention_of
+from opinionwatch.pipeline.revisions import Record
 
 OVERLAP_CHARS = 1000
 """How far pieces of a text reach into each other: the longest needle that is found for certain by one of them."""
 Source = dict[str, Any]
 """What orjson writes and reads; made and taken apart only here."""
+_FIGURES = ("likes", "reposts", "replies")
 _COUNTS = ("posts", "voices", "negative", "positive", "unsure", "negative_voices", "sure_voices")
 _ASPECTS = Aspects()
+_SINCE = ("edited_at", "revised_at", "engagement", "version")
 
 
 def stamp(moment: datetime) -> str:
@@ -32,9 +43,12 @@ def ledger_source(id_: str, source: str, accepted_at: datetime, state: str) -> S
     return {"@timestamp": stamp(accepted_at), "event.id": id_, "event.provider": source, "ledger.state": state}
 
 
-def digest_of(record: Document | DeadLetter) -> str:
-    """What tells a record that comes again from another record of the same id."""
-    return content_id(record.model_dump_json())
+def digest_of(record: Record) -> str:
+    """What tells a record that comes again from another record of the same id. Fields that came later count only where
+    they say something, so what an older version has entered in the ledger is recognised.
+    """
+    new = {name for name in _SINCE if getattr(record, name, None) in (None, 0)}
+    return content_id(record.model_dump_json(exclude=new))
 
 
 def document_source(scored: ScoredDocument, mentions: Sequence[Mention]) -> Source:
@@ -57,6 +71,9 @@ def document_source(scored: ScoredDocument, mentions: Sequence[Mention]) -> Sour
         "document.lang": scored.lang,
         "document.lang_confidence": scored.lang_confidence,
         "document.fingerprint": scored.fingerprint,
+        "document.edited_at": document.edited_at and stamp(document.edited_at),
+        "document.revised_at": document.revised_at and stamp(document.revised_at),
+        **engagement_source(document.engagement),
         "document.folded": pieces(document.text),
         "document.matches": [(match.watchlist, match.clause, match.spans) for match in scored.matches],
         "document.mentions": [(mention.watchlist, mention.aspect, mention.aspects) for mention in mentions],
@@ -73,6 +90,24 @@ def document_source(scored: ScoredDocument, mentions: Sequence[Mention]) -> Sour
         "opinion": [opinion.model_dump(exclude_none=True) for opinion in reading.opinions],
     }
     return {name: value for name, value in found.items() if value not in (None, [], ())}
+
+
+def engagement_source(engagement: Engagement | None) -> Source:
+    """Figures of engagement."""
+    if engagement is None:
+        return {}
+    figures = {name: getattr(engagement, name) for name in _FIGURES}
+    told = {f"engagement.{name}": value for name, value in figures.items() if value is not None}
+    return told | {"engagement.total": engagement.total, "engagement.seen_at": stamp(engagement.seen_at)}
+
+
+def engagement_of(source: Mapping[str, Any]) -> Engagement | None:
+    """The figures as they were written."""
+    if "engagement.seen_at" not in source:
+        return None
+    return Engagement(
+        **{name: source.get(f"engagement.{name}") for name in _FIGURES}, seen_at=source["engagement.seen_at"]
+    )
 
 
 def scored_of(source: Mapping[str, Any]) -> ScoredDocument:
@@ -98,6 +133,9 @@ def scored_of(source: Mapping[str, Any]) -> ScoredDocument:
                 "accepted_at": source["event.created"],
                 "declared_lang": source.get("document.declared_lang"),
                 "flags": source.get("tags", ()),
+                "edited_at": source.get("document.edited_at"),
+                "revised_at": source.get("document.revised_at"),
+                "engagement": engagement_of(source),
             },
             "lang": source["document.lang"],
             "lang_confidence": source["document.lang_confidence"],

@@ -50,7 +50,8 @@ def is_full_server(client: Elasticsearch) -> bool:
 
 def templates(settings: Elastic, *, full_server: bool) -> tuple[dict[str, Body], dict[str, Body]]:
     """Component and index templates by name."""
-    shape: Body = {"index.auto_expand_replicas": settings.replicas}
+    # So long a deletion is remembered, and a process that was only paused cannot write behind it.
+    shape: Body = {"index.auto_expand_replicas": settings.replicas, "index.gc_deletes": "1h"}
     many: Body = {**shape, "index.number_of_shards": settings.shards}
     components = {f"{settings.prefix}-{kind}": component(kind) for kind in KINDS}
     if full_server:

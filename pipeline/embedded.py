@@ -3,7 +3,8 @@
 Everything a batch causes (ledger, documents, mentions, windows, episodes, outbox rows, cursors, progress) is committed
 together, so a kill at any moment leaves the state of some whole number of batches. What is in memory besides (the
 trend hop's state) is rebuilt from its last snapshot and the mentions log: the stage is pure, so it comes back bit for
-bit.
+bit. The log has the last version of a text only, so a batch that replaces or deletes one saves the state with it, and
+again once the tick is closed in which the trend hop forgets the old words.
 
 Delivery: a page is acknowledged only after its commit; a source that repeats a page after a crash meets the ledger.
 """
@@ -17,6 +18,7 @@ import structlog
 from opinionwatch.pipeline.accept import Arrival
 from opinionwatch.pipeline.advance import BEGINNING, advance, arrived, not_before
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention
+from opinionwatch.pipeline.contracts_changes import Deletion, Engaged, Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Window
 from opinionwatch.pipeline.deadletters import again, tried
 from opinionwatch.pipeline.erasing import carry_out, restored
@@ -25,6 +27,7 @@ from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.hops import Hops
 from opinionwatch.pipeline.intake import QueueIntake, Submitted, gaps_of
 from opinionwatch.pipeline.ports import Clock, StatefulStage, cursor_name
+from opinionwatch.pipeline.revisions import latest, withdrawals
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.ticks import Progress, tick_of
@@ -66,6 +69,8 @@ class Embedded:
         self._reached: Mapping[str, datetime] = {}
         self._trend = self._restored()
         self._since_snapshot = 0
+        self._outdated_in = -1
+        """The last tick in which something was replaced or deleted whose old words the saved trend state still has."""
         self._unclean = True
         """The write-ahead log may still hold something that was erased, perhaps in an earlier life."""
 
@@ -149,15 +154,21 @@ class Embedded:
             scored = self._hops.score([record for record in admitted if isinstance(record, Document)], now)
             failpoint("batch.scored")
             dead = [record for record in (*admitted, *scored) if isinstance(record, DeadLetter)]
-            self._store.write([record for record in scored if not isinstance(record, DeadLetter)])
-            self._store.write(tried(letter, letters) for letter in dead)
-            self._decide([record for record in scored if isinstance(record, Mention)], up_to, now)
+            stand = latest([*scored, *(record for record in admitted if isinstance(record, DeadLetter))])
+            self._store.write([record for record in stand if not isinstance(record, DeadLetter)])
+            self._store.write(tried(record, letters) for record in stand if isinstance(record, DeadLetter))
+            withdrawn = withdrawals(admitted, scored)
+            mentions = [record for record in scored if isinstance(record, Mention)]
+            self._decide([*mentions, *withdrawn], up_to, now)
+            # After the alerts that still quoted what is taken back.
+            self._store.write(record for record in admitted if isinstance(record, Deletion | Engaged))
             failpoint("batch.decided")
             self._store.write(gap for submitted in taken for gap in gaps_of(submitted.source, submitted.page, now))
             for submitted in taken:
                 self._store.save_cursor(cursor_name(submitted.source), submitted.page.cursor)
             if dead:
                 self._refuse_a_flood(up_to)
+            self._save_if_outdated(withdrawn, up_to)
             failpoint("batch.before_commit")
         self._reached = reached
         self._unclean = self._unclean or erasing
@@ -165,10 +176,20 @@ class Embedded:
         if self._since_snapshot >= SNAPSHOT_EVERY:
             self.save()
 
-    def _decide(self, mentions: Sequence[Mention], up_to: datetime, now: datetime) -> None:
+    def _save_if_outdated(self, withdrawn: Sequence[Withdrawal], up_to: datetime) -> None:
+        """Save the trend state with a batch that has changed the log behind it, and once that tick is closed."""
+        over = 0 <= self._outdated_in < tick_of(up_to)
+        if withdrawn:
+            self._outdated_in = max(self._outdated_in, *(tick_of(each.at) for each in withdrawn))
+        elif over:
+            self._outdated_in = -1
+        if withdrawn or over:
+            self._store.save_snapshot("trend", self._trend.snapshot(), up_to)
+
+    def _decide(self, said: Sequence[Mention | Withdrawal], up_to: datetime, now: datetime) -> None:
         """The trend and notify hops."""
-        self._since_snapshot += len(mentions)
-        found = self._trend([*mentions, Progress(up_to)], now)
+        self._since_snapshot += len(said)
+        found = self._trend([*said, Progress(up_to)], now)
         alerts = [record for record in found if isinstance(record, Alert)]
         told = self._routed(alerts, [record for record in found if isinstance(record, Episode)])
         self._store.write([record for record in [*found, *told] if isinstance(record, Window | Episode | Delivery)])

@@ -6,18 +6,21 @@ from datetime import datetime
 
 from opinionwatch.pipeline.accept import Arrival
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Silence
 from opinionwatch.pipeline.ports import StatefulStage
 
 Scored = ScoredDocument | Mention | Drop | DeadLetter
 """What the score hop returns."""
+Ingest = Callable[[Sequence[Arrival], datetime], Sequence[Document | Deletion | DeadLetter]]
+"""The ingest hop."""
 
 
 @dataclass(frozen=True)
 class Hops:
     """One callable a hop; `trend` makes a new stage, because a runtime may have to rebuild its state."""
 
-    ingest: Callable[[Sequence[Arrival], datetime], Sequence[Document | DeadLetter]]
+    ingest: Ingest
     score: Callable[[Sequence[Document], datetime], Sequence[Scored]]
     trend: Callable[[], StatefulStage]
     notify: Callable[[Sequence[Alert | Silence | Delivery | Episode], datetime], Sequence[Delivery]]

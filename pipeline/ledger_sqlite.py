@@ -7,8 +7,9 @@ twice.
 from collections.abc import Iterable
 from datetime import datetime
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document
+from opinionwatch.pipeline.contracts import DeadLetter
 from opinionwatch.pipeline.ports import Outcome
+from opinionwatch.pipeline.revisions import Admitted, Record
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 
 
@@ -18,25 +19,31 @@ class SqliteLedger:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def admit(self, records: Iterable[Document | DeadLetter]) -> list[Document | DeadLetter]:
-        """Enter ids; returns what is to go on: new records, and those that an earlier life had not finished."""
-        given = list(records)
+    def admit(self, records: Iterable[Record]) -> list[Admitted]:
+        """Enter ids; returns what is to go on: new records, later versions, and those that an earlier life had not
+        finished.
+        """
+        admission = self._store.admission
+        going: list[Admitted] = []
+        seen: dict[str, list[Record]] = {}
         with self._store.transaction():
-            first: dict[str, Document | DeadLetter] = {}
-            for record in given:
-                first.setdefault(record.id, record)
-            again = {id_ for id_, record in first.items() if self._store.is_same(record)}
-            new = {record.id for record in self._store.admit(first[id_] for id_ in first if id_ not in again)}
-            # A second record of one id, delivered beside the first: only counted.
-            self._store.admit(
-                record for record in given if record is not first[record.id] and record != first[record.id]
-            )
-            return [record for id_, record in first.items() if id_ in again or id_ in new]
+            for record in records:
+                before = seen.setdefault(record.id, [])
+                if record in before:  # the same line of the log, read twice
+                    continue
+                before.append(record)
+                if (len(before) == 1 or record.version) and admission.is_same(record):
+                    going.append(admission.again(record))
+                else:
+                    going += admission.admit([record])
+        return going
 
     def write(self, records: Iterable[Outcome]) -> list[DeadLetter]:
-        """Write what a hop returned. SQLite refuses no document."""
+        """Write what a hop returned, but nothing of a version that another one has superseded meanwhile. SQLite refuses
+        no document.
+        """
         with self._store.transaction():
-            self._store.write(records)
+            self._store.write(record for record in records if not self._store.admission.is_superseded(record))
         return []
 
     def save_progress(self, up_to: datetime, part: str) -> None:

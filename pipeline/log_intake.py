@@ -18,6 +18,7 @@ import structlog
 from opinionwatch.pipeline.accept import Arrival
 from opinionwatch.pipeline.advance import BEGINNING, advance, arrived, not_before
 from opinionwatch.pipeline.contracts import DeadLetter, Document
+from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.cursors import Cursors, Position
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.intake import gaps_of
@@ -31,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 ENTRY_BYTES = 32 * 1024
 """Of documents, about sixty posts: a batch of entries must be scored long before anybody thinks its worker wedged."""
-Accepting = Callable[[Sequence[Arrival], datetime], Sequence[Document | DeadLetter]]
+Accepting = Callable[[Sequence[Arrival], datetime], Sequence[Document | Deletion | DeadLetter]]
 
 
 class LogIntake:
@@ -87,7 +88,15 @@ class LogIntake:
         try:
             again = record(letter, now)
             found = list(self._accept([again], now)) if isinstance(again, Arrival) else [again]
-            self._append([Again(record=each, attempts=letter.attempts, first_at=letter.accepted_at) for each in found])
+            # A letter that asks for a deletion is one, and needs no second attempt.
+            self._append(
+                [
+                    each
+                    if isinstance(each, Deletion)
+                    else Again(record=each, attempts=letter.attempts, first_at=letter.accepted_at)
+                    for each in found
+                ]
+            )
         finally:
             with self._lock:
                 del self._on_their_way[ticket]
@@ -147,7 +156,7 @@ class LogIntake:
         failpoint("ingest.accepted")
         self._append(records)
 
-    def _append(self, records: Sequence[Document | DeadLetter | Again]) -> None:
+    def _append(self, records: Sequence[Document | Deletion | DeadLetter | Again]) -> None:
         lines: dict[int, list[bytes]] = {}
         for record in records:
             name = record.record.id if isinstance(record, Again) else record.id

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention, Record, Utc, content_id
+from opinionwatch.pipeline.contracts_changes import Deletion, Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert
 from opinionwatch.pipeline.errors import RejectedError
 
@@ -53,11 +54,13 @@ class Again(Record):
     """When it was first accepted: a letter that is written anew keeps its place."""
 
 
-LogRecord = Document | DeadLetter | Mention | Alert | Mark | Again
+LogRecord = Document | Deletion | DeadLetter | Mention | Withdrawal | Alert | Mark | Again
 KINDS: dict[str, type[LogRecord]] = {
     "document": Document,
+    "deletion": Deletion,
     "deadletter": DeadLetter,
     "mention": Mention,
+    "withdrawal": Withdrawal,
     "alert": Alert,
     "mark": Mark,
     "again": Again,

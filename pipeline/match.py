@@ -72,7 +72,13 @@ class MatchStage:
         if matches:
             return MatchedDocument(read, matches)
         document = read.document
-        return Drop(id=document.id, source=document.source, accepted_at=document.accepted_at, rule="no-watchlist")
+        return Drop(
+            id=document.id,
+            source=document.source,
+            accepted_at=document.accepted_at,
+            rule="no-watchlist",
+            version=document.version,
+        )
 
     def matches(self, folded: Folded, lang: str) -> tuple[Match, ...]:
         """The watchlists that a text belongs to, in the order of the settings."""

@@ -1,10 +1,21 @@
 """A mention is a view of a scored document: built in one place, so that a store need not keep the text twice."""
 
+from datetime import datetime
+
 from opinionwatch.pipeline.contracts import Mention, ScoredDocument
 
 
-def mention_of(scored: ScoredDocument, watchlist: str, aspect: str, aspects: tuple[str, ...]) -> Mention:
-    """The mention of `watchlist` in a scored document, counted in the cell of `aspect`."""
+def mention_of(
+    scored: ScoredDocument,
+    watchlist: str,
+    aspect: str,
+    aspects: tuple[str, ...],
+    revised_at: datetime | None = None,
+) -> Mention:
+    """The mention of `watchlist` in a scored document, counted in the cell of `aspect`.
+
+    `revised_at`: it goes to a trend hop that may know an earlier version; whoever starts from a store knows only this.
+    """
     document = scored.document
     return Mention(
         watchlist=watchlist,
@@ -23,4 +34,6 @@ def mention_of(scored: ScoredDocument, watchlist: str, aspect: str, aspects: tup
         reading=scored.reading,
         scorer=scored.scorer,
         history="history" in document.flags,
+        version=document.version,
+        revised_at=revised_at,
     )

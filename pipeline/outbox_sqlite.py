@@ -7,8 +7,7 @@ from threading import Lock
 
 from opinionwatch.pipeline.contracts_trend import Delivery
 from opinionwatch.pipeline.errors import FatalError, RetryableError
-from opinionwatch.pipeline.store_schema import CURE, connect, reading
-from opinionwatch.pipeline.store_sqlite import stamp
+from opinionwatch.pipeline.store_schema import CURE, connect, reading, stamp
 from opinionwatch.pipeline.store_tables import NOTES
 
 

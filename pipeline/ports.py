@@ -21,6 +21,7 @@ from opinionwatch.pipeline.contracts import (
     Reading,
     ScoredDocument,
 )
+from opinionwatch.pipeline.contracts_changes import Deletion, Engaged
 from opinionwatch.pipeline.contracts_digest import Digest
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Message, Window
 
@@ -28,7 +29,7 @@ In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
 Stage = Callable[[Sequence[In], datetime], Sequence[Out]]
 """A batch and `now` in, a batch out."""
-Outcome = ScoredDocument | Mention | Drop | DeadLetter | Window | Episode | Delivery | Gap
+Outcome = ScoredDocument | Mention | Drop | DeadLetter | Window | Episode | Delivery | Gap | Deletion | Engaged
 """What hops return and a store keeps."""
 
 
@@ -258,10 +259,13 @@ class Ledger(Protocol):
     when going on would falsify something.
     """
 
-    def admit(self, records: Iterable[Document | DeadLetter]) -> list[Document | DeadLetter]:
-        """Enter ids in the ledger. Returns the records to go on with: new ones, and those whose very record (same id,
-        same `accepted_at`) an earlier life had admitted and perhaps not finished. Another record of a known id is a
-        duplicate: counted and left out, so that the first acceptance alone decides where a document lies.
+    def admit(
+        self, records: Iterable[Document | Deletion | DeadLetter]
+    ) -> list[Document | Deletion | DeadLetter | Engaged]:
+        """Enter ids in the ledger. Returns the records to go on with: new ones, later versions (in the times of the
+        first one, so that the first acceptance alone decides where a document lies), and those whose very record (same
+        id, same `accepted_at`) an earlier life had admitted and perhaps not finished. Another record of a known id is a
+        duplicate: counted and left out but for its figures of engagement. The rules are those of `revisions`.
         """
         ...
 

@@ -109,7 +109,8 @@ class Mentions:
             for match in scored.matches:
                 aspects = self._aspects.get(match.watchlist, self._shared)
                 place = cell(scored.reading, scored.document.text, aspects)
-                outcome.append(mention_of(scored, match.watchlist, place.aspect, place.aspects))
+                revised_at = scored.document.revised_at
+                outcome.append(mention_of(scored, match.watchlist, place.aspect, place.aspects, revised_at))
         return outcome
 
 

@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -27,8 +27,11 @@ def pack(version: int, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, A
     return zlib.compress(buffer.getvalue(), 1)
 
 
-def unpack(version: int, blob: bytes) -> tuple[Arrays, Facts]:
-    """The arrays and facts of `pack`. Raises FatalError when they are damaged or of another version."""
+def unpack(version: int, blob: bytes, older: Collection[int] = ()) -> tuple[Arrays, Facts, int]:
+    """The arrays and facts of `pack`, and their version.
+
+    Raises FatalError when they are damaged or of a version that is neither this nor one of the `older` ones.
+    """
     try:
         with np.load(BytesIO(zlib.decompress(blob)), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -36,6 +39,6 @@ def unpack(version: int, blob: bytes) -> tuple[Arrays, Facts]:
         found, facts = head["version"], head["facts"]
     except (zlib.error, zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError, EOFError) as error:
         raise FatalError(f"the saved trend state is damaged: {error}") from error
-    if found != version:
+    if found != version and found not in older:
         raise FatalError(f"the saved trend state is of version {found}, this program reads {version}")
-    return arrays, facts
+    return arrays, facts, int(found)

@@ -71,4 +71,5 @@ def bury_document(document: Document, stage: str, error: RejectedError) -> DeadL
         detail=error.detail,
         raw=document.model_dump_json(exclude_defaults=True),
         accepted_at=document.accepted_at,
+        version=document.version,
     )

@@ -17,6 +17,7 @@ from opinionwatch.pipeline.contracts_trend import Delivery, Episode
 from opinionwatch.pipeline.mention import mention_of
 from opinionwatch.pipeline.scrub import scrubbed
 from opinionwatch.pipeline.store_schema import BUSY_MS, reading
+from opinionwatch.pipeline.versions import DELETED
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,35 +96,20 @@ class Erasures:
             [(author,) for author in authors],
         )
         texts = {mention.document_id: mention.text for mention in mentions}
-        episodes, deliveries = self._scrub(texts) if texts else (0, 0)
+        episodes, deliveries = scrub(self._db, texts) if texts else (0, 0)
         self._db.execute("DELETE FROM mentions WHERE document_id IN (SELECT id FROM doomed)")
         documents = self._db.execute("DELETE FROM documents WHERE id IN (SELECT id FROM doomed)").rowcount
         letters = self._db.execute("DELETE FROM deadletters WHERE id IN (SELECT id FROM doomed)").rowcount
-        self._db.execute("UPDATE ledger SET state = 'dropped', rule = 'erased' WHERE id IN (SELECT id FROM doomed)")
+        self._db.execute(
+            "UPDATE ledger SET state = 'dropped', rule = 'erased', version = ? WHERE id IN (SELECT id FROM doomed)",
+            (DELETED,),
+        )
         self._db.execute("DELETE FROM doomed")
         self._db.execute(
             "UPDATE erasures SET done_at = ?, found = ? WHERE done_at IS NULL",
             (now.astimezone(UTC).isoformat(), documents + letters),
         )
         return Erased(documents, letters, episodes, deliveries)
-
-    def _scrub(self, texts: dict[str, str]) -> tuple[int, int]:
-        episodes = deliveries = 0
-        for key, body in self._db.execute("SELECT id, body FROM episodes").fetchall():
-            episode = Episode.model_validate_json(body)
-            kept = scrubbed(episode, texts)
-            if kept is not episode:
-                episodes += 1
-                self._db.execute("UPDATE episodes SET body = ? WHERE id = ?", (_body(kept), key))
-        for key, body in self._db.execute("SELECT id, body FROM deliveries").fetchall():
-            delivery = Delivery.model_validate_json(body)
-            kept = scrubbed(delivery.alert.episode, texts)
-            if kept is not delivery.alert.episode:
-                deliveries += 1
-                alert = delivery.alert.model_copy(update={"episode": kept})
-                changed = _body(delivery.model_copy(update={"alert": alert}))
-                self._db.execute("UPDATE deliveries SET body = ? WHERE id = ?", (changed, key))
-        return episodes, deliveries
 
     def clean(self, patience_s: float) -> bool:
         """After the commit: empty the write-ahead log, which still holds what was erased. Whether that is done; readers
@@ -137,6 +123,29 @@ class Erasures:
         finally:
             self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         return not busy
+
+
+def scrub(db: sqlite3.Connection, texts: dict[str, str], quoted: str = "") -> tuple[int, int]:
+    """Leave these documents (id → text) out of episodes and deliveries; `quoted`: only where this one is quoted.
+    Returns how many of each told of them.
+    """
+    episodes = deliveries = 0
+    where = "WHERE ?1 = '' OR instr(body, CAST(?1 AS BLOB)) > 0"
+    for key, body in db.execute(f"SELECT id, body FROM episodes {where}", (quoted,)).fetchall():  # noqa: S608 - fixed
+        episode = Episode.model_validate_json(body)
+        kept = scrubbed(episode, texts)
+        if kept is not episode:
+            episodes += 1
+            db.execute("UPDATE episodes SET body = ? WHERE id = ?", (_body(kept), key))
+    for key, body in db.execute(f"SELECT id, body FROM deliveries {where}", (quoted,)).fetchall():  # noqa: S608
+        delivery = Delivery.model_validate_json(body)
+        kept = scrubbed(delivery.alert.episode, texts)
+        if kept is not delivery.alert.episode:
+            deliveries += 1
+            alert = delivery.alert.model_copy(update={"episode": kept})
+            changed = _body(delivery.model_copy(update={"alert": alert}))
+            db.execute("UPDATE deliveries SET body = ? WHERE id = ?", (changed, key))
+    return episodes, deliveries
 
 
 def _body(record: Episode | Delivery) -> bytes:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -103,6 +104,11 @@ def _refuse_a_torn_file(path: Path) -> None:
         return
     if path.stat().st_size % PAGE_BYTES:
         raise FatalError(f"{path} is damaged (its end is missing): {CURE}")
+
+
+def stamp(moment: datetime) -> str:
+    """UTC as text that sorts as time does: `2026-03-08T14:05:00.000000Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @contextmanager

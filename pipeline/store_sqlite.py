@@ -3,23 +3,21 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import orjson
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Gap, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts import DeadLetter, Drop, Gap, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts_changes import Deletion, Engaged
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Silence, Window
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.mention import mention_of
 from opinionwatch.pipeline.ports import Outcome
+from opinionwatch.pipeline.store_admission import Admission
+from opinionwatch.pipeline.store_changes import Changes
 from opinionwatch.pipeline.store_erasures import Erasures
-from opinionwatch.pipeline.store_schema import CURE, connect, reading
-
-
-def stamp(moment: datetime) -> str:
-    """UTC as text that sorts as time does: `2026-03-08T14:05:00.000000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+from opinionwatch.pipeline.store_schema import CURE, connect, reading, stamp
 
 
 class SqliteStore:
@@ -29,6 +27,9 @@ class SqliteStore:
         """Open or make the store. Raises FatalError when the file is damaged."""
         self._db = connect(path)
         self.erasures = Erasures(self._db)
+        self.admission = Admission(self._db, self.erasures)
+        self.admit = self.admission.admit
+        self._changes = Changes(self._db)
 
     def close(self) -> None:
         """Close the file; everything committed stays."""
@@ -58,89 +59,82 @@ class SqliteStore:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
-    def admit(self, records: Iterable[Document | DeadLetter]) -> list[Document | DeadLetter]:
-        """Enter new ids in the ledger as pending. Returns those; ids seen before are counted as duplicates, and what an
-        erased author published before his erasure is dropped (`erased`).
-        """
-        new = []
-        for record in records:
-            hour = record.accepted_at.strftime("%Y-%m-%dT%HZ")
-            added = self._db.execute(
-                "INSERT OR IGNORE INTO ledger (id, source, hour, state) VALUES (?, ?, ?, 'pending')",
-                (record.id, record.source, hour),
-            )
-            if added.rowcount and isinstance(record, Document) and self.erasures.is_erased(record):
-                self._settle(record.id, "dropped", "erased")
-            elif added.rowcount:
-                new.append(record)
-            else:
-                self._db.execute("UPDATE ledger SET duplicates = duplicates + 1 WHERE id = ?", (record.id,))
-        return new
-
-    def is_same(self, record: Document | DeadLetter) -> bool:
-        """Whether this very record (id and `accepted_at`) was admitted before. One without an outcome yet counts as the
-        same: nothing else of its id can have been delivered before it was finished. So does one that was dropped.
-        """
-        row = self._db.execute(
-            "SELECT l.state, coalesce(d.accepted_at, x.accepted_at) FROM ledger l LEFT JOIN documents d ON d.id = l.id "
-            "LEFT JOIN deadletters x ON x.id = l.id WHERE l.id = ?",
-            (record.id,),
-        ).fetchone()
-        return row is not None and (row[0] in ("pending", "dropped") or row[1] == stamp(record.accepted_at))
-
     def forget_letter(self, letter_id: str) -> None:
         """A dead letter that was tried again has a better end now: take it away."""
         self._db.execute("DELETE FROM deadletters WHERE id = ?", (letter_id,))
 
     def write(self, records: Iterable[Outcome]) -> None:
-        """Write what a hop returned, each record where it belongs."""
+        """Write what a hop returned, each record where it belongs. What ends a later version takes the place of what
+        the earlier ones were.
+        """
         for record in records:
-            match record:
-                case Mention():
-                    self._db.execute(
-                        "INSERT OR IGNORE INTO mentions (document_id, watchlist, aspect, aspects, label, published_at) "
-                        "VALUES (?, ?, ?, ?, ?, ?)",
-                        (record.document_id, record.watchlist, record.aspect, orjson.dumps(record.aspects).decode(),
-                         record.reading.sentiment.label, stamp(record.published_at)),
-                    )  # fmt: skip
-                case ScoredDocument():
-                    document = record.document
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
-                        (record.id, document.source, record.lang, record.reading.sentiment.label,
-                         stamp(document.published_at), stamp(document.accepted_at), _body(record)),
-                    )  # fmt: skip
-                    self._settle(record.id, "indexed", None)
-                case Drop():
-                    self._settle(record.id, "dropped", record.rule)
-                case DeadLetter():
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO deadletters (id, reason, accepted_at, body) VALUES (?, ?, ?, ?)",
-                        (record.id, record.reason, stamp(record.accepted_at), _body(record)),
-                    )
-                    self._settle(record.id, "dead", record.reason)
-                case Gap():
-                    self._db.execute(
-                        "INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?)",
-                        (record.id, record.source, stamp(record.found_at), _body(record)),
-                    )
-                case Window():
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        (record.watchlist, stamp(record.start), record.source, record.aspect, record.posts,
-                         record.voices, record.negative, record.positive, record.unsure, record.negative_voices,
-                         record.sure_voices),
-                    )  # fmt: skip
-                case Episode():
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO episodes VALUES (?, ?, ?, ?)",
-                        (record.id, record.watchlist, stamp(record.opened_at), _body(record)),
-                    )
-                case Delivery():
-                    self._db.execute(
-                        "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, ?)",
-                        (record.id, record.alert.episode.id, record.state, stamp(record.due_at), _body(record)),
-                    )
+            if isinstance(record, Gap | Window | Episode | Delivery):
+                self._write_told(record)
+            else:
+                self._write_ended(record)
+
+    def _write_ended(self, record: ScoredDocument | Mention | Drop | DeadLetter | Deletion | Engaged) -> None:
+        match record:
+            case Mention():
+                self._db.execute(
+                    "INSERT INTO mentions (document_id, watchlist, aspect, aspects, label, published_at) "
+                    "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (document_id, watchlist) DO UPDATE SET "
+                    "aspect = excluded.aspect, aspects = excluded.aspects, label = excluded.label",
+                    (record.document_id, record.watchlist, record.aspect, orjson.dumps(record.aspects).decode(),
+                     record.reading.sentiment.label, stamp(record.published_at)),
+                )  # fmt: skip
+            case ScoredDocument():
+                document = record.document
+                if document.revised_at is not None:
+                    self._changes.make_room(record.id, keeps=[match.watchlist for match in record.matches])
+                self._db.execute(
+                    "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (record.id, document.source, record.lang, record.reading.sentiment.label,
+                     stamp(document.published_at), stamp(document.accepted_at), _body(record)),
+                )  # fmt: skip
+                self._settle(record.id, "indexed", None)
+            case Drop():
+                if record.version:
+                    self._changes.make_room(record.id)
+                self._settle(record.id, "dropped", record.rule)
+            case DeadLetter():
+                if record.version:
+                    self._changes.make_room(record.id)
+                self._db.execute(
+                    "INSERT OR REPLACE INTO deadletters (id, reason, accepted_at, body) VALUES (?, ?, ?, ?)",
+                    (record.id, record.reason, stamp(record.accepted_at), _body(record)),
+                )
+                self._settle(record.id, "dead", record.reason)
+            case Deletion():
+                self._changes.delete(record.id)
+                self._settle(record.id, "dropped", "deleted")
+            case Engaged():
+                self._changes.engage(record)
+
+    def _write_told(self, record: Gap | Window | Episode | Delivery) -> None:
+        match record:
+            case Gap():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?)",
+                    (record.id, record.source, stamp(record.found_at), _body(record)),
+                )
+            case Window():
+                self._db.execute(
+                    "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (record.watchlist, stamp(record.start), record.source, record.aspect, record.posts,
+                     record.voices, record.negative, record.positive, record.unsure, record.negative_voices,
+                     record.sure_voices),
+                )  # fmt: skip
+            case Episode():
+                self._db.execute(
+                    "INSERT OR REPLACE INTO episodes VALUES (?, ?, ?, ?)",
+                    (record.id, record.watchlist, stamp(record.opened_at), _body(record)),
+                )
+            case Delivery():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, ?)",
+                    (record.id, record.alert.episode.id, record.state, stamp(record.due_at), _body(record)),
+                )
 
     def _settle(self, record_id: str, state: str, rule: str | None) -> None:
         self._db.execute("UPDATE ledger SET state = ?, rule = ? WHERE id = ?", (state, rule, record_id))

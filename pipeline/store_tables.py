@@ -1,6 +1,8 @@
 """The tables of the one SQLite file (log, index, state, outbox), and the steps from one version of them to the next."""
 
-VERSION = 2
+from opinionwatch.pipeline.versions import DELETED
+
+VERSION = 3
 NOTES = "note:"
 """What the names of notes begin with among the cursors; no source is called so."""
 
@@ -18,13 +20,18 @@ CREATE TABLE IF NOT EXISTS feedback (
 CREATE INDEX IF NOT EXISTS feedback_by_episode ON feedback (episode_id);
 CREATE TABLE exports (path TEXT PRIMARY KEY, written_at TEXT NOT NULL, documents INTEGER NOT NULL) WITHOUT ROWID;
 """
+SINCE_3 = """
+CREATE TABLE revisions (         -- later versions of an id that were admitted
+    id TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (id, version)
+) WITHOUT ROWID;
+"""
 TABLES = (
     """
 CREATE TABLE ledger (            -- every accepted id and where it ended (an erased one stays: dropped)
     id TEXT PRIMARY KEY, source TEXT NOT NULL, hour TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'indexed', 'dead', 'dropped')), rule TEXT,
     duplicates INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
+, version INTEGER NOT NULL DEFAULT 0, accepted_at TEXT, published_at TEXT) WITHOUT ROWID;
 CREATE TABLE documents (         -- index
     id TEXT PRIMARY KEY, source TEXT NOT NULL, lang TEXT NOT NULL, label TEXT NOT NULL,
     published_at TEXT NOT NULL, accepted_at TEXT NOT NULL, body BLOB NOT NULL
@@ -59,9 +66,17 @@ CREATE TABLE progress (one INTEGER PRIMARY KEY CHECK (one = 1), up_to TEXT NOT N
 CREATE TABLE silences (id TEXT PRIMARY KEY, starts_at TEXT NOT NULL, body BLOB NOT NULL);
 """
     + SINCE_2
+    + SINCE_3
 )
 
 STEPS: dict[int, tuple[str, ...]] = {
     1: tuple(statement for statement in SINCE_2.split(";") if statement.strip()),
+    2: (
+        "ALTER TABLE ledger ADD COLUMN version INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE ledger ADD COLUMN accepted_at TEXT",
+        "ALTER TABLE ledger ADD COLUMN published_at TEXT",
+        f"UPDATE ledger SET version = {DELETED} WHERE rule = 'erased'",  # noqa: S608 - a number of ours
+        SINCE_3,
+    ),
 }
 """Statements that make a store of the next version out of one of this version."""

@@ -12,11 +12,13 @@ recurses. What is wrong in a way that cannot be put right raises RejectedError w
     invalid_field     a field of ours of the wrong type, too long, or a time that is none
 
 What can be put right is: lone surrogates become U+FFFD in texts and escapes in the native id, numbers as native id or
-author become text, times are read as ISO 8601, RFC 2822 or epoch seconds to nanoseconds, times out of the calendar
-become its first or last moment (the accept stage flags them). Fields that are not ours are ignored.
+author become text, a figure that is none is left out, times are read as ISO 8601, RFC 2822 or epoch seconds to
+nanoseconds, times out of the calendar become its first or last moment (the accept stage flags them). Fields that are
+not ours are ignored.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -34,6 +36,8 @@ MAX_DEPTH = 100
 """Deeper JSON is refused; deep reply trees of real services stay below 60."""
 MAX_DIGITS = 64
 """Longer integers are refused: turning digits into a number takes quadratic time."""
+MAX_FIGURE = 10**12
+"""More likes than this are none."""
 MAX_ID_CHARS = 1024
 """Longer native ids are refused."""
 
@@ -96,6 +100,8 @@ def read(record: Mapping[str, object], fields: tuple[tuple[str, str], ...] = ())
             # In a foreign record a field that merely bears one of our names is not ours to judge.
             if not fields or name in mapped or name == "text":
                 raise
+    if values.get("deleted"):
+        values.setdefault("text", "")
     if "text" not in values:
         raise RejectedError("missing_field", "text: there is nothing to read")
     try:
@@ -186,6 +192,18 @@ def _flag(value: object, name: str) -> bool:
     return value
 
 
+def _figure(value: object, name: str) -> int | None:
+    """A count. One that is negative, absurd or no number says nothing, and is no reason to lose a text."""
+    del name
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value) if len(str(value)) <= MAX_DIGITS else math.nan
+    except ValueError:
+        return None
+    return int(number) if 0 <= number <= MAX_FIGURE else None
+
+
 _READERS = {
     "text": _text,
     "title": _text,
@@ -195,6 +213,11 @@ _READERS = {
     "lang": _name,
     "source": _name,
     "html": _flag,
+    "edited_at": lambda value, name: None if value is False else _time(value, name),
+    "deleted": lambda value, _: value in (True, 1, "1", "true", "yes"),
+    "likes": _figure,
+    "reposts": _figure,
+    "replies": _figure,
 }
 _OPTIONAL = tuple(_READERS)
 

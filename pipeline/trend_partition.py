@@ -6,6 +6,7 @@ from datetime import datetime
 import orjson
 
 from opinionwatch.pipeline.contracts import Mention
+from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.lanes import Lanes
 from opinionwatch.pipeline.log_records import Mark, Unreadable, decode
@@ -36,7 +37,7 @@ class TrendPartition:
         waiting: list[object] = []
         for record in decode(value):
             match record:
-                case Mention():
+                case Mention() | Withdrawal():
                     waiting.append(record)
                     self.taken += 1
                 case Mark():

@@ -11,6 +11,7 @@ from typing import Literal
 
 from opinionwatch.pipeline.accept import Accept, Arrival
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Match
+from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.ports import Item, Source
 from opinionwatch.pipeline.read import Read, ReadDocument
@@ -50,6 +51,8 @@ class Trials:
             [accepted] = self._accept([Arrival(source.name, source.kind, source.instance, item)], now)
             if isinstance(accepted, DeadLetter):
                 yield Trial("dead", (f"{accepted.reason}: {accepted.detail}",), None)
+            elif isinstance(accepted, Deletion):
+                yield Trial("dropped", ("deleted: its source has taken it back",), None)
             else:
                 yield self._judged(accepted, now)
 

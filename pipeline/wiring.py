@@ -19,14 +19,14 @@ from opinionwatch.alerts.route_settings import NotifySettings
 from opinionwatch.alerts.trend import Trend
 from opinionwatch.connectors.registry import CONNECTORS
 from opinionwatch.models.registry import SCORERS
-from opinionwatch.pipeline.accept import Accept, Arrival
+from opinionwatch.pipeline.accept import Accept
 from opinionwatch.pipeline.answers import Answers
 from opinionwatch.pipeline.archive import Archive
-from opinionwatch.pipeline.contracts import DeadLetter, Document
+from opinionwatch.pipeline.contracts import Document
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Message, Silence
 from opinionwatch.pipeline.curves import load as load_curves
 from opinionwatch.pipeline.errors import SettingsError
-from opinionwatch.pipeline.hops import Hops, Scored
+from opinionwatch.pipeline.hops import Hops, Ingest, Scored
 from opinionwatch.pipeline.isolate import isolated
 from opinionwatch.pipeline.kibana_link import episode_link
 from opinionwatch.pipeline.match import MatchStage
@@ -169,7 +169,7 @@ def pseudonyms(settings: Settings, author: str, kinds: Iterable[str]) -> list[st
     return [name for name in found if name is not None]
 
 
-def ingest_hop(settings: Settings) -> Callable[[Sequence[Arrival], datetime], Sequence[Document | DeadLetter]]:
+def ingest_hop(settings: Settings) -> Ingest:
     """The ingest hop."""
     accept = Accept(settings.limits, settings.tenant, pseudonym_key(settings))
     return isolated(_built("ingest", {"accept": accept}), accept.bury)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts_changes import Deletion, Engaged, Withdrawal
 from opinionwatch.pipeline.errors import FatalError, RejectedError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.hops import Scored
@@ -16,6 +17,7 @@ from opinionwatch.pipeline.log import Appender, Entry
 from opinionwatch.pipeline.log_records import Again, Mark, Unreadable, decode, encode, entries
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.ports import Clock
+from opinionwatch.pipeline.revisions import Admitted, Record, latest, withdrawals
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.stages import bury_document
@@ -49,7 +51,7 @@ class ScoreWork:
     def take(self, batch: Sequence[Delivered]) -> None:
         """Score what these entries hold. Raises FatalError when there are more dead letters than the limit allows."""
         now = self._clock()
-        admissible: list[Document | DeadLetter] = []
+        admissible: list[Record] = []
         retried: list[Again] = []
         marks: dict[tuple[str, int], Mark] = {}
         first: dict[int, int] = {}
@@ -57,7 +59,7 @@ class ScoreWork:
             first.setdefault(entry.partition, entry.offset)
             for record in decode(entry.value):
                 match record:
-                    case Document() | DeadLetter():
+                    case Document() | Deletion() | DeadLetter():
                         admissible.append(record)
                     case Again():
                         retried.append(record)
@@ -88,11 +90,11 @@ class ScoreWork:
     def finish(self) -> None:
         """Nothing: the score hop remembers nothing."""
 
-    def _partition(self, record: Document | DeadLetter | Again) -> int:
+    def _partition(self, record: Admitted | Again) -> int:
         name = record.record.id if isinstance(record, Again) else record.id
         return partition_of(name, self._kafka.documents_partitions)
 
-    def _alone(self, suspect: Document | DeadLetter | Again, now: datetime) -> None:
+    def _alone(self, suspect: Admitted | Again, now: datetime) -> None:
         """One record of a batch on which processes have died."""
         document = suspect.record if isinstance(suspect, Again) else suspect
         partition = self._partition(suspect)
@@ -102,7 +104,7 @@ class ScoreWork:
         self._trials.alone(partition, document.id)
         self._settle([suspect], now)
 
-    def _settle(self, records: Sequence[Document | DeadLetter | Again], now: datetime) -> None:
+    def _settle(self, records: Sequence[Admitted | Again], now: datetime) -> None:
         """Give every record its outcome."""
         before = {record.record.id: record for record in records if isinstance(record, Again)}
         given = [record.record if isinstance(record, Again) else record for record in records]
@@ -113,7 +115,9 @@ class ScoreWork:
         dead = [_renewed(letter, before.get(letter.id)) for letter in dead]
         self._refuse_a_flood(len(dead), now)
         outcomes = [record for record in scored if not isinstance(record, DeadLetter)]
-        refused = self._ledger.write([*outcomes, *dead]) if outcomes or dead else []
+        changes = [record for record in given if isinstance(record, Deletion | Engaged)]
+        written = [*latest([*outcomes, *dead]), *changes]
+        refused = self._ledger.write(written) if written else []
         failpoint("score.written")
         if dead:
             self._buried.append((now, len(dead)))
@@ -123,7 +127,7 @@ class ScoreWork:
         self._log.append([Entry("deadletters", 0, encode(letter)) for letter in (*dead, *refused)])
         failpoint("score.buried")
         mentions = [record for record in outcomes if isinstance(record, Mention) and record.document_id not in lost]
-        self._log.append(self._mentions(mentions))
+        self._log.append([*self._mentions(mentions), *self._withdrawals(withdrawals(given, mentions))])
         failpoint("score.mentioned")
         self._count([*outcomes, *dead, *refused])
 
@@ -150,6 +154,11 @@ class ScoreWork:
             partition = partition_of(mention.watchlist, self._kafka.mentions_partitions)
             lines.setdefault(partition, []).append(encode(mention))
         return [Entry("mentions", partition, entry) for partition, found in lines.items() for entry in entries(found)]
+
+    def _withdrawals(self, withdrawn: Sequence[Withdrawal]) -> list[Entry]:
+        """For every partition: nobody here remembers which watchlists an earlier version was said in."""
+        found = list(entries([encode(each) for each in withdrawn]))
+        return [Entry("mentions", part, entry) for part in range(self._kafka.mentions_partitions) for entry in found]
 
     def _refuse_a_flood(self, count: int, now: datetime) -> None:
         if not count:

@@ -15,7 +15,9 @@ from opinionwatch.pipeline.store_tables import STEPS, VERSION
 from tests.pipeline.sample import NOON, dead, document, scored
 from tests.pipeline.test_store import contents, take_everything
 
-NEW = ("gaps", "erasures", "feedback", "exports")
+NEW = ("gaps", "erasures", "feedback", "exports", "revisions")
+COLUMNS = ("version", "accepted_at", "published_at")
+"""Of the ledger, since version 3."""
 
 
 @pytest.fixture
@@ -30,6 +32,8 @@ def old(tmp_path: Path) -> Iterator[Path]:
     with closing(sqlite3.connect(path)) as db:
         for table in NEW:
             db.execute(f"DROP TABLE {table}")
+        for column in COLUMNS:
+            db.execute(f"ALTER TABLE ledger DROP COLUMN {column}")
         db.execute("PRAGMA user_version = 1")
         db.commit()
     yield path
@@ -53,8 +57,10 @@ def test_an_old_store_keeps_every_row_and_gets_what_is_new(old: Path, tmp_path: 
     before = contents(old)
     store = SqliteStore(old)
     after = contents(old)
+    ledger = before.pop("ledger")
+    assert after.pop("ledger") == [(*row, 0, None, None) for row in ledger]
     assert {table: rows for table, rows in after.items() if table not in NEW} == before
-    assert [after[table] for table in NEW] == [[], [], [], []]
+    assert [after[table] for table in NEW] == [[]] * len(NEW)
     with store.transaction():
         assert store.admit([document(1), document(9), dead(3)]) == [document(9)]
         store.write([scored(document(9))])
