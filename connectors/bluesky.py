@@ -28,11 +28,13 @@ class Bluesky(Named):
 
     Subscribes to a Jetstream host, version 1 of its protocol (https://github.com/bluesky-social/jetstream, README and
     secondary pages read 2026-11-26): `/subscribe?wantedCollections=app.bsky.feed.post&cursor=…`, JSON without
-    compression. A post that is deleted while it waits for its page is never handed on. Open, no key. Terms: the
-    Bluesky developer guidelines; deleted posts have to go here, too.
+    compression. Deletions are handed on, whatever the post's language was: the stream does not say. An `update` is an
+    edit at its `time_us`. Open, no key. Terms: the Bluesky developer guidelines; deleted posts have to go here, too, and
+    they do.
 
     Delivery: at least once, within the day or so that the host keeps; what it no longer had is recorded as a gap. What
-    is repeated has the same id. The deletion of a post that was already handed on, and its edits, are not seen.
+    is repeated has the same id. That a whole account was deleted is not seen: `opinionwatch erase --author` takes its
+    posts out.
     """
 
     kind = "bluesky"
@@ -74,13 +76,16 @@ class Bluesky(Named):
         if not did or not key or event.text("commit.collection") != _POSTS:
             return
         uri = f"at://{did}/{_POSTS}/{key}"
-        if event.text("commit.operation") == "delete":
-            draft.entries.pop(uri, None)
+        operation = event.text("commit.operation")
+        if operation == "delete":
+            draft.entries[uri] = Entry(uri, "", deleted=True)
             return
         post = event.at("commit.record")
         text, langs = post.text("text"), [lang for tag in post.each("langs") if (lang := tag.text())]
         spoken = {lang.lower().partition("-")[0] for lang in langs} | {lang.lower() for lang in langs}
-        if event.text("commit.operation") != "create" or not text or (self._langs and not spoken & self._langs):
+        if operation not in ("create", "update") or not text or (self._langs and not spoken & self._langs):
+            return
+        if uri in draft.entries and operation == "create":  # told again after what became of it
             return
         written = post.seconds("createdAt")
         published = min(at // 1_000_000, written if written is not None else at)
@@ -91,4 +96,5 @@ class Bluesky(Named):
             url=f"https://bsky.app/profile/{did}/post/{key}",
             published_at=str(published) if published >= 100_000_000 else None,
             lang=langs[0] if len(langs) == 1 else None,
+            edited_at=str(at / 1_000_000) if operation == "update" else None,
         )

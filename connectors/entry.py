@@ -17,7 +17,15 @@ class Entry(NamedTuple):
     lang: str | None = None
     html: bool = False
     source: str | None = None
+    edited_at: str | None = None
+    deleted: bool = False
+    likes: int | None = None
+    reposts: int | None = None
+    replies: int | None = None
 
     def body(self) -> bytes:
         """JSON of a submission; what is not there is left out."""
-        return orjson.dumps({name: value for name, value in self._asdict().items() if value is not None})
+        told = {name: value for name, value in self._asdict().items() if value is not None}
+        if not self.deleted:
+            del told["deleted"]
+        return orjson.dumps(told)

@@ -59,6 +59,11 @@ class Found:
             return None
         return number if number is not None and math.isfinite(number) else None
 
+    def count(self, path: str) -> int | None:
+        """A number of something; None when there is none, or when it is below zero."""
+        number = self.number(path)
+        return int(number) if number is not None and number >= 0 else None
+
     def seconds(self, path: str = "") -> int | None:
         """A moment in any usual spelling, as whole seconds since 1970."""
         value = self.at(path)._value

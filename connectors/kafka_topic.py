@@ -7,7 +7,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal, Self
 
+import orjson
 from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from opinionwatch.connectors.cloudevents import unwrapped
@@ -35,8 +37,9 @@ class KafkaTopic(Named):
     Offsets that retention has removed are recorded as a gap with their range; new partitions are found within a minute.
     The brokers are yours, and asked as the settings say.
 
-    Delivery: at least once, and exactly the rest from every cursor. Only committed transactions are read. A record
-    without a value is no document.
+    A record without a value (a tombstone) deletes the text whose `native_id` is its key; without a key it says nothing.
+
+    Delivery: at least once, and exactly the rest from every cursor. Only committed transactions are read.
     """
 
     kind = "kafka"
@@ -102,8 +105,8 @@ class KafkaTopic(Named):
                 held: list[Item] = []
                 size = 0
                 for number, record in enumerate(records, 1):
-                    if record.value is not None:
-                        held.append(Item(unwrapped(record.value, record.headers), fields=self._fields))
+                    if record.value is not None or record.key:
+                        held.append(self._item(record))
                         size += len(held[-1].body)
                     offsets = offsets.after(record.partition, record.offset + 1)
                     if size >= PAGE_BYTES or number == len(records):
@@ -111,6 +114,12 @@ class KafkaTopic(Named):
                             return
                         yield Page(held, offsets.model_dump_json())
                         held, size = [], 0
+
+    def _item(self, record: ConsumerRecord) -> Item:
+        if record.value is not None:
+            return Item(unwrapped(record.value, record.headers), fields=self._fields)
+        native_id = record.key.decode("utf-8", "backslashreplace")
+        return Item(orjson.dumps({"native_id": native_id, "deleted": True}))
 
     def check(self) -> str:
         """Whether the topic is there and may be read, and how many records it holds."""

@@ -25,10 +25,11 @@ class Reddit(Walking):
     https://www.reddit.com/dev/api and https://github.com/reddit-archive/reddit/wiki/OAuth2, from memory, 2026-11-26).
     A key has had to be approved since the end of 2025, and commercial use needs a contract. 100 requests a minute; the
     X-Ratelimit headers are heeded. A listing reaches back about 1,000 items: poll more often than a community writes
-    those. Removed and deleted items are left out. Terms: the Data API terms; `contact` is part of how you are known.
+    those. Removed and deleted items are handed on as deletions, `edited` as a later version. Terms: the Data API terms;
+    `contact` is part of how you are known.
 
-    Delivery: at least once, within the listing; what it no longer held is recorded as a gap. A later edit or deletion
-    is not seen.
+    Delivery: at least once, within the listing; what it no longer held is recorded as a gap. An edit or a deletion is
+    seen within `late_s` of the publication.
     """
 
     kind = "reddit"
@@ -76,7 +77,10 @@ def _posts(things: list[Found]) -> Iterator[Dated]:
         post = thing.at("data")
         key, link = post.text("name"), post.text("permalink")
         text = post.text("body") or post.text("selftext") or ""
-        if not key or text in _GONE or post.there("removed_by_category"):
+        if not key:
+            continue
+        if text in _GONE or post.there("removed_by_category"):
+            yield Dated(post.seconds("created_utc"), Entry(key, "", deleted=True))
             continue
         subreddit = post.text("subreddit")
         entry = Entry(
@@ -87,6 +91,9 @@ def _posts(things: list[Found]) -> Iterator[Dated]:
             url=f"https://www.reddit.com{link}" if link and link.startswith("/") else None,
             published_at=post.text("created_utc"),
             source=f"r/{subreddit}"[:64] if subreddit else None,
+            edited_at=post.text("edited"),
+            likes=post.count("score"),
+            replies=post.count("num_comments"),
         )
         if entry.text or entry.title:
             yield Dated(post.seconds("created_utc"), entry)

@@ -26,9 +26,9 @@ class StackExchange(Walking):
     (`filter=withbody`; https://api.stackexchange.com/docs and …/docs/throttle, from memory and secondary pages,
     2026-11-26). 300 requests a day without a key, 10,000 with one: with three kinds and an `interval_s` of 900 a day
     takes 288. `backoff` in an answer is heeded, and a spent quota waits for the next day (UTC). Terms: contents are
-    CC BY-SA; link to the source, as the documents do.
+    CC BY-SA; link to the source, as the documents do. `last_edit_date` makes a later version.
 
-    Delivery: at least once. A later edit or deletion is not seen.
+    Delivery: at least once. An edit is seen within `late_s` of the publication, a deletion never.
     """
 
     kind = "stackexchange"
@@ -91,6 +91,9 @@ def _posts(what: str, posts: list[Found]) -> Iterator[Dated]:
             url=post.text("link"),
             published_at=post.text("creation_date"),
             html=True,
+            edited_at=post.text("last_edit_date"),
+            likes=post.count("score"),
+            replies=post.count("answer_count"),
         )
         if entry.text or entry.title:
             yield Dated(post.seconds("creation_date"), entry)

@@ -98,6 +98,7 @@ class Telegram(Polling):
             author=post.text("author_signature") or (f"@{name}" if name else number),
             url=f"https://t.me/{name}/{key}" if name else None,
             published_at=post.text("date"),
+            edited_at=post.text("edit_date"),
             source=(chat.text("title") or name or number)[:64],
         )
 

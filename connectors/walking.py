@@ -30,7 +30,10 @@ class WalkingSettings(PollingSettings):
 
     history_h: float = Field(default=24.0, ge=0, le=1_000_000, description="Hours that the first poll looks back.")
     late_s: int = Field(
-        default=600, ge=0, le=86_400, description="Seconds by which the service may show a post late or out of order."
+        default=600,
+        ge=0,
+        le=86_400,
+        description="Seconds by which the service may show a post late, and for which edits are looked for.",
     )
 
 
@@ -79,7 +82,7 @@ class Lane(BaseModel):
         for post in batch.posts:
             # A post from the future must not push the floor there.
             last = min(last if post.at is None else post.at, now)
-            digest = digest_of(post.entry.native_id)
+            digest = digest_of(_version(post.entry))
             if last >= self.floor - late_s and digest not in known and digest not in met:
                 fresh.append(post.entry)
             met.setdefault(digest, last)
@@ -98,7 +101,7 @@ class Lane(BaseModel):
 
     def met(self, post: Dated, late_s: int, now: int) -> "Lane | None":
         """The lane after a post that came by itself, when nothing before is missing; None: it was delivered before."""
-        digest, at = digest_of(post.entry.native_id), min(now if post.at is None else post.at, now)
+        digest, at = digest_of(_version(post.entry)), min(now if post.at is None else post.at, now)
         if any(digest == known for _, known in self.seen):
             return None
         top = max(self.top, at)
@@ -201,6 +204,12 @@ def down_to(last: int | None, older: str | None) -> str | None:
     if last is not None and older is not None and last >= int(older):
         last -= 1
     return None if last is None else str(last)
+
+
+def _version(entry: Entry) -> str:
+    """What is delivered once: a text, each edit of it, and its deletion."""
+    told = "deleted" if entry.deleted else entry.edited_at
+    return f"{entry.native_id}\0{told}" if told else entry.native_id
 
 
 def digest_of(text: str) -> str:

@@ -31,8 +31,8 @@ class YouTube(Walking):
     the source rests until then. An answer holds at most five replies a comment; later replies are not seen. Terms:
     YouTube API services; data must be refreshed or deleted after 30 days, so keep the retention below that.
 
-    Delivery: at least once. A video whose comments are closed or which is gone brings nothing; the others go on. A
-    later edit or deletion is not seen.
+    Delivery: at least once. A video whose comments are closed or which is gone brings nothing; the others go on. An
+    edit (`updatedAt`) is seen within `late_s` of the publication, a deletion never.
     """
 
     kind = "youtube"
@@ -96,5 +96,8 @@ def _posts(threads: list[Found]) -> Iterator[Dated]:
                     author=said.text("authorChannelId.value") or said.text("authorDisplayName"),
                     url=f"https://www.youtube.com/watch?v={video}&lc={key}" if video else None,
                     published_at=said.text("publishedAt"),
+                    edited_at=said.text("updatedAt"),
+                    likes=said.count("likeCount"),
+                    replies=thread.count("snippet.totalReplyCount") if comment is top else None,
                 )
                 yield Dated(said.seconds("publishedAt"), entry)

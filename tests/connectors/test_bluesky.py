@@ -99,10 +99,21 @@ def test_a_stream_that_breaks_at_random_a_hundred_times_loses_nothing(monkeypatc
     assert len(found) > len(set(found)), "it went back a little each time"
 
 
-def test_a_post_that_is_deleted_before_its_page_is_full_is_never_handed_on() -> None:
+def test_a_post_that_is_deleted_before_its_page_is_full_is_handed_on_as_a_deletion_only() -> None:
     with jetstream([post(1), post(2), post(1, operation="delete"), post(3)]) as host:
-        found = ids(until(source(host).fetch(None), 2))
-    assert set(found) == uris(range(2, 4))
+        found = bodies(until(source(host).fetch(None), 3))
+    gone = [body for body in found if body.get("deleted")]
+    assert gone == [{"native_id": min(uris(range(1, 2))), "text": "", "html": False, "deleted": True}]
+    assert {str(body["native_id"]) for body in found} == uris(range(1, 4))
+
+
+def test_a_deletion_is_handed_on_whatever_the_language_and_an_update_is_an_edit_of_its_moment() -> None:
+    with jetstream(
+        [post(1, lang="de"), post(1, operation="delete"), post(2, "now better", operation="update")]
+    ) as host:
+        deleted, edited = bodies(until(source(host, langs=["en"]).fetch(None), 2))
+    assert deleted["deleted"] is True
+    assert (edited["text"], edited["edited_at"]) == ("now better", str((BEGIN_US + 2 * STEP_US) / 1_000_000))
 
 
 def test_reconnecting_goes_back_a_little_and_further_on_another_host() -> None:

@@ -33,9 +33,15 @@ class Topic:
             self.put(told, number % 3 if partition is None else partition)
         self.producer.flush()
 
-    def put(self, value: bytes | None, partition: int = 0, headers: list[tuple[str, bytes]] | None = None) -> None:
+    def put(
+        self,
+        value: bytes | None,
+        partition: int = 0,
+        headers: list[tuple[str, bytes]] | None = None,
+        key: bytes | None = b"key",
+    ) -> None:
         """Any record."""
-        self.producer.send(self.name, value, key=b"key", partition=partition, headers=headers or []).get(20)
+        self.producer.send(self.name, value, key=key, partition=partition, headers=headers or []).get(20)
 
     def source(self, **given: object) -> KafkaTopic:
         """A source that reads it."""
@@ -116,19 +122,23 @@ def test_a_partition_that_is_added_is_read_from_its_start(topic: Topic, monkeypa
     pages = until(topic.source(), None, 3)
     topic.admin.create_partitions({topic.name: 4})
     while len(topic.producer.partitions_for(topic.name)) < 4:
-        topic.put(None)
+        topic.put(None, key=None)
     topic.send(range(3, 8), partition=3)
     assert sorted(ids(until(topic.source(), pages[-1].cursor, 5))) == [str(n) for n in range(3, 8)]
 
 
-def test_envelopes_are_opened_tombstones_are_none_and_nonsense_goes_on_to_be_a_dead_letter(topic: Topic) -> None:
+def test_envelopes_are_opened_tombstones_delete_what_their_key_names_and_nonsense_goes_on_to_be_a_dead_letter(
+    topic: Topic,
+) -> None:
     event = {"specversion": "1.0", "id": "7", "source": "/shop", "type": "t", "time": "2026-03-01T08:00:00Z"}
     topic.put(json.dumps({**event, "data": {"text": "structured"}}).encode())
     topic.put(None)
+    topic.put(None, key=None)
     headers = [("ce_specversion", b"1.0"), ("ce_id", b"8"), ("ce_source", b"/shop"), ("ce_type", b"t")]
     topic.put(b'{"text": "binary"}', headers=headers)
     topic.put(b"\xff nonsense")
-    found = [item.body for item in items(until(topic.source(), None, 3))]
+    found = [item.body for item in items(until(topic.source(), None, 4))]
+    assert json.loads(found.pop(1)) == {"native_id": "key", "deleted": True}
     assert json.loads(found[0]) == {"native_id": "/shop#7", "published_at": event["time"], "text": "structured"}
     assert json.loads(found[1]) == {"native_id": "/shop#8", "text": "binary"}
     assert found[2] == b"\xff nonsense"

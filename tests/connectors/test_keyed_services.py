@@ -76,19 +76,28 @@ def test_reddit_with_a_wrong_secret_is_an_error_that_does_not_show_it(key: Path)
     assert "s3cret" not in str(caught.value)
 
 
-def test_reddit_leaves_out_what_was_removed(key: Path) -> None:
+def test_reddit_hands_on_what_was_removed_as_deletions_and_edits_as_later_versions(key: Path) -> None:
     class Removed(RedditApi):
         @staticmethod
         def thing(kind: str, number: int) -> dict[str, object]:
             thing = RedditApi.thing(kind, number)
-            changed = {2: {"removed_by_category": "moderator"}, 3: {"body": "[deleted]"}}
+            changed: dict[int, dict[str, object]] = {
+                2: {"removed_by_category": "moderator"},
+                3: {"body": "[deleted]"},
+                4: {"edited": 1_900_000_000.0, "score": 7, "num_comments": 2},
+                5: {"edited": False, "score": -3},
+            }
             return {**thing, **changed.get(number, {})}
 
     with imitating(Removed(6)) as service:
-        found = bodies(reddit(service, key).fetch(None))
+        all_of_them = bodies(reddit(service, key).fetch(None))
+    found = [body for body in all_of_them if not body.get("deleted")]
+    assert sorted(str(body["native_id"]) for body in all_of_them if body not in found) == ["t1_3", "t3_2"]
     assert sorted(str(body["native_id"]) for body in found) == ["t1_1", "t1_5", "t3_4", "t3_6"]
     assert {body["source"] for body in found} == {"r/lumora"}
     assert found[0]["url"] == "https://www.reddit.com/r/lumora/comments/4/x/"
+    assert (found[0]["edited_at"], found[0]["likes"], found[0]["replies"]) == ("1900000000.0", 7, 2)
+    assert all("edited_at" not in body and "likes" not in body for body in found[1:])
 
 
 def test_youtube_brings_replies_with_their_threads(key: Path) -> None:
