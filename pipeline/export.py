@@ -12,7 +12,7 @@ from opinionwatch.pipeline.contracts import ScoredDocument
 
 COLUMNS = (
     "id", "source", "native_id", "published_at", "accepted_at", "lang", "watchlists", "label", "unsure",
-    "negative", "neutral", "positive", "opinions", "author", "url", "text",
+    "negative", "neutral", "positive", "opinions", "author", "url", "text", "edited_at", "likes", "reposts", "replies",
 )  # fmt: skip
 
 
@@ -39,6 +39,8 @@ def row(scored: ScoredDocument) -> dict[str, object]:
         "author": document.author,
         "url": document.url,
         "text": document.text,
+        "edited_at": document.edited_at and document.edited_at.isoformat(),
+        **{name: getattr(document.engagement, name, None) for name in ("likes", "reposts", "replies")},
     }
 
 

@@ -1,7 +1,7 @@
 """What may be asked in an address: query models of the page and the API, and words for what is wrong with one."""
 
 from collections.abc import Iterable
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from starlette.exceptions import HTTPException
@@ -45,7 +45,10 @@ class Documents(Query):
     since: Annotated[Utc | None, Field(description="Event time from here on, with offset.")] = None
     until: Annotated[Utc | None, Field(description="Event time before this, with offset.")] = None
     text: Annotated[Name | None, Field(description="Case-insensitive part of the text.")] = None
-    limit: Annotated[int, Field(ge=1, le=1000, description="At most so many, newest first.")] = 50
+    order: Annotated[
+        Literal["newest", "engagement"], Field(description="Newest first, or those most liked, shared and answered.")
+    ] = "newest"
+    limit: Annotated[int, Field(ge=1, le=1000, description="At most so many.")] = 50
 
     def conditions(self) -> DocumentQuery:
         """The same as the archive understands it."""
@@ -58,6 +61,7 @@ class Documents(Query):
             since=self.since,
             until=self.until,
             text=self.text,
+            engaged=self.order == "engagement",
             limit=self.limit,
         )
 

@@ -1,9 +1,11 @@
 """What the page says, in English and Chinese. Words are data: this file holds nothing else."""
 
 from opinionwatch.pipeline.web_words_answers import ANSWERS
+from opinionwatch.pipeline.web_words_posts import POSTS
 
 WORDS: dict[str, tuple[str, str]] = {
     **ANSWERS,
+    **POSTS,
     # frame
     "tagline": ("public mood, watched", "舆情监测"),
     "skip": ("Skip to content", "跳到正文"),
@@ -254,17 +256,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "count": ("Count", "数量"),
     "never": ("never", "从未"),
     # one document
-    "document": ("Post", "帖子"),
-    "published": ("Published", "发布时间"),
     "author": ("Author (pseudonym)", "作者（化名）"),
-    "matched_by": ("Matched by", "匹配规则"),
     "opinions": ("Opinions", "评价"),
     "opinion": ("Opinion", "评价词"),
     "confidence": ("Confidence", "置信度"),
     "implied": ("(implied)", "（隐含）"),
-    "flags": ("On its way in", "入库处理"),
-    "scorer": ("Scorer", "评分模型"),
-    "native_id": ("The source's own id", "来源编号"),
     "no_opinions": ("No opinions were found in it.", "未发现评价。"),
     # access and errors
     "log_in": ("Log in", "登录"),
