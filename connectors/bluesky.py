@@ -29,8 +29,8 @@ class Bluesky(Named):
     Subscribes to a Jetstream host, version 1 of its protocol (https://github.com/bluesky-social/jetstream, README and
     secondary pages read 2026-11-26): `/subscribe?wantedCollections=app.bsky.feed.post&cursor=…`, JSON without
     compression. Deletions are handed on, whatever the post's language was: the stream does not say. An `update` is an
-    edit at its `time_us`. Open, no key. Terms: the Bluesky developer guidelines; deleted posts have to go here, too, and
-    they do.
+    edit at its `time_us`. Open, no key. Terms: the Bluesky developer guidelines; deleted posts have to go here, too,
+    and they do.
 
     Delivery: at least once, within the day or so that the host keeps; what it no longer had is recorded as a gap. What
     is repeated has the same id. That a whole account was deleted is not seen: `opinionwatch erase --author` takes its

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from opinionwatch.pipeline.contracts import DeadLetter
+from opinionwatch.pipeline.contracts_changes import Engaged
 from opinionwatch.pipeline.ports import Outcome
 from opinionwatch.pipeline.revisions import Admitted, Record
 from opinionwatch.pipeline.store_sqlite import SqliteStore
@@ -25,17 +26,19 @@ class SqliteLedger:
         """
         admission = self._store.admission
         going: list[Admitted] = []
-        seen: dict[str, list[Record]] = {}
+        taken: dict[str, list[Record]] = {}
         with self._store.transaction():
             for record in records:
-                before = seen.setdefault(record.id, [])
+                before = taken.setdefault(record.id, [])
                 if record in before:  # the same line of the log, read twice
                     continue
-                before.append(record)
-                if (len(before) == 1 or record.version) and admission.is_same(record):
-                    going.append(admission.again(record))
+                if (not before or record.version) and admission.is_same(record):
+                    found: list[Admitted] = [admission.again(record)]
                 else:
-                    going += admission.admit([record])
+                    found = admission.admit([record])
+                if any(not isinstance(each, Engaged) for each in found):
+                    before.append(record)
+                going += found
         return going
 
     def write(self, records: Iterable[Outcome]) -> list[DeadLetter]:

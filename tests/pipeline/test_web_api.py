@@ -66,7 +66,7 @@ def test_the_document_names_every_parameter_and_what_it_may_be(api: TestClient) 
     operation = api.get("/api/openapi.json").json()["paths"]["/api/documents"]["get"]
     parameters = {one["name"]: one for one in operation["parameters"]}
     assert set(parameters) == {
-        "watchlist", "source", "language", "label", "aspect", "since", "until", "text", "limit"
+        "watchlist", "source", "language", "label", "aspect", "since", "until", "text", "order", "limit"
     }  # fmt: skip
     assert parameters["limit"]["schema"]["maximum"] == 1000
     one = api.get("/api/openapi.json").json()["paths"]["/api/episodes/{id}"]["get"]["parameters"]
