@@ -7,6 +7,7 @@ import pytest
 
 from opinionwatch.pipeline.accept import Accept, Arrival, safe_url
 from opinionwatch.pipeline.contracts import DeadLetter, Document, content_id
+from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.ports import Item
 from opinionwatch.pipeline.settings import Limits
 
@@ -18,7 +19,9 @@ def arrival(body: bytes, arrived_at: datetime | None = None, fields: tuple[tuple
 
 
 def outcome(body: bytes, **options: int) -> Document | DeadLetter:
-    return Accept(Limits(**options), "default", b"key")([arrival(body)], NOW)[0]
+    [found] = Accept(Limits(**options), "default", b"key")([arrival(body)], NOW)
+    assert not isinstance(found, Deletion)
+    return found
 
 
 def document(*, text: str = "fine", **fields: object) -> Document:
@@ -191,3 +194,20 @@ def test_a_long_dead_letter_is_cut_without_half_of_a_number() -> None:
 
 def test_a_text_that_is_only_a_title_counts() -> None:
     assert document(text="", title="news").text == "news"
+
+
+def test_an_edit_says_when_a_deletion_says_which_and_figures_say_how_many() -> None:
+    def told(**fields: object) -> Document:
+        return document(text="fine", published_at="2024-03-04T08:00:00Z", **fields)
+
+    edited = told(edited_at="2024-03-04T09:00:00Z", likes="12", reposts=-1, replies="many")
+    assert edited.edited_at == datetime(2024, 3, 4, 9, tzinfo=UTC)
+    assert edited.engagement is not None
+    assert (edited.engagement.likes, edited.engagement.reposts, edited.engagement.replies) == (12, None, None)
+    assert told(edited_at="2024-03-04T08:00:00Z").edited_at is None, "an edit is later than its text"
+    assert told(edited_at=False).edited_at is None
+    assert told(edited_at="2999-01-01").edited_at == told().accepted_at
+    body = b'{"native_id": "1", "deleted": true}'
+    [gone] = Accept(Limits(), "default", b"key")([arrival(body)], NOW)
+    assert isinstance(gone, Deletion)
+    assert gone.id == document(native_id="1").id

@@ -8,6 +8,7 @@ import pytest
 
 from opinionwatch.pipeline.accept import Accept, Arrival
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop
+from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.errors import DEAD_REASONS
 from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.ports import Item
@@ -26,7 +27,8 @@ def arrival(body: bytes) -> Arrival:
 
 
 def accept(*bodies: bytes) -> list[Document | DeadLetter]:
-    return Accept(LIMITS, "default", b"key")([arrival(body) for body in bodies], NOW)
+    found = Accept(LIMITS, "default", b"key")([arrival(body) for body in bodies], NOW)
+    return [each for each in found if not isinstance(each, Deletion)]
 
 
 def test_there_are_forty_classes_and_their_names_differ() -> None:

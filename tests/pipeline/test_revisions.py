@@ -20,13 +20,13 @@ from tests.pipeline.sample import NOON, document, scored
 
 AT = BEGIN + timedelta(hours=1)
 GOOD, BAD, OFF = "The Lumora screen is great", "The Lumora screen is awful", "nothing of interest"
-VERSIONS = [
+VERSIONS: list[dict[str, object]] = [
     {"text": BAD, "edited_at": None},
     {"text": GOOD, "edited_at": (AT + timedelta(minutes=3)).isoformat()},
     {"text": OFF, "edited_at": (AT + timedelta(minutes=5)).isoformat()},
     {"text": BAD, "edited_at": (AT + timedelta(minutes=9)).isoformat()},
 ]
-GONE = {"text": "", "deleted": True}
+GONE: dict[str, object] = {"text": "", "deleted": True}
 SAID = "SELECT id, json_extract(CAST(body AS TEXT), '$.document.text') FROM documents"
 COUNTED = "SELECT watchlist, start, source, aspect, posts, voices, negative, positive FROM windows WHERE posts > 0"
 
@@ -36,7 +36,10 @@ def told(version: dict[str, object], minutes: int) -> Item:
     return post(7, **{"published_at": AT.isoformat(), **version}, at=AT + timedelta(minutes=minutes))  # type: ignore[arg-type]  # its fields
 
 
-def standing(folder: Path, items: list[Item], sizes: list[int]) -> tuple[object, ...]:
+Rows = list[tuple[object, ...]]
+
+
+def standing(folder: Path, items: list[Item], sizes: list[int]) -> tuple[Rows, Rows, Rows]:
     """What the store and the windows say in the end."""
     rig = Rig(folder)
     rig.play(pages(items, sizes))
@@ -77,8 +80,8 @@ def test_whatever_arrives_again_and_however_it_is_cut_the_latest_edit_stands(
     if text == OFF:
         assert (said, counted) == ([], [])
         return
-    assert [each[1] for each in said] == [text]  # type: ignore[attr-defined,index]  # rows
-    [(_, start_of, _, _, posts, voices, negative, positive)] = counted  # type: ignore[misc,attr-defined]  # rows
+    assert [each[1] for each in said] == [text]
+    [(_, start_of, _, _, posts, voices, negative, positive)] = counted
     assert str(start_of).startswith(AT.isoformat()[:16])
     assert (posts, voices, negative, positive) == (1, 1, int(text == BAD), int(text == GOOD))
 
