@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 from opinionwatch.pipeline.contracts import (
     Confusion,
     DeadLetter,
-    Document,
     Drop,
     Gap,
     Mention,
@@ -24,6 +23,7 @@ from opinionwatch.pipeline.contracts import (
 from opinionwatch.pipeline.contracts_changes import Deletion, Engaged
 from opinionwatch.pipeline.contracts_digest import Digest
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Message, Window
+from opinionwatch.pipeline.revisions import Admitted, Record
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -259,9 +259,7 @@ class Ledger(Protocol):
     when going on would falsify something.
     """
 
-    def admit(
-        self, records: Iterable[Document | Deletion | DeadLetter]
-    ) -> list[Document | Deletion | DeadLetter | Engaged]:
+    def admit(self, records: Iterable[Record]) -> list[Admitted]:
         """Enter ids in the ledger. Returns the records to go on with: new ones, later versions (in the times of the
         first one, so that the first acceptance alone decides where a document lies), and those whose very record (same
         id, same `accepted_at`) an earlier life had admitted and perhaps not finished. Another record of a known id is a
