@@ -10,7 +10,6 @@ import orjson
 from pydantic import Field
 
 from opinionwatch.connectors.api import bearer
-from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.found import Found
 from opinionwatch.connectors.gathering import Draft, SilentError, gathered
 from opinionwatch.connectors.mastodon import Mastodon, posts_of
@@ -36,7 +35,7 @@ class MastodonStream(Named):
     that ask not to be indexed are left out. Terms: those of the server; ask its owners before you read much.
 
     Delivery: at least once. A post that reaches the server during a break and more than `late_s` after it was written
-    is not seen. A deletion is handed on for the last 10,000 posts that this process has seen, for it names no other.
+    is not seen; a post that is deleted while it waits for its page is never handed on.
     """
 
     kind = "mastodon_stream"
@@ -97,8 +96,8 @@ class MastodonStream(Named):
         if event.there("error"):
             raise RetryableError(f"{self._rest.host}: the stream refuses a subscription")
         what, told = event.text("event"), event.text("payload") or ""
-        if what == "delete" and (uri := self._uris.pop(told, "")):
-            draft.entries[uri] = Entry(uri, "", deleted=True)
+        if what == "delete":
+            draft.entries.pop(self._uris.pop(told, ""), None)
         if what not in ("update", "status.update"):
             return
         status = Found.read(told.encode("utf-8", "surrogatepass"), self._rest.host)
