@@ -192,7 +192,7 @@ class DaemonCampaign:
                     self._strike_all(cluster, watch)
                     self.say("no more faults; the rest is done")
                     archive = archive_of(cluster.daemons.settings)
-                    cluster.wait(lambda: is_settled(archive, expected, slack), 600, every_s=1)
+                    cluster.wait(lambda: is_settled(archive, expected, slack), 1800, every_s=1)
                     seconds = time.monotonic() - began
                     cluster.wait(watch.is_well, 60)
                 crashes = cluster.crashes
