@@ -48,7 +48,7 @@ class Cluster:
         self.daemons = Daemons(
             folder / "cluster",
             services,
-            kafka={"documents_partitions": 6, "mentions_partitions": 4, **kafka},
+            kafka={"documents_partitions": 6, "mentions_partitions": 6, **kafka},
             **shared,
             sources=[documents.source(folder, allowed=str(self.allowed), ends=True, page_items=page_items)],
             channels=list(channels),
