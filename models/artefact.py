@@ -5,10 +5,9 @@
 """
 
 import json
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from safetensors import SafetensorError
@@ -22,6 +21,19 @@ from opinionwatch.models.companion import PREFIX, Companion, Mixing
 from opinionwatch.models.decode import Decoding
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import LABELS
+from opinionwatch.models.manifest import (
+    CARD,
+    CONFIG,
+    FILES,
+    MANIFEST,
+    TOKENIZER,
+    WEIGHTS,
+    Entry,
+    Manifest,
+    checked,
+    read,
+    version_of,
+)
 from opinionwatch.models.quantise import narrow, widen
 from opinionwatch.models.recipe import Body
 from opinionwatch.models.registry import ARCHITECTURES
@@ -30,14 +42,6 @@ from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.registry import resolve
 
 FORMAT = 1
-CONFIG, TOKENIZER, WEIGHTS, CARD, MANIFEST = (
-    "config.json",
-    "tokenizer.json",
-    "model.safetensors",
-    "card.md",
-    "manifest.json",
-)
-FILES = (CONFIG, TOKENIZER, WEIGHTS, CARD)
 
 
 class Config(BaseModel):
@@ -55,24 +59,6 @@ class Config(BaseModel):
     """The linear companion, where there is one."""
     calibration: dict[str, Calibration] = Field(default_factory=dict)
     decoding: Decoding = Decoding()
-
-
-class Entry(BaseModel):
-    """One file of the manifest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    size: Annotated[int, Field(ge=0)]
-
-
-class Manifest(BaseModel):
-    """What the folder holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[1] = 1
-    files: dict[str, Entry]
 
 
 class Artefact(NamedTuple):
@@ -104,7 +90,7 @@ def save(
         (folder / name).write_bytes(content)
     files = {name: Entry(sha256=sha256(content).hexdigest(), size=len(content)) for name, content in contents.items()}
     (folder / MANIFEST).write_text(Manifest(files=files).model_dump_json(indent=1))
-    return _version(config.name, files)
+    return version_of(config.name, files)
 
 
 def load(folder: Path) -> Artefact:
@@ -113,8 +99,8 @@ def load(folder: Path) -> Artefact:
     Raises SettingsError with the reason: missing, truncated, altered or foreign files, pickles, an unknown format, a
     wrong label map, a tokenizer or weights of another shape, weights that are not finite.
     """
-    manifest = _manifest(folder)
-    contents = {name: _checked(folder / name, manifest.files[name]) for name in FILES}
+    manifest = read(folder)
+    contents = {name: checked(folder / name, manifest.files[name]) for name in FILES}
     config = _config(folder, contents[CONFIG])
     kind = resolve(ARCHITECTURES, config.body.architecture, f"artefact {folder}: architecture")
     if not issubclass(kind, Encoder):
@@ -133,12 +119,12 @@ def load(folder: Path) -> Artefact:
     if tokenizer.get_vocab_size() > model.vocabulary:
         raise SettingsError(f"artefact {folder}: the tokenizer knows more pieces than the model's {model.vocabulary}")
     tokens = TextTokens(tokenizer, config.body.max_tokens)
-    return Artefact(_version(config.name, manifest.files), config, model, tokens, companion)
+    return Artefact(version_of(config.name, manifest.files), config, model, tokens, companion)
 
 
 def config_of(folder: Path) -> Config:
     """The configuration alone, checked by its hash. Raises SettingsError as `load` does."""
-    return _config(folder, _checked(folder / CONFIG, _manifest(folder).files[CONFIG]))
+    return _config(folder, checked(folder / CONFIG, read(folder).files[CONFIG]))
 
 
 def _companion(config: Config, weights: dict[str, Tensor]) -> Companion | None:
@@ -156,41 +142,6 @@ def _tokenizer(folder: Path, content: bytes) -> Tokenizer:
         return Tokenizer.from_buffer(content)
     except Exception as error:
         raise SettingsError(f"artefact {folder}: {TOKENIZER}: {error}") from error
-
-
-def _version(name: str, files: Mapping[str, Entry]) -> str:
-    """Name and the hash of everything that answers depend on, which the card is not."""
-    parts = "".join(files[part].sha256 for part in (CONFIG, TOKENIZER, WEIGHTS))
-    return f"{name}-{sha256(parts.encode()).hexdigest()[:12]}"
-
-
-def _manifest(folder: Path) -> Manifest:
-    if not folder.is_dir():
-        raise SettingsError(f"artefact {folder}: there is no such folder")
-    try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-    except OSError as error:
-        raise SettingsError(f"artefact {folder}: {MANIFEST} is missing") from error
-    except ValidationError as error:
-        raise SettingsError(f"artefact {folder}: {MANIFEST} is damaged: {error.errors()[0]['msg']}") from error
-    if foreign := sorted(set(manifest.files) ^ set(FILES)):
-        raise SettingsError(f"artefact {folder}: the manifest must list {', '.join(FILES)}; wrong: {foreign[0]}")
-    present = {path.name for path in folder.iterdir()}
-    if extra := sorted(present - {*FILES, MANIFEST}):
-        raise SettingsError(f"artefact {folder}: '{extra[0]}' does not belong there (pickles are never read)")
-    return manifest
-
-
-def _checked(path: Path, entry: Entry) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"artefact {path.parent}: {path.name} is missing") from error
-    if len(content) != entry.size:
-        raise SettingsError(f"artefact {path.parent}: {path.name} has {len(content)} bytes, not {entry.size}")
-    if sha256(content).hexdigest() != entry.sha256:
-        raise SettingsError(f"artefact {path.parent}: {path.name} was altered (sha256 differs from the manifest)")
-    return content
 
 
 def _config(folder: Path, content: bytes) -> Config:

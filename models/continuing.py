@@ -15,13 +15,14 @@ from pathlib import Path
 import structlog
 import torch
 
-from opinionwatch.models.artefact import CARD, load, save
+from opinionwatch.models.artefact import load, save
 from opinionwatch.models.batches import Row, encode
 from opinionwatch.models.data import Rows, draw, read_rows
 from opinionwatch.models.device import pick_device, pick_dtype
 from opinionwatch.models.examples import LABELS, Example
 from opinionwatch.models.fit import describe
 from opinionwatch.models.loop import Material, loop
+from opinionwatch.models.manifest import CARD
 from opinionwatch.models.measure import Figures, measure
 from opinionwatch.models.network import Network
 from opinionwatch.models.recipe import Distillation, Recipe, load_recipe

@@ -10,8 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from opinionwatch.models.artefact import MANIFEST, load
+from opinionwatch.models.artefact import load
 from opinionwatch.models.device import pick_device, pick_dtype
+from opinionwatch.models.manifest import MANIFEST
 from opinionwatch.models.network import Network
 from opinionwatch.models.recipe import Distillation
 from opinionwatch.pipeline.errors import SettingsError

@@ -19,11 +19,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from opinionwatch.models.adapters import wear
-from opinionwatch.models.artefact import MANIFEST, load
+from opinionwatch.models.artefact import load
 from opinionwatch.models.batches import encode
 from opinionwatch.models.data import Rows, read_rows
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.loop import Material, loop
+from opinionwatch.models.manifest import MANIFEST
 from opinionwatch.models.recipe import Recipe, load_recipe
 from opinionwatch.models.registry import ARCHITECTURES
 from opinionwatch.models.scratch import Scratch

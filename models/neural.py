@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opinionwatch.models.artefact import config_of, load
 from opinionwatch.models.calibrate import Calibration, for_lang
 from opinionwatch.models.device import Precision, pick_device, pick_dtype
+from opinionwatch.models.manifest import DEFAULT
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
 from opinionwatch.pipeline.contracts import Confusion, Label, OpinionTerm, Reading, Sentiment
 from opinionwatch.pipeline.ports import Passage
@@ -17,8 +18,6 @@ from opinionwatch.pipeline.ports import Passage
 if TYPE_CHECKING:
     from opinionwatch.models.explain import Explanation
 
-DEFAULT = Path(__file__).parent / "default"
-"""The artefact that ships with the package."""
 PROBABILITY_BOUND = {torch.float32: 1e-4, torch.bfloat16: 0.02}
 """How far a probability may move with the company a text keeps in a batch, by precision of the body."""
 DECIMALS = 4

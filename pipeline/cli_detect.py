@@ -12,14 +12,17 @@ from typing import Annotated, BinaryIO
 import typer
 from pydantic import ValidationError
 
+from opinionwatch.alerts.calibration import Curve
 from opinionwatch.alerts.records import Counting, FeedRecord
 from opinionwatch.alerts.series import Series
 from opinionwatch.pipeline import curves, wiring
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.console import ConfigOption, err, out, settings
 from opinionwatch.pipeline.errors import FatalError, SettingsError
+from opinionwatch.pipeline.log_records import Calibrated, encode
 from opinionwatch.pipeline.moments import moment
 from opinionwatch.pipeline.registry import explain
+from opinionwatch.pipeline.settings_kafka import Kafka
 
 LONGEST_LINE = 8 * 1024 * 1024
 MOST = 10.0**12
@@ -171,9 +174,27 @@ def calibrate(
     out.print(f"calibrated: {threshold:.2f} nats, {curve.rate(threshold):.3f} alarms per watchlist-week in the replay")
     if detector.threshold_from == "bound":
         err.print("trend.detector.threshold_from is `bound`, so this is not used")
-    if not dry_run:
-        curves.add(chosen.data_dir, curve)
-        out.print("kept: the next start of `opinionwatch run` uses it")
+    if dry_run:
+        return
+    if chosen.store == "elasticsearch":
+        _into_the_log(chosen.kafka, curve)
+        out.print("kept: the trend workers use it from their next tick on")
+        return
+    curves.add(chosen.data_dir, curve)
+    out.print("kept: the next start of `opinionwatch run` uses it")
+
+
+def _into_the_log(kafka: Kafka, curve: Curve) -> None:
+    """Every partition of the mentions log decides by it from that place on, whoever reads it."""
+    from opinionwatch.pipeline.kafka_log import KafkaLog  # what speaks to Kafka takes a while to load
+    from opinionwatch.pipeline.log import Entry
+
+    told = encode(Calibrated(curve=curve.model_dump_json()))
+    log = KafkaLog(kafka)
+    try:
+        log.append([Entry("mentions", partition, told) for partition in range(kafka.mentions_partitions)])
+    finally:
+        log.close()
 
 
 def register(app: typer.Typer) -> None:

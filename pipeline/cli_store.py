@@ -171,10 +171,13 @@ def redrive_deadletters(
     ids: Annotated[list[str] | None, typer.Argument(help="Their ids; or use --reason or --all.")] = None,
     reason: Annotated[str | None, typer.Option(help="All of this reason.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    daemons: Annotated[
+        bool, typer.Option("--daemons", help="Daemons that share a SQLite store take them, and not `opinionwatch run`.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Try dead letters again, after what broke them was mended. The running daemon takes them within a second, else
-    its next start does.
+    """Try dead letters again, after what broke them was mended. With `store: elasticsearch` the ingest daemon takes
+    them from Kafka, else `opinionwatch run` from its store, within a second or at its next start.
 
     Example: opinionwatch deadletters redrive --reason stage_failed
     """
@@ -184,7 +187,7 @@ def redrive_deadletters(
     archive = _archive(config)
     letters = [_letter(archive, letter_id) for letter_id in ids or ()]
     chosen = settings(config)
-    if chosen.kafka.servers:
+    if daemons or chosen.store == "elasticsearch":
         _through_the_log(chosen, letters or archive.deadletters(reason, MOST_REDRIVES))
         return
     store = SqliteStore(chosen.store_path)
@@ -208,7 +211,9 @@ def _through_the_log(chosen: Settings, letters: Sequence[DeadLetter]) -> None:
         log.close()
     out.print(f"{len(letters)} dead letters will be tried again by the ingest daemon")
     if len(letters) == MOST_REDRIVES:
-        out.print("there may be more: look at `opinionwatch deadletters list`, and do it again")
+        out.print(
+            f"these are the newest {MOST_REDRIVES:,}, as many as one command takes: when they have ended, do it again"
+        )
 
 
 @silence.command("add")

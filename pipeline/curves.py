@@ -1,10 +1,12 @@
 """Where calibrations are kept: one JSON line each in `calibration.jsonl` beside the store, oldest first, none removed.
 
 A calibration is only found by `opinionwatch calibrate`; the next runtime that starts takes it up, from the tick after
-the last one it has decided. So no decision is ever read again under another threshold than the one it was made with.
+the last one it has decided. Daemons have no such file: there it goes through the mentions log (`Calibrated`). So no
+decision is ever read again under another threshold than the one it was made with.
 """
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -17,6 +19,7 @@ from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.contracts_trend import Feedback
 from opinionwatch.pipeline.errors import FatalError, SettingsError
 from opinionwatch.pipeline.ticks import TICK, TICKS_PER_DAY, start_of, tick_of
+from opinionwatch.pipeline.trend_partition import Adopted
 
 NAME = "calibration.jsonl"
 EPISODES = 1000
@@ -32,6 +35,16 @@ def load(folder: Path) -> tuple[Curve, ...]:
         return tuple(Curve.model_validate_json(line) for line in lines)
     except ValidationError as error:
         raise FatalError(f"{folder / NAME} is damaged: restore it from a backup, or move it away and start") from error
+
+
+def adopted(told: Iterable[Adopted]) -> tuple[Curve, ...]:
+    """The calibrations that a partition of the log holds. Raises FatalError for one that this program cannot read."""
+    try:
+        return tuple(
+            Curve.model_validate_json(each.curve).model_copy(update={"applies_from": each.since}) for each in told
+        )
+    except ValidationError as error:
+        raise FatalError("a calibration in the mentions log cannot be read: two versions of opinionwatch?") from error
 
 
 def add(folder: Path, curve: Curve) -> None:

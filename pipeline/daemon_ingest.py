@@ -13,6 +13,7 @@ from opinionwatch.connectors.schedule import Schedule
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.cursors import Cursors
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
+from opinionwatch.pipeline.daemon_reports import Reports
 from opinionwatch.pipeline.deadletters import again
 from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, RetryableError
 from opinionwatch.pipeline.kafka_log import KafkaLog
@@ -37,7 +38,7 @@ class Ingest:
         """Connect and read where it stood. Raises RetryableError when the broker is away, SettingsError when a source
         cannot work.
         """
-        self._kafka = settings.kafka
+        self._settings, self._kafka = settings, settings.kafka
         self._life = life
         self.sources = wiring.sources(settings)
         self._log = KafkaLog(settings.kafka)
@@ -97,7 +98,10 @@ class Ingest:
     def _beat(self, ended: Event, failure: list[BaseException]) -> None:
         oldest: int | None = None
         try:
-            with Redrives(self._kafka) as redrives:
+            with (
+                Redrives(self._kafka) as redrives,
+                Reports(self._settings, lambda store: store.report(self.health().values(), wall_clock())),
+            ):
                 while not ended.wait(self._kafka.heartbeat_s):
                     before, oldest = oldest, self.intake.oldest()
                     if oldest is None or oldest != before:  # else a page stands still, and the watchdog waits for it

@@ -7,8 +7,9 @@ again, which is harmless because operations are idempotent. A request that is to
 """
 
 import random
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
@@ -27,7 +28,8 @@ log = structlog.get_logger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 UNKNOWN_TRIES = 5
 """How often an answer that nobody knows is asked for again before it is a refusal."""
-FEWEST_OPERATIONS, MOST_OPERATIONS = 200, 2000
+FEWEST_OPERATIONS, LAZY_OPERATIONS, MOST_OPERATIONS = 200, 1000, 2000
+"""In one request: of a batch that is shared out at least and at most, and where nobody knows how many will come."""
 _PATH = "/_bulk?filter_path=took,items.*.status,items.*.error"
 _TYPE = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
 _HEADERS = {"accept": "application/vnd.elasticsearch+json; compatible-with=8", "content-type": _TYPE}
@@ -77,6 +79,8 @@ class Figures:
     done: int = 0
     retried: int = 0
     refused: int = 0
+    cpu_s: float = 0.0
+    """Processor time of making requests and reading answers."""
     denied: str | None = None
 
 
@@ -124,24 +128,31 @@ class BulkWriter:
         """Wait for what is under way."""
         self._pool.shutdown()
 
-    def write(self, operations: Sequence[Operation]) -> Written:
-        """Write all of them; durable when it returns.
+    def write(self, operations: Iterable[Operation]) -> Written:
+        """Write all of them; durable when it returns. They are asked for one by one while earlier ones are under way,
+        so whoever makes them lazily works while the cluster does; no two may be for one place.
 
-        Raises RetryableError when it was told to stop before everything had an answer.
+        Raises RetryableError when it was told to stop before everything had an answer, and whatever `operations`
+        raises.
         """
-        if not operations:
-            return Written()
-        chunks = [self._pool.submit(self._settle, chunk) for chunk in self._cut(operations)]
-        # All of them end before the first error is raised: nothing of ours is under way when the caller tries again.
-        errors = [error for chunk in chunks if (error := chunk.exception()) is not None]
-        if errors:
-            raise errors[0]
-        return _together([chunk.result() for chunk in chunks])
+        most = LAZY_OPERATIONS
+        if isinstance(operations, Sequence):  # shared out among the requests in flight, but not into crumbs
+            share = -(-len(operations) // self._settings.bulks_in_flight)
+            most = min(MOST_OPERATIONS, max(FEWEST_OPERATIONS, share))
+        chunks: list[Future[Written]] = []
+        try:
+            for chunk in self._cut(operations, most):
+                # One request is made ready beside those in flight, and no more: memory has a bound.
+                wait(chunks[: -self._settings.bulks_in_flight])
+                chunks.append(self._pool.submit(self._settle, chunk))
+                if any(each.done() and each.exception() is not None for each in chunks):
+                    break
+        finally:
+            # All of them end before an error is raised: nothing of ours is under way when the caller tries again.
+            wait(chunks)
+        return _together([chunk.result() for chunk in chunks]) if chunks else Written()
 
-    def _cut(self, operations: Sequence[Operation]) -> Iterator[list[Operation]]:
-        # A batch is shared out among the requests in flight, but not into crumbs.
-        share = -(-len(operations) // self._settings.bulks_in_flight)
-        most = min(MOST_OPERATIONS, max(FEWEST_OPERATIONS, share))
+    def _cut(self, operations: Iterable[Operation], most: int) -> Iterator[list[Operation]]:
         chunk: list[Operation] = []
         size = 0
         for operation in operations:
@@ -151,7 +162,8 @@ class BulkWriter:
                 chunk, size = [], 0
             chunk.append(operation)
             size += length
-        yield chunk
+        if chunk:
+            yield chunk
 
     def _settle(self, operations: list[Operation]) -> Written:
         """One bulk, until every operation of it has an answer."""
@@ -187,6 +199,14 @@ class BulkWriter:
 
     def _ask(self, operations: Sequence[Operation]) -> list[tuple[Verdict, str]] | None:
         """One request; None when it has to be cut in two."""
+        began = time.thread_time()
+        try:
+            return self._answers(operations)
+        finally:
+            with self._lock:
+                self.figures.cpu_s += time.thread_time() - began
+
+    def _answers(self, operations: Sequence[Operation]) -> list[tuple[Verdict, str]] | None:
         body = b"".join(operation.lines for operation in operations)
         try:
             answer = self._client.perform_request("POST", _PATH, headers=_HEADERS, body=body)

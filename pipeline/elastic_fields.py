@@ -17,13 +17,14 @@ Kind = Literal[
     "gaps",
     "feedback",
     "health",
+    "workers",
     "state",
 ]
 Body = dict[str, JsonValue]
 Fields = dict[str, Body]
 """Dotted field name → its mapping."""
 
-DATED: tuple[Kind, ...] = ("documents", "windows", "deadletters")
+DATED: tuple[Kind, ...] = ("documents", "windows", "deadletters", "workers")
 """Kinds with an index a month."""
 
 DATE: Body = {"type": "date"}
@@ -164,6 +165,17 @@ FIELDS: dict[Kind, Fields] = {
         "health.items": COUNT,
         "health.errors": COUNT,
         "health.skipped": COUNT,
+    },
+    "workers": {  # one per worker and report; @timestamp is the moment of the report
+        "@timestamp": DATE,
+        "event.id": WORD,
+        "service.name": WORD,  # score, trend
+        "host.name": WORD,
+        "worker.lag": COUNT,  # entries of its partitions that are not acknowledged
+        "worker.records": COUNT,  # since the report before: scored documents, or windows and episodes
+        "worker.latency_s": NUMBER,  # from accepted to indexed, mean of these
+        "worker.batch_s": NUMBER,  # of a batch, mean since the report before
+        "worker.retries": COUNT,  # since the report before
     },
     "state": {  # what a restart goes on from, one per name
         "@timestamp": DATE,

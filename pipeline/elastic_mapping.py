@@ -10,9 +10,9 @@ Aspects stand twice: `opinion` is nested and keeps aspect, words and polarity to
 (`lumora|battery`) does the same for “about this aspect, in this watchlist”.
 
 Place. `_id` is unique only within one index. So the name of the index is a function of what never changes in a record:
-documents and dead letters by the month of their first acceptance, windows by the month of their start. Retention
-deletes whole months. What is small or rewritten (ledger, episodes, deliveries, silences, gaps, answers, health,
-state) has one index each.
+documents and dead letters by the month of their first acceptance, windows by the month of their start, workers' reports
+by theirs. Retention deletes whole months. What is small or rewritten (ledger, episodes, deliveries, silences, gaps,
+answers, health, state) has one index each.
 
 Substrings. `document.folded` holds the lower-cased text in pieces that Lucene can take, for the archive's “contains”;
 a full server gets the `wildcard` type for it by overlay, and `cjk` and `english` sub-fields of `message`.
@@ -42,7 +42,7 @@ def index_of(prefix: str, kind: Kind, moment: datetime | None = None) -> str:
         return f"{prefix}-{kind}"
     if moment is None:
         raise ValueError(f"{kind} lie by month: which one?")
-    return f"{prefix}-{kind}-{moment:%Y.%m}"
+    return f"{prefix}-{kind}-{moment.year:04}.{moment.month:02}"
 
 
 def pattern_of(prefix: str, kind: Kind) -> str:

@@ -6,7 +6,7 @@ process that was only paused, and wakes up with yesterday's window, takes nothin
 text takes away, with that version, what the earlier ones were: the document, its dead letter, its drop.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -109,6 +109,25 @@ def _room(prefix: str, record: Outcome) -> list[Operation]:
         for kind, (index, id_) in places.items()
         if kind is not own
     ]
+
+
+def operations_of_parts(prefix: str, parts: Iterable[Iterable[Outcome]]) -> Iterator[Operation]:
+    """The same, part by part and no sooner than asked for; a document's mentions come in its part.
+
+    What is written once goes out at once. What else carries a version waits for the last part, which knows the last
+    write.
+    """
+    made: set[tuple[str, str, int | None]] = set()
+    last: dict[tuple[str, str], Operation] = {}
+    for part in parts:
+        for operation in operations(prefix, part):
+            place = operation.index, operation.id, operation.version
+            if operation.version is not None and not operation.once:
+                last[place[:2]] = operation
+            elif place not in made:
+                made.add(place)
+                yield operation
+    yield from last.values()
 
 
 def _operation(

@@ -35,7 +35,7 @@ _SINCE = ("edited_at", "revised_at", "engagement", "version")
 
 def stamp(moment: datetime) -> str:
     """UTC with microseconds; the index sorts and filters by milliseconds, and gives back all."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def ledger_source(id_: str, source: str, accepted_at: datetime, state: str) -> Source:
@@ -55,19 +55,15 @@ def document_source(scored: ScoredDocument, mentions: Sequence[Mention]) -> Sour
     """A document, its reading, and where it is counted."""
     document, reading, mood = scored.document, scored.reading, scored.reading.sentiment
     found: Source = {
-        "@timestamp": stamp(document.published_at),
-        "event.created": stamp(document.accepted_at),
+        "@timestamp": document.published_at,  # orjson writes moments itself, at a tenth of the cost
+        "event.created": document.accepted_at,
         "event.id": document.id,
         "event.provider": document.source,
         "event.module": document.source_kind,
         "organization.id": document.tenant,
         "message": document.text,
-        "url.full": document.url,
-        "user.hash": document.author,
-        "tags": document.flags,
         "document.instance": document.instance,
         "document.native_id": document.native_id,
-        "document.declared_lang": document.declared_lang,
         "document.lang": scored.lang,
         "document.lang_confidence": scored.lang_confidence,
         "document.fingerprint": scored.fingerprint,
@@ -75,21 +71,32 @@ def document_source(scored: ScoredDocument, mentions: Sequence[Mention]) -> Sour
         "document.revised_at": document.revised_at and stamp(document.revised_at),
         **engagement_source(document.engagement),
         "document.folded": pieces(document.text),
-        "document.matches": [(match.watchlist, match.clause, match.spans) for match in scored.matches],
-        "document.mentions": [(mention.watchlist, mention.aspect, mention.aspects) for mention in mentions],
         "sentiment.label": mood.label,
         "sentiment.negative": mood.negative,
         "sentiment.neutral": mood.neutral,
         "sentiment.positive": mood.positive,
         "sentiment.unsure": mood.unsure,
         "sentiment.scorer": scored.scorer,
-        "watchlist.id": [mention.watchlist for mention in mentions],
-        "watchlist.aspect": [f"{each.watchlist}|{aspect}" for each in mentions for aspect in each.aspects],
-        "aspect.name": sorted({aspect for mention in mentions for aspect in mention.aspects}),
-        "aspect.pair": sorted({pair for opinion in reading.opinions for pair in _pair(opinion)}),
-        "opinion": [opinion.model_dump(exclude_none=True) for opinion in reading.opinions],
     }
-    return {name: value for name, value in found.items() if value not in (None, [], ())}
+    if mentions:
+        found["document.mentions"] = [(each.watchlist, each.aspect, each.aspects) for each in mentions]
+        found["watchlist.id"] = [each.watchlist for each in mentions]
+        found["watchlist.aspect"] = [f"{each.watchlist}|{aspect}" for each in mentions for aspect in each.aspects]
+        found["aspect.name"] = sorted({aspect for each in mentions for aspect in each.aspects})
+    if reading.opinions:
+        found["opinion"] = [opinion.model_dump(exclude_none=True) for opinion in reading.opinions]
+        found["aspect.pair"] = sorted({pair for opinion in reading.opinions for pair in _pair(opinion)})
+    rare = (
+        ("url.full", document.url),
+        ("user.hash", document.author),
+        ("tags", document.flags),
+        ("document.declared_lang", document.declared_lang),
+        ("document.matches", [(match.watchlist, match.clause, match.spans) for match in scored.matches]),
+    )
+    for name, value in rare:
+        if value is not None and value != () and value != []:
+            found[name] = value
+    return found
 
 
 def engagement_source(engagement: Engagement | None) -> Source:

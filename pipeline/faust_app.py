@@ -187,14 +187,15 @@ class FaustRuntime:
 
     async def _is_behind(self, consumer: ConsumerT) -> bool:
         """Whether the log holds entries for us that are not acknowledged; says how many."""
-        waiting = len(consumer.unacked)
         behind = 0
         for place in consumer.assignment():
             position = await consumer.position(place)
-            lag = max(0, (consumer.highwater(place) or 0) - position) if position is not None else 0
-            behind += lag
-            self._metrics.set("opinionwatch_lag_entries", lag, str(place.partition))
-        return bool(waiting or behind)
+            # What Faust has fetched, it has passed; what is not acknowledged would be fetched again after a crash.
+            fetched = sum(message.tp == place for message in list(consumer.unacked))
+            ahead = max(0, (consumer.highwater(place) or 0) - position) if position is not None else 0
+            behind += ahead + fetched
+            self._metrics.set("opinionwatch_lag_entries", ahead + fetched, str(place.partition))
+        return bool(behind)
 
 
 async def _threads_ended() -> None:

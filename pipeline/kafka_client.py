@@ -96,9 +96,18 @@ def speaking(kafka: Kafka, what: str) -> Iterator[None]:
             raise FencedError(f"{what}: another process has taken over") from error
         words = " ".join(str(error).split())[:200]
         raise RetryableError(
-            f"{what}: no answer from the broker at {', '.join(kafka.servers)} ({type(error).__name__}: {words})",
+            f"{what}: no answer from the broker at {', '.join(kafka.servers)} ({type(error).__name__}: {words})"
+            + _doubt(kafka, error),
             after_s=1,
         ) from error
+
+
+def _doubt(kafka: Kafka, error: Exception) -> str:
+    """The client says of a broker that shuts the door only that it could not begin."""
+    if kafka.security == "PLAINTEXT" or "bootstrap" not in str(error):
+        return ""
+    known = "kafka.username and password_file, " if kafka.security.startswith("SASL") else ""
+    return f"; if it runs, it refuses us: look at {known}kafka.ca_file and kafka.security"
 
 
 def _parts(error: Exception) -> list[object]:

@@ -14,6 +14,7 @@ KINDS: dict[Kind, Words] = {
     "gaps": Words(en="gaps", zh="缺口"),
     "feedback": Words(en="answers", zh="反馈"),
     "health": Words(en="source health", zh="来源健康"),
+    "workers": Words(en="workers", zh="工作进程"),
     "state": Words(en="state", zh="状态"),
 }
 """Data views."""

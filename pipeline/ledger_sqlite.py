@@ -4,7 +4,7 @@ Each call is one transaction of the store; the log's offsets are committed after
 twice.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from opinionwatch.pipeline.contracts import DeadLetter
@@ -19,6 +19,11 @@ class SqliteLedger:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
+
+    @property
+    def cpu_s(self) -> float:
+        """None: it writes in the caller's thread."""
+        return 0.0
 
     def admit(self, records: Iterable[Record]) -> list[Admitted]:
         """Enter ids; returns what is to go on: new records, later versions, and those that an earlier life had not
@@ -47,6 +52,12 @@ class SqliteLedger:
         """
         with self._store.transaction():
             self._store.write(record for record in records if not self._store.admission.is_superseded(record))
+        return []
+
+    def write_parts(self, parts: Iterable[Sequence[Outcome]]) -> list[DeadLetter]:
+        """The same, a transaction a part."""
+        for part in parts:
+            self.write(part)
         return []
 
     def save_progress(self, up_to: datetime, part: str) -> None:

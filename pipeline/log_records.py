@@ -54,7 +54,15 @@ class Again(Record):
     """When it was first accepted: a letter that is written anew keeps its place."""
 
 
-LogRecord = Document | Deletion | DeadLetter | Mention | Withdrawal | Alert | Mark | Again
+class Calibrated(Record):
+    """A calibration that a person has made: it counts from the tick after all that stands decided before it."""
+
+    schema_version: Literal[1] = 1
+    curve: str
+    """JSON of `alerts.calibration.Curve`, which lies above the logs."""
+
+
+LogRecord = Document | Deletion | DeadLetter | Mention | Withdrawal | Alert | Mark | Again | Calibrated
 KINDS: dict[str, type[LogRecord]] = {
     "document": Document,
     "deletion": Deletion,
@@ -64,6 +72,7 @@ KINDS: dict[str, type[LogRecord]] = {
     "alert": Alert,
     "mark": Mark,
     "again": Again,
+    "calibrated": Calibrated,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
 

@@ -3,6 +3,9 @@
 Counters end in `_total`, times are seconds, ratios are between 0 and 1. Labels have few values: no ids, no texts.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -32,9 +35,15 @@ MetricName = Literal[
     "opinionwatch_request_seconds",  # from a request's arrival to its answer
     "opinionwatch_scored_texts_total",  # texts that the scoring service has read; outcome
     "opinionwatch_waiting_chars",  # characters that wait to be read by it
+    "opinionwatch_step_seconds_total",  # time that batches have spent in a step; step
+    "opinionwatch_step_cpu_seconds_total",  # processor time of the same, other threads' work for it included; step
 ]
 """Meaning and label of each; `tests/pipeline/test_metrics.py` holds that what is exported is this list."""
 
+Step = Literal["decode", "admit", "stages", "scorer", "index", "log"]
+"""What a score worker does with a batch: read its entries, enter ids in the ledger, run the plan's stages, and in them
+the scorer itself, write to the index, write to the log.
+"""
 LABELS: dict[MetricName, str] = {
     "opinionwatch_records_total": "outcome",
     "opinionwatch_dead_letters_total": "reason",
@@ -47,6 +56,8 @@ LABELS: dict[MetricName, str] = {
     "opinionwatch_source_up": "source",
     "opinionwatch_requests_total": "status",
     "opinionwatch_scored_texts_total": "outcome",
+    "opinionwatch_step_seconds_total": "step",
+    "opinionwatch_step_cpu_seconds_total": "step",
 }
 HISTOGRAMS: dict[MetricName, tuple[float, ...]] = {
     "opinionwatch_batch_seconds": (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
@@ -65,6 +76,8 @@ class Metrics:
         self._counters: dict[MetricName, Counter] = {}
         self._gauges: dict[MetricName, Gauge] = {}
         self._histograms: dict[MetricName, Histogram] = {}
+        self._steps: list[str] = []
+        self._since = (0.0, 0.0)
         for name in get_args(MetricName):
             labels = [LABELS[name]] if name in LABELS else []
             if name in HISTOGRAMS:
@@ -89,6 +102,28 @@ class Metrics:
     def observe(self, name: MetricName, value: float) -> None:
         """Add to a histogram."""
         self._histograms[name].observe(value)
+
+    def total(self, sample: str) -> float:
+        """The sum of a sample over all labels, by its name in the text (a histogram has `…_sum` and `…_count`)."""
+        return sum(each.value for one in self._registry.collect() for each in one.samples if each.name == sample)
+
+    @contextmanager
+    def step(self, name: Step) -> Iterator[None]:
+        """Count the time of a block of the working thread under its name, and under no name around it."""
+        self._passed()
+        self._steps.append(name)
+        try:
+            yield
+        finally:
+            self._passed()
+            self._steps.pop()
+
+    def _passed(self) -> None:
+        before, self._since = self._since, (time.perf_counter(), time.thread_time())
+        if self._steps:
+            wall, cpu = (now - then for now, then in zip(self._since, before, strict=True))
+            self.count("opinionwatch_step_seconds_total", wall, self._steps[-1])
+            self.count("opinionwatch_step_cpu_seconds_total", cpu, self._steps[-1])
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""

@@ -117,7 +117,11 @@ class Limits(Section):
     batch_documents: Annotated[int, Field(gt=0, description="Most documents in one transaction.")] = 512
     queue_pages: Annotated[int, Field(gt=0, description="Pages waiting before sources are held back.")] = 16
     deadletters_per_hour: Annotated[
-        int, Field(gt=0, description="Over it the runtime stops instead of dead-lettering the world.")
+        int,
+        Field(
+            gt=0,
+            description="Over it the runtime stops instead of dead-lettering the world; each process counts its own.",
+        ),
     ] = 10_000
 
 

@@ -14,8 +14,9 @@ month is not indexed a second time, though `_id` alone, unique only within one m
 Delivery: at least once in, visible once. Durable on return: Elasticsearch syncs its translog before it answers a bulk.
 """
 
+import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from threading import Event
 from typing import Literal, Protocol
@@ -25,11 +26,11 @@ from elasticsearch import Elasticsearch
 from opinionwatch.pipeline.contracts import DeadLetter, content_id
 from opinionwatch.pipeline.contracts_changes import Deletion, Engaged
 from opinionwatch.pipeline.elastic_admission import Admission
-from opinionwatch.pipeline.elastic_bulk import BulkWriter, Figures, refuse_our_own
+from opinionwatch.pipeline.elastic_bulk import BulkWriter, Figures, Written, refuse_our_own
 from opinionwatch.pipeline.elastic_changes import Changes
 from opinionwatch.pipeline.elastic_client import asking
 from opinionwatch.pipeline.elastic_mapping import index_of, pattern_of
-from opinionwatch.pipeline.elastic_operations import Operation, operations
+from opinionwatch.pipeline.elastic_operations import Operation, operations, operations_of_parts
 from opinionwatch.pipeline.elastic_records import stamp
 from opinionwatch.pipeline.errors import RejectedError
 from opinionwatch.pipeline.failpoints import failpoint
@@ -81,6 +82,11 @@ class ElasticStore:
         """What was written, tried again and refused, for metrics."""
         return self._bulk.figures
 
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of the threads that speak to Elasticsearch."""
+        return self.figures.cpu_s
+
     def close(self) -> None:
         """Wait for what is under way; the client is its owner's to close."""
         self._bulk.close()
@@ -93,20 +99,33 @@ class ElasticStore:
         """Write what a hop returned. Returns the (stored) dead letters of documents that the index refuses."""
         given = list(records)
         self._changes.unquote([record for record in given if isinstance(record, Deletion)])
-        refused = self._bulk.write(operations(self._prefix, given)).refused
+        letters = self._written(self._bulk.write(operations(self._prefix, given)), _renewed(given))
+        self._changes.engage([record for record in given if isinstance(record, Engaged)])
+        return letters
+
+    def write_parts(self, parts: Iterable[Sequence[Outcome]]) -> list[DeadLetter]:
+        """The same for what is only just being made: a part is asked for while those before it are under way."""
+        renewed: list[DeadLetter] = []
+
+        def noted() -> Iterator[Sequence[Outcome]]:
+            for part in parts:
+                renewed.extend(_renewed(part))
+                yield part
+
+        return self._written(self._bulk.write(operations_of_parts(self._prefix, noted())), renewed)
+
+    def _written(self, written: Written, renewed: Sequence[DeadLetter]) -> list[DeadLetter]:
         failpoint("index.written")
-        refuse_our_own([refusal for refusal in refused if refusal.operation.document is None])
+        refuse_our_own([refusal for refusal in written.refused if refusal.operation.document is None])
         letters = [
             bury_document(refusal.operation.document, STAGE, RejectedError("index_refused", refusal.words[:2000]))
-            for refusal in refused
+            for refusal in written.refused
             if refusal.operation.document is not None
         ]
         refuse_our_own(self._bulk.write(operations(self._prefix, letters)).refused)
         failpoint("index.buried")
-        self._changes.engage([record for record in given if isinstance(record, Engaged)])
-        for record in given:
-            if isinstance(record, DeadLetter) and record.attempts > 1:  # it may have died in another month before
-                self._forget(record.id, keep=index_of(self._prefix, "deadletters", record.accepted_at))
+        for letter in renewed:
+            self._forget(letter.id, keep=index_of(self._prefix, "deadletters", letter.accepted_at))
         return letters
 
     def forget_letter(self, letter_id: str) -> None:
@@ -145,6 +164,21 @@ class ElasticStore:
             }
             self._put("health", content_id(each.kind, each.name), report)
 
-    def _put(self, kind: Literal["state", "health"], id_: str, source: Mapping[str, object]) -> None:
+    def report_worker(self, service: str, figures: Mapping[str, float], at: datetime) -> None:
+        """How a worker has done since its last report: fields of `workers` by their last part, for the dashboards."""
+        host = socket.gethostname()
+        id_ = content_id(service, host, str(os.getpid()), stamp(at))
+        report = {"@timestamp": stamp(at), "event.id": id_, "service.name": service, "host.name": host}
+        self._put("workers", id_, report | {f"worker.{name}": value for name, value in figures.items()}, at)
+
+    def _put(
+        self, kind: Literal["state", "health", "workers"], id_: str, source: Mapping[str, object],
+        at: datetime | None = None,
+    ) -> None:  # fmt: skip
         with asking():
-            self._client.index(index=index_of(self._prefix, kind), id=id_, document=source)
+            self._client.index(index=index_of(self._prefix, kind, at), id=id_, document=source)
+
+
+def _renewed(records: Iterable[Outcome]) -> list[DeadLetter]:
+    """Letters that were there before; they may have died in another month then."""
+    return [record for record in records if isinstance(record, DeadLetter) and record.attempts > 1]

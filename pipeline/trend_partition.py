@@ -1,7 +1,8 @@
 """One partition of the mentions log as the trend hop has it in memory: lanes, stage, and the offset it stands at."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import orjson
 
@@ -9,18 +10,32 @@ from opinionwatch.pipeline.contracts import Mention
 from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.lanes import Lanes
-from opinionwatch.pipeline.log_records import Mark, Unreadable, decode
+from opinionwatch.pipeline.log_records import Calibrated, Mark, Unreadable, decode
 from opinionwatch.pipeline.ports import StatefulStage
-from opinionwatch.pipeline.ticks import Progress
+from opinionwatch.pipeline.ticks import TICK, Progress, start_of, tick_of
 
 VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A calibration and since when it counts in a partition."""
+
+    since: datetime
+    curve: str
+    """As `Calibrated` has it."""
+
+
+Make = Callable[[Sequence[Adopted]], StatefulStage]
+"""Makes an empty trend stage that decides by these calibrations."""
 
 
 class TrendPartition:
     """A function of the log from its beginning to `offset`, and of nothing else."""
 
-    def __init__(self, stage: StatefulStage, lanes: Lanes, offset: int = 0) -> None:
-        self._stage = stage
+    def __init__(self, make: Make, lanes: Lanes, offset: int = 0, adopted: Sequence[Adopted] = ()) -> None:
+        self._make, self._stage = make, make(adopted)
+        self.adopted = tuple(adopted)
         self.lanes = lanes
         self.offset = offset
         """Of the next entry to take."""
@@ -47,6 +62,10 @@ class TrendPartition:
                     if up_to is not None and up_to != before:
                         found += self._stage([*waiting, Progress(up_to)], now)
                         waiting = []
+                case Calibrated(curve=curve):
+                    found += self._stage(waiting, now) if waiting else ()
+                    waiting = []
+                    self._adopt(curve)
                 case Unreadable():
                     self.unreadable.append(record)
                 case _:
@@ -62,22 +81,36 @@ class TrendPartition:
             self.take(offset, value, now)
         self.unreadable.clear()
 
+    def _adopt(self, curve: str) -> None:
+        """A function of the log, too: every owner of the partition adopts it at the same tick, whenever it reads it."""
+        up_to, state = self.lanes.up_to(), self._stage.snapshot()
+        since = datetime.fromtimestamp(0, UTC) if up_to is None else start_of(tick_of(up_to)) + TICK
+        self.adopted = (*self.adopted, Adopted(since, curve))
+        self._stage = self._make(self.adopted)
+        self._stage.restore(state)
+
     def save(self) -> bytes:
         """Everything but the offset."""
         lanes = [[ingest, part, at.isoformat()] for (ingest, part), at in sorted(self.lanes.reached.items())]
         self.taken = 0
-        return orjson.dumps({"version": VERSION, "lanes": lanes}) + b"\n" + self._stage.snapshot()
+        adopted = [[each.since.isoformat(), each.curve] for each in self.adopted]
+        return (
+            orjson.dumps({"version": VERSION, "lanes": lanes, "calibrations": adopted}) + b"\n" + self._stage.snapshot()
+        )
 
     @classmethod
-    def of(cls, stage: StatefulStage, partitions: int, offset: int, saved: bytes) -> "TrendPartition":
+    def of(cls, make: Make, partitions: int, offset: int, saved: bytes) -> "TrendPartition":
         """What `save` gave at `offset`. Raises FatalError when it is damaged or of another version."""
         head, _, state = saved.partition(b"\n")
         try:
             told = orjson.loads(head)
             if told["version"] != VERSION:
                 raise FatalError(f"the saved trend state is of version {told['version']}, this program reads {VERSION}")
+            calibrations = told.get("calibrations", ())  # a state of before has none
+            adopted = [Adopted(datetime.fromisoformat(since), curve) for since, curve in calibrations]
             reached = {(ingest, part): datetime.fromisoformat(at) for ingest, part, at in told["lanes"]}
         except (KeyError, TypeError, ValueError) as error:
             raise FatalError(f"the saved trend state is damaged: {error}") from error
-        stage.restore(state)
-        return cls(stage, Lanes(partitions, reached), offset)
+        partition = cls(make, Lanes(partitions, reached), offset, adopted)
+        partition._stage.restore(state)
+        return partition

@@ -11,6 +11,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
+from opinionwatch.alerts.calibration import Curve
 from opinionwatch.alerts.detect_settings import TrendSettings
 from opinionwatch.alerts.message import render, sample
 from opinionwatch.alerts.registry import CHANNELS
@@ -22,7 +23,7 @@ from opinionwatch.models.registry import SCORERS
 from opinionwatch.pipeline.accept import Accept
 from opinionwatch.pipeline.answers import Answers
 from opinionwatch.pipeline.archive import Archive
-from opinionwatch.pipeline.contracts import Document
+from opinionwatch.pipeline.contracts import Confusion, Document
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Message, Silence
 from opinionwatch.pipeline.curves import load as load_curves
 from opinionwatch.pipeline.errors import SettingsError
@@ -187,10 +188,16 @@ def score_hop(settings: Settings, reader: Scorer) -> Callable[[Sequence[Document
     return isolated(_built("score", stages), lambda document, error, _: bury_document(document, "score", error))
 
 
-def trend_stage(settings: Settings, reader: Scorer | None = None) -> Callable[[], StatefulStage]:
-    """Makes the trend hop, as often as a runtime has to rebuild its state; a `reader` may know how it errs."""
-    trend, curves, confusion = trend_settings(settings), load_curves(settings.data_dir), confusions(reader)
-    return lambda: Trend(trend, settings.tenant, curves, confusion)
+def trend_stage(
+    settings: Settings,
+    errors: Mapping[str, Mapping[str, Confusion]] | None = None,
+    more: Sequence[Curve] = (),
+) -> Callable[[], StatefulStage]:
+    """Makes the trend hop, as often as a runtime has to rebuild its state; `errors` says how scorers err, by version
+    and language, `more` are calibrations that lie elsewhere than in the data folder.
+    """
+    trend, curves = trend_settings(settings), (*load_curves(settings.data_dir), *more)
+    return lambda: Trend(trend, settings.tenant, curves, errors)
 
 
 def notify_hop(
@@ -210,7 +217,7 @@ def hops(settings: Settings, reader: Scorer, told: Mapping[str, Channel]) -> Hop
     return Hops(
         ingest=ingest_hop(settings),
         score=score_hop(settings, reader),
-        trend=trend_stage(settings, reader),
+        trend=trend_stage(settings, confusions(reader)),
         notify=notify_hop(settings, told),
     )
 

@@ -4,12 +4,13 @@ The framework commits an entry's offset only after `take` has returned. So whate
 the same entries, by this process or another, and must come to the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from opinionwatch.pipeline.ports import Ledger
+from opinionwatch.pipeline.contracts import DeadLetter
+from opinionwatch.pipeline.ports import Ledger, Outcome
 from opinionwatch.pipeline.topics import TopicName
 
 
@@ -42,6 +43,17 @@ class Work(Protocol):
 
 class DaemonLedger(Ledger, Protocol):
     """What daemons ask of a ledger besides."""
+
+    def write_parts(self, parts: Iterable[Sequence[Outcome]]) -> list[DeadLetter]:
+        """`write` for what is only just being made: the next part is made while those before it are being written, in
+        this thread. A document's mentions come in its part. Raises what making them raises, when nothing is under way.
+        """
+        ...
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time that writing has taken in other threads than the caller's."""
+        ...
 
     def save_progress(self, up_to: datetime, part: str) -> None:
         """How far a part of the trend hop has come, for people to see; the slowest part's is the pipeline's time."""

@@ -1,12 +1,15 @@
 """The score hop on the log: documents in; scored documents, drops and dead letters to the index, mentions to the log.
 
-Order of a batch: admit → score → write to the index → dead letters confirmed → mentions confirmed → marks of progress.
+Order of a batch: admit → score and write to the index, the one part while the other → dead letters confirmed →
+mentions confirmed → marks of progress.
 A mark leaves after every mention of the documents before it, in every partition of the mentions log, whatever is
 killed in between: a successor begins again before those documents.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import chain
 
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
 from opinionwatch.pipeline.contracts_changes import Deletion, Engaged, Withdrawal
@@ -15,15 +18,18 @@ from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.hops import Scored
 from opinionwatch.pipeline.log import Appender, Entry
 from opinionwatch.pipeline.log_records import Again, Mark, Unreadable, decode, encode, entries
-from opinionwatch.pipeline.metrics import Metrics
+from opinionwatch.pipeline.metrics import Metrics, Step
 from opinionwatch.pipeline.ports import Clock
-from opinionwatch.pipeline.revisions import Admitted, Record, latest, withdrawals
+from opinionwatch.pipeline.revisions import Admitted, Record, about, withdrawals
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.stages import bury_document
 from opinionwatch.pipeline.topics import TopicName, partition_of, topic_of
 from opinionwatch.pipeline.trials import Trials
 from opinionwatch.pipeline.work import DaemonLedger, Delivered
+
+PART = 256
+"""Documents scored at a time: enough for a scorer to sort by length, few enough to keep the index busy meanwhile."""
 
 
 class ScoreWork:
@@ -55,35 +61,38 @@ class ScoreWork:
         retried: list[Again] = []
         marks: dict[tuple[str, int], Mark] = {}
         first: dict[int, int] = {}
-        for entry in batch:
-            first.setdefault(entry.partition, entry.offset)
-            for record in decode(entry.value):
-                match record:
-                    case Document() | Deletion() | DeadLetter():
-                        admissible.append(record)
-                    case Again():
-                        retried.append(record)
-                    case Mark():
-                        marks[record.lane] = record
-                    case Unreadable():
-                        place = f"{topic_of(self._kafka, self.reads)}/{entry.partition}/{entry.offset}"
-                        admissible.append(record.letter(place, now))
+        with self._metrics.step("decode"):
+            for entry in batch:
+                first.setdefault(entry.partition, entry.offset)
+                for record in decode(entry.value):
+                    match record:
+                        case Document() | Deletion() | DeadLetter():
+                            admissible.append(record)
+                        case Again():
+                            retried.append(record)
+                        case Mark():
+                            marks[record.lane] = record
+                        case Unreadable():
+                            place = f"{topic_of(self._kafka, self.reads)}/{entry.partition}/{entry.offset}"
+                            admissible.append(record.letter(place, now))
         careful = self._trials.begin(first)
         failpoint("score.begin")
-        admitted = self._ledger.admit(admissible) if admissible else []
+        with self._writing("admit"):
+            admitted = self._ledger.admit(admissible) if admissible else []
         failpoint("score.admitted")
         suspects = [record for record in (*admitted, *retried) if self._partition(record) in careful]
         for suspect in suspects:
             self._alone(suspect, now)
         self._trials.together()
         self._settle([record for record in (*admitted, *retried) if record not in suspects], now)
-        self._log.append(
-            [
-                Entry("mentions", partition, encode(mark))
-                for mark in marks.values()
-                for partition in range(self._kafka.mentions_partitions)
-            ]
-        )
+        with self._metrics.step("log"):
+            self._log.append(
+                [
+                    Entry("mentions", partition, encode(mark))
+                    for mark in marks.values()
+                    for partition in range(self._kafka.mentions_partitions)
+                ]
+            )
         failpoint("score.marked")
         self._trials.done({entry.partition: entry.offset + 1 for entry in batch})
 
@@ -105,31 +114,68 @@ class ScoreWork:
         self._settle([suspect], now)
 
     def _settle(self, records: Sequence[Admitted | Again], now: datetime) -> None:
-        """Give every record its outcome."""
+        """Give every record its outcome: a part is scored while those before it are being written."""
         before = {record.record.id: record for record in records if isinstance(record, Again)}
         given = [record.record if isinstance(record, Again) else record for record in records]
-        documents = [record for record in given if isinstance(record, Document)]
-        scored = self._score(documents, now) if documents else ()
-        failpoint("score.scored")
-        dead = [record for record in (*given, *scored) if isinstance(record, DeadLetter)]
-        dead = [_renewed(letter, before.get(letter.id)) for letter in dead]
-        self._refuse_a_flood(len(dead), now)
-        outcomes = [record for record in scored if not isinstance(record, DeadLetter)]
         changes = [record for record in given if isinstance(record, Deletion | Engaged)]
-        written = [*latest([*outcomes, *dead]), *changes]
-        refused = self._ledger.write(written) if written else []
+        outcomes: list[Scored] = []
+        dead: list[DeadLetter] = []
+        with self._writing("index"):
+            refused = self._ledger.write_parts(self._parts(given, before, now, outcomes, dead)) if given else []
+            if changes:  # figures may be those of a document of this batch
+                self._ledger.write(changes)
         failpoint("score.written")
         if dead:
             self._buried.append((now, len(dead)))
         lost = {letter.id for letter in refused}
         for id_ in sorted(before.keys() - {letter.id for letter in dead} - lost):
             self._ledger.forget_letter(id_)
-        self._log.append([Entry("deadletters", 0, encode(letter)) for letter in (*dead, *refused)])
+        with self._metrics.step("log"):
+            self._log.append([Entry("deadletters", 0, encode(letter)) for letter in (*dead, *refused)])
         failpoint("score.buried")
         mentions = [record for record in outcomes if isinstance(record, Mention) and record.document_id not in lost]
-        self._log.append([*self._mentions(mentions), *self._withdrawals(withdrawals(given, mentions))])
+        with self._metrics.step("log"):
+            self._log.append([*self._mentions(mentions), *self._withdrawals(withdrawals(given, mentions))])
         failpoint("score.mentioned")
         self._count([*outcomes, *dead, *refused])
+
+    def _parts(
+        self,
+        given: Sequence[Admitted],
+        before: Mapping[str, Again],
+        now: datetime,
+        outcomes: list[Scored],
+        dead: list[DeadLetter],
+    ) -> Iterator[Sequence[Scored]]:
+        """What becomes of `given`, noted in `outcomes` and `dead`, too. Letters come first: a flood ends it at once."""
+        letters: Sequence[Scored] = [record for record in given if isinstance(record, DeadLetter)]
+        documents = [record for record in given if isinstance(record, Document)]
+        highest: dict[str, int] = {}
+        for record in given:  # what another version of the same batch supersedes is not written
+            if not isinstance(record, Engaged):
+                highest[record.id] = max(record.version, highest.get(record.id, 0))
+        for scored in chain([letters], self._scored(documents, now)):
+            buried = [_renewed(each, before.get(each.id)) for each in scored if isinstance(each, DeadLetter)]
+            found = [record for record in scored if not isinstance(record, DeadLetter)]
+            outcomes += found
+            dead += buried
+            self._refuse_a_flood(len(dead), now)
+            yield [each for each in (*found, *buried) if about(each)[1] >= highest.get(about(each)[0], 0)]
+
+    def _scored(self, documents: Sequence[Document], now: datetime) -> Iterator[Sequence[Scored]]:
+        for start in range(0, len(documents), PART):
+            with self._metrics.step("stages"):
+                scored = self._score(documents[start : start + PART], now)
+            failpoint("score.scored")
+            yield scored
+
+    @contextmanager
+    def _writing(self, step: Step) -> Iterator[None]:
+        """Count a step that writes, with what the ledger's own threads do for it."""
+        before = self._ledger.cpu_s
+        with self._metrics.step(step):
+            yield
+        self._metrics.count("opinionwatch_step_cpu_seconds_total", self._ledger.cpu_s - before, step)
 
     def _count(self, outcomes: Sequence[Scored]) -> None:
         now = self._clock()

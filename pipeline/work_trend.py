@@ -5,7 +5,7 @@ the last saved state and the log behind it, exactly as far as the offset that it
 before an offset is committed, and are the same when they are made again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -18,11 +18,11 @@ from opinionwatch.pipeline.lanes import Lanes
 from opinionwatch.pipeline.log import Appender, Entry, Reader
 from opinionwatch.pipeline.log_records import Mark, encode
 from opinionwatch.pipeline.metrics import Metrics
-from opinionwatch.pipeline.ports import Clock, StatefulStage
+from opinionwatch.pipeline.ports import Clock
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.ticks import tick_of
 from opinionwatch.pipeline.topics import TopicName, topic_of
-from opinionwatch.pipeline.trend_partition import TrendPartition
+from opinionwatch.pipeline.trend_partition import Make, TrendPartition
 from opinionwatch.pipeline.trend_store import Saved, TrendStore
 from opinionwatch.pipeline.work import DaemonLedger, Delivered
 
@@ -40,7 +40,7 @@ class TrendWork:
     def __init__(
         self,
         kafka: Kafka,
-        make: Callable[[], StatefulStage],
+        make: Make,
         ledger: DaemonLedger,
         appender: Appender,
         reader: Reader,
@@ -125,10 +125,10 @@ class TrendWork:
         partitions, now = self._kafka.documents_partitions, self._clock()
         saved = self._store.take_over(number)
         failpoint("trend.owned")
-        partition = TrendPartition(self._make(), Lanes(partitions))
+        partition = TrendPartition(self._make, Lanes(partitions))
         if saved is not None:
             try:
-                partition = TrendPartition.of(self._make(), partitions, saved.offset, saved.state)
+                partition = TrendPartition.of(self._make, partitions, saved.offset, saved.state)
             except FatalError as error:
                 log.warning("the trend state is rebuilt from the whole log", partition=number, reason=str(error))
         behind = self._reader.stretch(self.reads, number, partition.offset, max(offset, partition.offset))

@@ -24,7 +24,8 @@ from opinionwatch.models.compare import Comparison, compare
 from opinionwatch.models.continuing import continue_training, examples_of
 from opinionwatch.models.evaluate_read import Labelled, read_labelled
 from opinionwatch.models.examples import LABELS, Example
-from opinionwatch.models.neural import DEFAULT, NeuralScorer
+from opinionwatch.models.manifest import DEFAULT
+from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.models.train import RECIPES
 from opinionwatch.pipeline.contracts import Document, ScoredDocument, content_id
 from opinionwatch.pipeline.correction_table import LABELS as NAMES

@@ -25,6 +25,7 @@ def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
         "scorer": ("The scorer beside two pipelines", ["tests/bench/scorer.py"]),
         "kill": ("Kill campaign, embedded", ["tests/faults/campaign.py", "--documents", "100000", "--kills", "40"]),
         "indexing": ("Indexing: our writer beside the bare client", ["tests/bench/indexing.py"]),
+        "daemons": ("Throughput through Kafka, Faust and Elasticsearch", ["tests/bench/daemons.py"]),
         "cluster": ("A cluster that fails by a plan", ["tests/faults/indexing.py", "--documents", "50000"]),
         "poison": ("Poison", ["tests/faults/poisoning.py"]),
         "erasure": ("Erasure", ["tests/faults/erasure.py", "--documents", "10000"]),

@@ -21,7 +21,8 @@ from transformers import AutoConfig, BertForSequenceClassification, BertForToken
 
 from opinionwatch.models.artefact import load
 from opinionwatch.models.device import pick_dtype
-from opinionwatch.models.neural import DEFAULT, NeuralScorer
+from opinionwatch.models.manifest import DEFAULT
+from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.pipeline.ports import Passage
 
 ROOT = Path(__file__).resolve().parents[2]

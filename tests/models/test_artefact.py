@@ -8,8 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from opinionwatch.models.artefact import FILES, load
+from opinionwatch.models.artefact import load
 from opinionwatch.models.encoder import Encoder
+from opinionwatch.models.manifest import FILES
 from opinionwatch.models.quantise import SCALE, narrow, widen
 from opinionwatch.pipeline.errors import SettingsError
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from opinionwatch.alerts.terminal import Terminal
-from opinionwatch.pipeline import failpoints, wiring
+from opinionwatch.pipeline import curves, failpoints, wiring
 from opinionwatch.pipeline.contracts_trend import Alert
 from opinionwatch.pipeline.cursors import Cursors
 from opinionwatch.pipeline.ledger_sqlite import SqliteLedger
@@ -13,10 +13,11 @@ from opinionwatch.pipeline.log_intake import LogIntake
 from opinionwatch.pipeline.log_memory import MemoryLog
 from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.metrics import Metrics
-from opinionwatch.pipeline.ports import ManualClock, Page
+from opinionwatch.pipeline.ports import ManualClock, Page, StatefulStage
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.topics import TopicName, partitions_of
+from opinionwatch.pipeline.trend_partition import Adopted
 from opinionwatch.pipeline.trend_store import TrendStore
 from opinionwatch.pipeline.trials import Trials
 from opinionwatch.pipeline.work import Delivered, Work
@@ -64,8 +65,11 @@ class Fleet:
     def trend(self) -> TrendWork:
         """Another trend worker."""
         store = TrendStore(lambda partition: self.log.owned(f"trend.{partition}"), self.log)
-        stage = wiring.trend_stage(self.settings)
-        return TrendWork(self.kafka, stage, self.ledger, self.log, self.log, store, self.clock, Metrics(), 60)
+
+        def make(told: Sequence[Adopted]) -> StatefulStage:
+            return wiring.trend_stage(self.settings, None, curves.adopted(told))()
+
+        return TrendWork(self.kafka, make, self.ledger, self.log, self.log, store, self.clock, Metrics(), 60)
 
     def step(self, work: Work, partitions: Sequence[int], most: int) -> bool:
         """Give a worker what comes next in these partitions, and commit when it is done. False: there was nothing."""

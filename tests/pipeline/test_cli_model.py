@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opinionwatch.models.neural import DEFAULT
+from opinionwatch.models.manifest import DEFAULT
 from opinionwatch.pipeline.settings import load
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.wiring_why import Explainer

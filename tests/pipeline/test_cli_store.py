@@ -191,6 +191,14 @@ def test_all_dead_letters_or_all_of_a_reason_are_driven_again(command: Command, 
     assert command("deadletters", "redrive", "--all").said.startswith(f"{len(store.deadletters())} dead letters")
 
 
+def test_a_broker_in_the_settings_file_alone_does_not_send_letters_to_daemons_that_nobody_runs(
+    command: Command, store: SqliteArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPINIONWATCH__KAFKA__SERVERS", '["127.0.0.1:1"]')
+    assert "the running daemon" in command("deadletters", "redrive", "--all").said
+    assert len(store.deadletters()) > 0
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [

@@ -11,6 +11,7 @@ from opinionwatch.pipeline.elastic_bulk import BulkWriter, Verdict, verdict
 from opinionwatch.pipeline.elastic_client import connect
 from opinionwatch.pipeline.elastic_mapping import index_of
 from opinionwatch.pipeline.elastic_operations import Operation, operations
+from opinionwatch.pipeline.errors import RejectedError
 from tests.faults.elastic_proxy import Plan, Proxy, proxy
 from tests.pipeline.elastic import Cluster, cluster
 from tests.pipeline.sample import document, scored
@@ -114,3 +115,33 @@ def test_writing_nothing_asks_nothing(services: dict[str, str]) -> None:
         assert bulk.write([]).refused == ()
         assert bulk.figures.requests == 0
         assert given.client.indices.exists(index=index_of(given.settings.prefix, "ledger"))
+
+
+def test_what_is_made_lazily_is_asked_for_only_as_fast_as_it_is_written(services: dict[str, str]) -> None:
+    with writer(services["elasticsearch"], CALM, bulk_bytes=10_000, bulks_in_flight=2) as (bulk, given, _):
+        ahead = []
+
+        def made() -> Iterator[Operation]:
+            for number, operation in enumerate(written(given, 300)):
+                ahead.append(number - bulk.figures.done)
+                yield operation
+
+        assert bulk.write(made()).refused == []
+        assert bulk.figures.done == 300
+        a_request = 300 / bulk.figures.requests
+        assert a_request < max(ahead) <= 4 * a_request + 1, "two under way, one waiting, one being made"
+
+
+def test_an_error_in_making_them_comes_out_when_nothing_is_under_way_any_more(services: dict[str, str]) -> None:
+    with writer(services["elasticsearch"], CALM, bulk_bytes=10_000) as (bulk, given, _):
+
+        def made() -> Iterator[Operation]:
+            yield from written(given, 40)
+            raise RejectedError("stage_failed", "the scorer")
+
+        with pytest.raises(RejectedError, match="the scorer"):
+            bulk.write(made())
+        done = bulk.figures.done
+        assert 0 < done < 40, "what was whole was written, the rest not"
+        given.refresh()
+        assert given.client.count(index=f"{given.settings.prefix}-documents-*")["count"] == done

@@ -1,5 +1,6 @@
 """Records as Elasticsearch keeps them: they come back exactly, whatever is in them."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from opinionwatch.pipeline.contracts import OpinionTerm
 from opinionwatch.pipeline.elastic_fields import FIELDS, PIECE_CHARS
-from opinionwatch.pipeline.elastic_operations import operations
+from opinionwatch.pipeline.elastic_operations import operations, operations_of_parts
 from opinionwatch.pipeline.elastic_records import (
     OVERLAP_CHARS,
     digest_of,
@@ -93,3 +94,24 @@ def test_of_two_writes_to_one_place_one_is_made_so_that_bulks_cannot_overtake_ea
     first, second = operations("acme", [window(NOON, posts=1), scored(document(1)), window(NOON, posts=7)])
     assert (first.version, b'"window.posts":7' in first.source) == (7, True)
     assert (second.version, second.once) == (0, True)
+
+
+def test_parts_are_made_one_by_one_and_come_to_the_same_with_versions_last() -> None:
+    first, again, second = scored(document(1)), scored(document(1)), scored(document(2))
+    asked = []
+
+    def parts() -> Iterator[list[Outcome]]:
+        given: list[list[Outcome]] = [
+            [first, mention(first), window(NOON, posts=1)],
+            [again, second, window(NOON, posts=7)],
+        ]
+        for part in given:
+            asked.append(part)
+            yield part
+
+    made = operations_of_parts("acme", parts())
+    assert next(made).id == first.id
+    assert len(asked) == 1
+    rest = list(made)
+    assert [each.id for each in rest] == [second.id, window(NOON).id]
+    assert b'"window.posts":7' in rest[1].source

@@ -84,6 +84,7 @@ def _fill(given: Cluster, archive: SqliteArchive, mentions: Mentions) -> None:
     store.save_progress(now)
     health = Health("demo", "demo", "backing off", last_success=now, last_error="HTTP 503", last_error_at=now, errors=3)
     store.report([health], now)
+    store.report_worker("score", {"lag": 3, "records": 250, "latency_s": 1.5, "batch_s": 0.4, "retries": 0}, now)
     ElasticArchive(given.client, given.settings).add_silence(silence(1))
     store.close()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from opinionwatch.pipeline.contracts import Document
 from opinionwatch.pipeline.contracts_changes import Deletion, Withdrawal
-from opinionwatch.pipeline.log_records import Again, LogRecord, Mark, Unreadable, decode, encode, entries
+from opinionwatch.pipeline.log_records import Again, Calibrated, LogRecord, Mark, Unreadable, decode, encode, entries
 from opinionwatch.pipeline.versions import DELETED
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -29,6 +29,7 @@ def document(text: str = "电池太差 and slow") -> Document:
         Again(record=document(), attempts=2, first_at=NOW),
         Deletion(id="1", tenant="t", source="s", source_kind="rss", instance="blog", accepted_at=NOW),
         Withdrawal(document_id="1", version=DELETED, at=NOW, keeps=("lumora",)),
+        Calibrated(curve='{"rates": [1.5]}'),
     ],
 )
 def test_a_record_comes_back_as_it_was(record: LogRecord) -> None:

@@ -1,5 +1,6 @@
 """What Prometheus is told has one list of names, and the page that tells it says how the daemon is."""
 
+import time
 from typing import get_args
 
 import pytest
@@ -60,3 +61,14 @@ def test_a_wedged_daemon_is_neither_alive_nor_ready_and_one_without_work_only_al
     state["alive"] = False
     assert answers() == [503, 503]
     assert b"opinionwatch_lag_entries" in client.get("/metrics").content
+
+
+def test_time_counts_under_the_innermost_step_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics, passed = Metrics(), iter([0.0, 1.0, 10.0, 14.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(passed))
+    with metrics.step("stages"), metrics.step("scorer"):
+        pass
+    text = metrics.text().decode()
+    assert 'opinionwatch_step_seconds_total{step="stages"} 5.0' in text, "one before, four after"
+    assert 'opinionwatch_step_seconds_total{step="scorer"} 9.0' in text
+    assert 'opinionwatch_step_cpu_seconds_total{step="scorer"}' in text

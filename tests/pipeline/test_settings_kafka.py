@@ -10,7 +10,7 @@ from opinionwatch.pipeline.errors import RetryableError, SettingsError
 from opinionwatch.pipeline.kafka_client import connection, speaking
 from opinionwatch.pipeline.log import FencedError
 from opinionwatch.pipeline.settings import load
-from opinionwatch.pipeline.settings_kafka import Kafka
+from opinionwatch.pipeline.settings_kafka import Kafka, Security
 
 
 @pytest.mark.parametrize("server", ["localhost:9092", "127.0.0.1:9092", "127.9.9.9:1", "[::1]:9092"])
@@ -66,6 +66,17 @@ def test_a_fenced_producer_is_known_however_its_client_says_so() -> None:
             raise error
     with pytest.raises(RetryableError), speaking(Kafka(), "log"):
         raise errors.KafkaTimeoutError("away")
+
+
+@pytest.mark.parametrize(("security", "said"), [("SASL_SSL", "password_file"), ("SSL", "ca_file"), ("PLAINTEXT", "")])
+def test_a_broker_that_shuts_the_door_is_told_from_one_that_is_away_where_it_may_be_the_first(
+    security: Security, said: str, tmp_path: Path
+) -> None:
+    kafka = Kafka(servers=("localhost:1",), security=security, username="ow", password_file=tmp_path / "secret")
+    with pytest.raises(RetryableError) as refused, speaking(kafka, "log"):
+        raise errors.KafkaTimeoutError("Unable to bootstrap from ['localhost:1']")
+    assert ("it refuses us" in str(refused.value)) == bool(said)
+    assert said in str(refused.value)
 
 
 def test_the_one_settings_file_carries_the_section(tmp_path: Path) -> None:

@@ -218,7 +218,6 @@ def test_sources_report_how_they_are(place: Cluster, store: ElasticStore) -> Non
     assert [(hit["_source"]["health.state"], hit["_source"]["health.items"]) for hit in found] == [("running", 9)]
 
 
-@pytest.mark.parametrize("length", [1, OVERLAP_CHARS, OVERLAP_CHARS + 1, 5000])
 def test_a_note_is_there_at_once_for_the_next_owner_and_is_no_progress(place: Cluster, archive: ElasticArchive) -> None:
     before = archive.now()
     outbox = ElasticOutbox(place.client, place.settings)
@@ -232,6 +231,7 @@ def test_a_note_is_there_at_once_for_the_next_owner_and_is_no_progress(place: Cl
     assert archive.notes("digest/") == {"morning": "second"}
 
 
+@pytest.mark.parametrize("length", [1, OVERLAP_CHARS, OVERLAP_CHARS + 1, 5000])
 def test_a_part_of_a_long_text_is_found_wherever_it_lies(
     place: Cluster, store: ElasticStore, archive: ElasticArchive, length: int
 ) -> None:

@@ -12,6 +12,7 @@ from opinionwatch.pipeline.log import Entry
 from opinionwatch.pipeline.log_records import Mark, Unreadable, decode
 from opinionwatch.pipeline.ports import Page
 from opinionwatch.pipeline.topics import TopicName
+from opinionwatch.pipeline.work_score import PART
 from tests.pipeline.fleet import Fleet
 from tests.pipeline.rig import BEGIN, TABLES, post, rows
 
@@ -118,3 +119,21 @@ def test_a_duplicate_is_counted_and_told_to_nobody(fleet: Fleet) -> None:
         "the very same record again may be a replay, and counts as nothing"
     )
     assert not any(isinstance(record, Unreadable) for record in lines(fleet, "documents", 3))
+
+
+def test_a_batch_of_many_parts_ends_as_if_it_were_one(fleet: Fleet) -> None:
+    count = 2 * PART + 1
+    posts = [post(number, "Lumora is slow" if number % 2 else "", BEGIN) for number in range(count)]
+    fleet.settings = fleet.settings.model_copy(
+        update={"limits": fleet.settings.limits.model_copy(update={"deadletters_per_hour": count})}
+    )
+    fleet.intake.submit(fleet.feed, Page(posts, "1"))
+    work = fleet.scorer()
+    while fleet.step(work, range(3), 1000):
+        pass
+    said = [record.document_id for record in lines(fleet, "mentions", 2) if isinstance(record, Mention)]
+    dead = [record.id for record in lines(fleet, "deadletters", 1) if isinstance(record, DeadLetter)]
+    indexed = [str(row[0]) for row in rows(fleet.settings.store_path, TABLES["documents"])]
+    assert (len(said), len(dead)) == (PART, PART + 1)
+    assert sorted(said) == sorted(indexed)
+    assert len(set(said) | set(dead)) == count

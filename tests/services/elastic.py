@@ -42,7 +42,10 @@ class ElasticSearch(JavaServer):
             self.own(path)
 
     def _settings(self, transport: int) -> str:
-        lines = {
+        return "".join(f"{key}: {value}\n" for key, value in self._lines(transport).items())
+
+    def _lines(self, transport: int) -> dict[str, object]:
+        return {
             "cluster.name": "opinionwatch-test",
             "discovery.type": "single-node",
             "http.host": "127.0.0.1",
@@ -55,7 +58,6 @@ class ElasticSearch(JavaServer):
             "xpack.security.autoconfiguration.enabled": "false",
             "cluster.routing.allocation.disk.threshold_enabled": "false",
         }
-        return "".join(f"{key}: {value}\n" for key, value in lines.items())
 
     def command(self) -> Sequence[str | Path]:
         """What to run; it ends when its starter does."""

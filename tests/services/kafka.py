@@ -12,6 +12,8 @@ class Kafka(JavaServer):
     """Broker and controller in one process; plaintext on the loopback interface."""
 
     name = "kafka"
+    users: Sequence[str] = ()
+    """What the format tool is told besides, for brokers that ask who is there."""
 
     def __init__(self, *, leashed: bool = True) -> None:
         super().__init__(leashed=leashed)
@@ -51,7 +53,7 @@ class Kafka(JavaServer):
         # The id of a cluster is 16 bytes in base64; this one is as good as a random one on a machine of its own.
         tool: list[str | Path] = [self._java, "-cp", self._jars, "kafka.tools.StorageTool"]
         made = subprocess.run(
-            [*tool, "format", "-t", "b3BpbmlvbndhdGNoMDAwMQ", "-c", properties],
+            [*tool, "format", "-t", "b3BpbmlvbndhdGNoMDAwMQ", "-c", properties, *self.users],
             capture_output=True, text=True, check=False, timeout=120, user=self.user,
             group="nogroup" if self.user else None, cwd=self.folder,
         )  # fmt: skip
