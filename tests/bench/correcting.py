@@ -2,8 +2,8 @@
 
 python tests/bench/correcting.py ../shared/data/dev/en_fpb.jsonl.gz --data ../shared/data --out /tmp/correcting
 
-The file is one the model does poorly on. Its first half is what comes in: the model reads it, `label queue` chooses
-what to correct, and the file's own labels play the people. Its second half is the new set; the recipe's other files
+The file is one the model does poorly on. One half is what comes in: the model reads it, `label queue` chooses
+what to correct, and the file's own labels play the people. The other half is the new set; the recipe's other files
 are the old ones. Everything happens in --out; nothing is shipped.
 """
 
@@ -22,6 +22,7 @@ import torch
 
 from opinionwatch.models.compare import Comparison, compare
 from opinionwatch.models.continuing import continue_training, examples_of
+from opinionwatch.models.data import draw
 from opinionwatch.models.evaluate_read import Labelled, read_labelled
 from opinionwatch.models.examples import LABELS, Example
 from opinionwatch.models.manifest import DEFAULT
@@ -57,13 +58,15 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     base = NeuralScorer()
     rows = [row for row in read_labelled(asked.file) if isinstance(row, Labelled) and row.label is not None]
-    half = len(rows) // 2
-    new_set = asked.out / f"second-half-of-{asked.file.name.split('.')[0]}.jsonl"
+    # By hash, not by place: files are sorted, by label or by time.
+    incoming = [row for row in rows if draw(row.text) < 0.5]
+    rest = [row for row in rows if draw(row.text) >= 0.5]
+    new_set = asked.out / f"half-of-{asked.file.name.split('.')[0]}.jsonl"
     with new_set.open("wb") as file:
-        for row in rows[half:]:
+        for row in rest:
             file.write(orjson.dumps({"text": row.text, "label": LABELS[row.label or 0], "lang": row.lang}) + b"\n")
-    corrected = corrections(base, rows[:half], asked.corrections, asked.out)
-    say(f"{len(corrected)} corrections chosen by the queue of {half} texts ({time.monotonic() - begun:.0f} s)")
+    corrected = corrections(base, incoming, asked.corrections, asked.out)
+    say(f"{len(corrected)} corrections chosen by the queue of {len(incoming)} texts ({time.monotonic() - begun:.0f} s)")
     done = continue_training(
         DEFAULT, corrected, asked.out / "run", recipe_path=RECIPES / "default.yaml", data=asked.data,
         rehearsal=asked.rehearsal, minutes=asked.minutes, dev_cap=60,

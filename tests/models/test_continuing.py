@@ -1,6 +1,7 @@
 """A model goes on learning from corrections, and still knows what it knew."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from opinionwatch.models.continuing import FEWEST, continue_training, rehearsed
 from opinionwatch.models.examples import LABELS, Example
 from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.models.train import train
+from opinionwatch.pipeline.corrections import Corrections, of_text
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.ports import Passage
+from tests.pipeline.command import Command
 
 NEW = ("fast fast screen", "battery fast slow", "the slow slow service", "屏幕 快 慢")
 """Texts that the recipe's rows say nothing clear about."""
@@ -73,6 +76,25 @@ def test_the_old_artefact_is_not_touched_and_the_new_one_has_a_version_of_its_ow
 def test_too_few_corrections_are_refused_with_the_cure(base: Path, recipe: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="label queue"):
         continue_training(base, corrections("neutral")[: FEWEST - 1], tmp_path / "next", recipe_path=recipe, data=data)
+
+
+def test_the_command_goes_from_stored_corrections_to_an_artefact_that_loads(
+    artefact: Path, recipe: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = f"data_dir: store\nscorer: {{kind: neural, artefact: {artefact}, device: cpu, precision: fp32}}\n"
+    Path("opinionwatch.yaml").write_text(settings)
+    command = Command(monkeypatch)
+    typed = ("train", "--continue", "--recipe", recipe, "--data", data, "--out", "next", "--rehearsal", "2")
+    ended = command(*typed)
+    assert (ended.code, "label queue" in ended.said) == (2, True)
+    at = datetime(2026, 3, 8, tzinfo=UTC)
+    kept = Corrections(Path("store"))
+    kept.add(of_text(f"{text} {number}", "en", "neutral", "dana", "api", at) for text in NEW for number in "123")
+    ended = command(*typed)
+    assert ended.code == 0
+    assert "opinionwatch model promote next/artefact" in ended.said
+    assert told(Path("next/artefact"), OLD)
 
 
 def test_old_rows_are_drawn_evenly_from_all_sources_and_always_the_same() -> None:
