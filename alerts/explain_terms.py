@@ -15,7 +15,7 @@ FAST_TICKS = TICKS_PER_DAY
 HALF_LIFE = 10 * TICKS_PER_DAY
 FADE_TICKS = 12
 MAX_TERMS = 4_000
-PRIOR = 0.5
+PRIOR = 0.1
 """Weight of the prior, as a part of all that was counted."""
 MIN_Z, MIN_COUNT = 1.0, 2
 

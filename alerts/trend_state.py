@@ -151,9 +151,12 @@ class TrendState:
 
 
 def _upgrade(arrays: Arrays, facts: Facts) -> None:
-    """Version 2 knew no versions of texts: nothing that was counted under it can be taken back."""
+    """Version 2 knew no versions of texts: nothing that was counted under it can be taken back. Nor did it remember
+    which hours were suspect: those that wait to be learned are taken for quiet ones.
+    """
     counts = arrays["window_counts"]
     arrays["window_counts"] = np.concatenate([counts, np.zeros((len(counts), 1), counts.dtype)], axis=1)
+    arrays["suspect"] = np.zeros(arrays["hours"].shape[:2], np.bool_)
     arrays["said_ids"] = np.empty((0, 16), np.uint8)
     arrays |= {name: np.empty(0, np.int64) for name in ("said_places", "said_bits", "said_versions")}
     facts["pending"] = [[tick, [[True, mention] for mention in mentions]] for tick, mentions in facts["pending"]]
