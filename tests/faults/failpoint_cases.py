@@ -85,7 +85,7 @@ class Lane:
         return "" if code == want else f"ended with {code}, not {want}, after {time.monotonic() - at:.0f} s"
 
     def _fires(self, case: Case, life: "subprocess.Popen[bytes]", before: int) -> bool:
-        deadline, told = time.monotonic() + FIRES_S, False
+        deadline, told, tempted = time.monotonic() + FIRES_S, False, time.monotonic()
         while time.monotonic() < deadline:
             if self._count(case) > before:
                 return True
@@ -94,7 +94,9 @@ class Lane:
             if case.point in AT_THE_END and not told and time.monotonic() > deadline - FIRES_S + 15:
                 life.send_signal(signal.SIGTERM)
                 told = True
-            self._tempt()
+            if time.monotonic() - tempted > 1:
+                self._tempt()
+                tempted = time.monotonic()
             self._stop.wait(0.2)
         return False
 

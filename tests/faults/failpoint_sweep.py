@@ -37,7 +37,8 @@ from tests.faults.failpoint_cases import CASES, SWEPT_BY, Case, Lane, ended
 from tests.faults.oracle import Expected, Found
 from tests.services.pair import running
 
-DOCUMENTS_A_CASE, DOCUMENTS_A_S = 40, 25
+DOCUMENTS_A_CASE, DOCUMENTS_A_S, ALERTS_A_CASE = 100, 12, 12
+"""Enough that no feed ends before its sweep does, and that every life finds something to do."""
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Sweep:
         self.cases = {role: [case for case in cases if case.role == role] for role in dict.fromkeys(SWEPT_BY.values())}
         plain = sum(len(found) for role, found in self.cases.items() if role != "embedded")
         self.documents = Documents(max(1000, DOCUMENTS_A_CASE * plain))
-        self.alerts = alerts(4 * len(self.cases["notify"]))
+        self.alerts = alerts(ALERTS_A_CASE * len(self.cases["notify"]))
         (folder / "alone").mkdir()
         self.allowed = folder / "allowed"
         lonely = max(1000, 200 * len(self.cases["embedded"]))
@@ -108,7 +109,7 @@ class Sweep:
                 self.allowed.write_text(str(10**9))
                 self._expected(expected.result(), log)
                 archive = archive_of(cluster.daemons.settings)
-                cluster.wait(lambda: is_settled(archive, self._want, slack), 300, every_s=1)
+                cluster.wait(lambda: is_settled(archive, self._want, slack), 900, every_s=1)
                 if self.cases["embedded"]:
                     self.alone.wait(swept[-1].result(), self.alone.documents, 120)
                     self.alone.settled()
