@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opinionwatch.pipeline.contracts import Document
+from opinionwatch.pipeline.contracts import Document, Gap
 from opinionwatch.pipeline.log_records import Again, LogRecord, Mark, Unreadable, decode, encode, entries
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -21,7 +21,12 @@ def document(text: str = "电池太差 and slow") -> Document:
 
 @pytest.mark.parametrize(
     "record",
-    [document(), Mark(ingest="one", partition=3, up_to=NOW), Again(record=document(), attempts=2, first_at=NOW)],
+    [
+        document(),
+        Mark(ingest="one", partition=3, up_to=NOW),
+        Again(record=document(), attempts=2, first_at=NOW),
+        Gap(source="blog", since=None, until=NOW, missed=7, detail="retention", found_at=NOW),
+    ],
 )
 def test_a_record_comes_back_as_it_was(record: LogRecord) -> None:
     assert decode(encode(record)) == [record]
