@@ -165,6 +165,9 @@ FIELDS: dict[Kind, Fields] = {
         "health.items": COUNT,
         "health.errors": COUNT,
         "health.skipped": COUNT,
+        "health.kinds": WORD,  # errors by kind: `http 503: 2`
+        "health.quota_left": NUMBER,
+        "health.quota_until": DATE,
     },
     "workers": {  # one per worker and report; @timestamp is the moment of the report
         "@timestamp": DATE,

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention, Record, Utc, content_id
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Gap, Mention, Record, Utc, content_id
 from opinionwatch.pipeline.contracts_changes import Deletion, Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert
 from opinionwatch.pipeline.errors import RejectedError
@@ -62,7 +62,7 @@ class Calibrated(Record):
     """JSON of `alerts.calibration.Curve`, which lies above the logs."""
 
 
-LogRecord = Document | Deletion | DeadLetter | Mention | Withdrawal | Alert | Mark | Again | Calibrated
+LogRecord = Document | Deletion | DeadLetter | Mention | Withdrawal | Alert | Mark | Again | Calibrated | Gap
 KINDS: dict[str, type[LogRecord]] = {
     "document": Document,
     "deletion": Deletion,
@@ -73,6 +73,7 @@ KINDS: dict[str, type[LogRecord]] = {
     "mark": Mark,
     "again": Again,
     "calibrated": Calibrated,
+    "gap": Gap,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
 

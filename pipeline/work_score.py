@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Gap, Mention, ScoredDocument
 from opinionwatch.pipeline.contracts_changes import Deletion, Engaged, Withdrawal
 from opinionwatch.pipeline.errors import FatalError, RejectedError
 from opinionwatch.pipeline.failpoints import failpoint
@@ -59,6 +59,7 @@ class ScoreWork:
         now = self._clock()
         admissible: list[Record] = []
         retried: list[Again] = []
+        gaps: list[Gap] = []
         marks: dict[tuple[str, int], Mark] = {}
         first: dict[int, int] = {}
         with self._metrics.step("decode"):
@@ -70,6 +71,8 @@ class ScoreWork:
                             admissible.append(record)
                         case Again():
                             retried.append(record)
+                        case Gap():
+                            gaps.append(record)
                         case Mark():
                             marks[record.lane] = record
                         case Unreadable():
@@ -84,6 +87,8 @@ class ScoreWork:
         for suspect in suspects:
             self._alone(suspect, now)
         self._trials.together()
+        if gaps:
+            self._ledger.write(gaps)
         self._settle([record for record in (*admitted, *retried) if record not in suspects], now)
         with self._metrics.step("log"):
             self._log.append(

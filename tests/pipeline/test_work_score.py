@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import DeadLetter, Mention
 from opinionwatch.pipeline.deadletters import again
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.log import Entry
 from opinionwatch.pipeline.log_records import Mark, Unreadable, decode
-from opinionwatch.pipeline.ports import Page
+from opinionwatch.pipeline.ports import Missed, Page
 from opinionwatch.pipeline.topics import TopicName
 from opinionwatch.pipeline.work_score import PART
 from tests.pipeline.fleet import Fleet
-from tests.pipeline.rig import BEGIN, TABLES, post, rows
+from tests.pipeline.rig import BEGIN, TABLES, TODAY, post, rows
 
 
 @pytest.fixture
@@ -137,3 +138,12 @@ def test_a_batch_of_many_parts_ends_as_if_it_were_one(fleet: Fleet) -> None:
     assert (len(said), len(dead)) == (PART, PART + 1)
     assert sorted(said) == sorted(indexed)
     assert len(set(said) | set(dead)) == count
+
+
+def test_a_gap_that_a_source_noticed_reaches_the_index_once_however_often_it_is_told(fleet: Fleet) -> None:
+    missed = (Missed(BEGIN, TODAY, "the feed had turned over", 7),)
+    for _ in range(2):
+        fleet.intake.submit(fleet.feed, Page([post(1, "Lumora is slow", BEGIN)], "1", missed))
+    score(fleet)
+    [gap] = SqliteArchive(fleet.settings.store_path).gaps()
+    assert (gap.source, gap.since, gap.until, gap.missed) == ("feed", BEGIN, TODAY, 7)
