@@ -53,6 +53,11 @@ campaign: setup  # Kill it at random: runtime=daemons|embedded documents= kills=
 	$(BIN)/python -m tests.faults.$(if $(filter embedded,$(runtime)),campaign,daemon_campaign) \
 	  $(foreach name,documents kills terms brokers elastics rebalances seed,$(if $($(name)),--$(name) $($(name))))
 
+.PHONY: campaign-sources
+campaign-sources: setup  # Kill the daemons that read every kind of source, and the broker: documents= kills= terms= brokers= seed=
+	$(BIN)/python -m tests.faults.source_campaign \
+	  $(foreach name,documents kills terms brokers seed,$(if $($(name)),--$(name) $($(name))))
+
 .PHONY: bench
 bench: setup  # Measure, and rewrite BENCHMARKS.md
 	$(BIN)/python tests/bench/run.py

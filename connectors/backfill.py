@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from threading import Event
 
 from pydantic import ValidationError
@@ -13,12 +12,31 @@ from opinionwatch.pipeline.ports import HistorySource, Page, Source
 
 PREFIX = "backfill:"
 """Of the names under which the cursors of backfills are stored."""
+WISH = "wish/"
+"""Of the names under which wishes for them are kept, before the name of the cursor."""
+
+
+class Wish(Record):
+    """Somebody wants a source's history. A later wish for the same source takes the place of an earlier one."""
+
+    since: Utc
+    asked_at: Utc
+
+    @classmethod
+    def read(cls, text: str | bytes) -> "Wish":
+        """What is stored. Raises FatalError when it is no wish."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise FatalError("what is stored as a wish for a backfill is none") from error
 
 
 class Progress(Record):
     """The cursor of a backfill, and all there is to know about it."""
 
     since: Utc
+    asked_at: Utc
+    """Of the wish that this carries out."""
     inner: str | None = None
     """The source's own cursor of its history."""
     items: int = 0
@@ -35,6 +53,12 @@ class Progress(Record):
             raise FatalError("the stored cursor is not one of a backfill") from error
 
 
+def progress_of(wish: Wish, cursor: str | None) -> Progress | None:
+    """How far a wish has come; None: nobody has taken it up yet."""
+    found = None if cursor is None else Progress.read(cursor)
+    return found if found is not None and found.asked_at == wish.asked_at else None
+
+
 def stored_as(name: str) -> str:
     """The name of a source's backfill among the cursors.
 
@@ -44,13 +68,22 @@ def stored_as(name: str) -> str:
     return PREFIX + name
 
 
+def passed(first: float, last: float, at: float) -> float:
+    """How much of the way from `first` to `last` is done at `at`, from 0 to 1.
+
+    >>> passed(10, 20, 15), passed(10, 20, 25), passed(10, 10, 10)
+    (0.5, 1.0, 1.0)
+    """
+    return 1.0 if last <= first else min(1.0, max(0.0, (at - first) / (last - first)))
+
+
 class Backfill:
     """Stands in for a source and brings its history; its documents are the source's own.
 
     Delivery: at least once, page by page like any source's. What the live cursor brings too is one document.
     """
 
-    def __init__(self, source: Source, since: datetime) -> None:
+    def __init__(self, source: Source, wish: Wish) -> None:
         """Raises TypeError when the source has no history to bring."""
         if not isinstance(source, HistorySource):
             raise TypeError(f"{source.name} brings no history")
@@ -60,12 +93,15 @@ class Backfill:
         self.replays = False
         self._source = source
         self._history: HistorySource = source
-        self._since = since
+        self._wish = wish
         self._closing = Event()
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
-        """The pages after `cursor`, then a last one without items that says it is done."""
-        progress = Progress(since=self._since) if cursor is None else Progress.read(cursor)
+        """A page without items that says it has begun, those after `cursor`, and one that says it is done."""
+        progress = progress_of(self._wish, cursor)
+        if progress is None:
+            progress = Progress(since=self._wish.since, asked_at=self._wish.asked_at)
+            yield Page((), progress.model_dump_json())
         if progress.done:
             return
         for page in self._history.backfill(progress.since, progress.inner):

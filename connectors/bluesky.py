@@ -1,11 +1,14 @@
 """Bluesky: all new posts of the network, as its Jetstream service sends them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import Field
 
+from opinionwatch.connectors.backfill import passed
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.found import Found
 from opinionwatch.connectors.gathering import Draft, gathered
@@ -58,10 +61,21 @@ class Bluesky(Named):
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """Posts as they come, until the connection breaks (RetryableError) or the source is closed."""
-        here = Here(self._host, Place.read(cursor))
+        return self._stream(Place.read(cursor))
+
+    def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
+        """What the host still has of the posts since then, up to the moment it is first asked."""
+        since_us, now_us = (int(at.timestamp() * 1_000_000) for at in (since, datetime.now(UTC)))
+        place = Place.read(cursor) or Place(host=self._host, time_us=since_us, until_us=now_us)
+        for page in self._stream(place):
+            here = Place.read(page.cursor) or place
+            yield replace(page, share=passed(since_us, place.until_us or now_us, here.time_us))
+
+    def _stream(self, before: Place | None) -> Iterator[Page]:
+        here = Here(self._host, before)
         query = urlencode({"wantedCollections": _POSTS, **({"cursor": here.begin_us} if here.before else {})})
         with streaming(self._guard, f"{self._given.url}?{query}", self._closing, contact=self._given.contact) as stream:
-            yield from gathered(stream, self._host, partial(self._take, here), here.stored, SILENT_S)
+            yield from gathered(stream, self._host, partial(self._take, here), here.stored, SILENT_S, here.over)
 
     def check(self) -> str:
         """Whether the host lets us in and sends something."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -82,6 +83,10 @@ class Bridge(Named):
     def check(self) -> str:
         """Whether the bridge gives us this feed."""
         return self._feed.check()
+
+    def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
+        """Older pages of the feed, where the bridge names them; most have none."""
+        return self._feed.backfill(since, cursor)
 
     def close(self) -> None:
         """Stop soon."""

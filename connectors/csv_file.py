@@ -58,6 +58,8 @@ class Csv(FileSource):
     opening quote without its end costs one line and not the rest of the file. Cursor, rotation and replay are those
     of `jsonl`; the cursor also holds the names of the columns.
 
+    History: none to bring. The file is read from its first record anyway.
+
     Delivery: at least once from a file, and exactly the rest from every cursor. Standard input cannot be read again.
     """
 

@@ -30,6 +30,8 @@ class Demo:
     One feed and not five, since the posts of all places share one simulated clock. The same seed gives the same bytes.
     The cursor is the seed and the number of posts read.
 
+    History: none to bring. It is a recording, and played from its beginning.
+
     Delivery: exactly the same items again from any cursor; about one post in a hundred comes twice, on purpose.
     """
 

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -9,6 +11,7 @@ from urllib.parse import quote
 from pydantic import Field, model_validator
 
 from opinionwatch.connectors.api import Api, basic, bearer, secret
+from opinionwatch.connectors.backfill import passed
 from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.found import Found
 from opinionwatch.connectors.polling import Polling, PollingSettings
@@ -102,6 +105,13 @@ class ElasticIndex(Polling):
                 return
             pit = answer.text("pit_id") or pit
             asked["search_after"] = [part.value() for part in hits[-1].list("sort")]
+
+    def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
+        """What the index holds from `since` on, oldest first; the cursor is that of a poll."""
+        floor, now_ms = int(since.timestamp() * 1000), int(time.time() * 1000)
+        for page in self.fetch(cursor or _Place(top_ms=floor).model_dump_json()):
+            place = _Place.read(page.cursor)
+            yield replace(page, share=passed(floor, now_ms, place.top_ms if place else floor))
 
     def check(self) -> str:
         """Whether we may read the index, and how many documents it holds."""

@@ -33,6 +33,8 @@ class Folder(Named):
     far each was read. Files that match no pattern or have another name are left alone, hidden ones too; links are
     not followed out of the folder. Parquet needs the extra `opinionwatch[parquet]`.
 
+    History: none to bring. Every file is read from its first record anyway.
+
     Delivery: at least once, and exactly the rest from every cursor while the files stay as they are. A file that is
     removed before it was read is lost; of one that is damaged the rest is recorded as a gap, and the others are read.
     One that is renamed is read again, and the documents' ids tell.

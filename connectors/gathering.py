@@ -31,9 +31,14 @@ class Draft:
 
 
 def gathered(
-    stream: Stream, whose: str, take: Callable[[Found, Draft], None], cursor: Callable[[], str], silent_s: float
+    stream: Stream,
+    whose: str,
+    take: Callable[[Found, Draft], None],
+    cursor: Callable[[], str],
+    silent_s: float,
+    over: Callable[[], bool] = lambda: False,
 ) -> Iterator[Page]:
-    """Pages of what `take` makes of each message, with the `cursor` after it, until the stream is to end.
+    """Pages of what `take` makes of each message, with the `cursor` after it, until the stream is to end or `over`.
 
     Raises RetryableError when the stream breaks or what it says is no JSON, SilentError when it says nothing for
     `silent_s` seconds; what came before is handed on first.
@@ -41,7 +46,7 @@ def gathered(
     draft, heard = Draft(), False
     page_at = heard_at = monotonic()
     broken: RetryableError | None = None
-    while not stream.ending and broken is None:
+    while not (stream.ending or over()) and broken is None:
         try:
             message = stream.message()
             if message is not None:
@@ -52,7 +57,7 @@ def gathered(
         if broken is None and monotonic() - heard_at > silent_s:
             broken = SilentError(f"{whose}: silent for {silent_s:g} s")
         wait_s = PAGE_S if draft.entries or draft.missed else SAVE_S
-        due = len(draft.entries) >= PAGE_ITEMS or monotonic() - page_at >= wait_s
+        due = over() or len(draft.entries) >= PAGE_ITEMS or monotonic() - page_at >= wait_s
         if heard and (due or broken) and not stream.ending:
             yield Page([Item(entry.body()) for entry in draft.entries.values()], cursor(), draft.missed)
             draft, heard, page_at = Draft(), False, monotonic()

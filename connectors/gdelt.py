@@ -6,11 +6,13 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from pydantic import Field
 
+from opinionwatch.connectors.backfill import passed
 from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.http import Client, RefusedError
@@ -24,6 +26,8 @@ FILE_BYTES = 64_000_000
 UNPACKED_BYTES = 400_000_000
 LINE_CHARS = 2_000_000
 STEP = timedelta(minutes=15)
+BEGAN = datetime(2015, 2, 18, 22, 30, tzinfo=UTC)
+"""The first file there is."""
 LATE = timedelta(hours=1)
 """A file that is missing for so long, while later ones are there, will not come."""
 _STAMP = "%Y%m%d%H%M%S"
@@ -90,6 +94,17 @@ class Gdelt(Polling):
         if latest > datetime.now(UTC) + LATE:
             raise RetryableError("GDELT: the latest file is one of the future")
         return latest
+
+    def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
+        """Every file from `since` on, oldest first; the cursor is that of a poll."""
+        first = max(
+            BEGAN, datetime.fromtimestamp(since.timestamp() // STEP.total_seconds() * STEP.total_seconds(), UTC)
+        )
+        now_s = datetime.now(UTC).timestamp()
+        for page in self.fetch(cursor or _Place(stamp=first).model_dump_json()):
+            place = _Place.read(page.cursor)
+            at = place.stamp if place else first
+            yield replace(page, share=passed(first.timestamp(), now_s, at.timestamp()))
 
     def _file(self, stamp: datetime, done: int, latest: datetime) -> Iterator[Page]:
         try:

@@ -5,6 +5,8 @@ import re
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Literal
 
@@ -74,21 +76,36 @@ class Imap(Named):
         with self._signed_in() as box:
             validity = self._examine(box)
             last = place.uid if place and place.validity == validity else 0
-            found = [int(uid) for uid in _line(box.uid("SEARCH", f"UID {last + 1}:*")).split() if uid.isdigit()]
-            # "n:*" always names the last message, also when its UID is below n.
-            waiting = sorted(uid for uid in found if uid > last)
-            for start in range(0, len(waiting), PAGE_MAILS):
-                if self._closing.is_set():
-                    return
-                part = waiting[start : start + PAGE_MAILS]
-                items = [Item(entry.body()) for entry in self._entries(box, validity, part)]
-                yield Page(items, _Place(validity=validity, uid=part[-1]).model_dump_json())
+            yield from self._pages(box, validity, last, f"UID {last + 1}:*")
+
+    def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
+        """Messages that came on the day of `since` or later (`SEARCH SINCE`), by UID like a poll's."""
+        day = "-".join(format_datetime(since.astimezone(UTC)).split()[1:4])
+        place = _Place.read(cursor)
+        with self._signed_in() as box:
+            validity = self._examine(box)
+            last = place.uid if place and place.validity == validity else 0
+            yield from self._pages(box, validity, last, f"SINCE {day}")
 
     def check(self) -> str:
         """Whether we may sign in and read the folder, and how many messages it holds."""
         with self._signed_in() as box:
             count = int(_line(box.select(f'"{self._given.folder}"', readonly=True)) or b"0")
         return f"signed in; {self._given.folder} holds {count:,} messages"
+
+    def _pages(self, box: imaplib.IMAP4, validity: int, last: int, wanted: str) -> Iterator[Page]:
+        """The messages that `wanted` finds above the UID `last`."""
+        found = {int(uid) for uid in _line(box.uid("SEARCH", wanted)).split() if uid.isdigit()}
+        # "n:*" always names the last message, also when its UID is below n.
+        waiting = sorted(uid for uid in found if uid > last)
+        before = len(found) - len(waiting)
+        for start in range(0, len(waiting), PAGE_MAILS):
+            if self._closing.is_set():
+                return
+            part = waiting[start : start + PAGE_MAILS]
+            items = [Item(entry.body()) for entry in self._entries(box, validity, part)]
+            share = (before + start + len(part)) / len(found)
+            yield Page(items, _Place(validity=validity, uid=part[-1]).model_dump_json(), share=share)
 
     def _entries(self, box: imaplib.IMAP4, validity: int, uids: Sequence[int]) -> Iterator[Entry]:
         asked = ",".join(map(str, uids))

@@ -26,6 +26,8 @@ class Place(Cursor):
     host: str
     version: int = Field(default=1, ge=1, le=1)
     time_us: int = Field(ge=0)
+    until_us: int | None = Field(default=None)
+    """Where a backfill ends."""
 
 
 class Here:
@@ -35,6 +37,7 @@ class Here:
         self.before = before
         """Where the connection before had come to, until the first event."""
         self._host = host
+        self._until_us = before.until_us if before else None
         here = before is not None and before.host == host
         then = before.time_us if before else 0
         self.begin_us = max(1, then - (REWIND_US if here else OTHER_HOST_US))
@@ -53,7 +56,11 @@ class Here:
 
     def stored(self) -> str:
         """The cursor."""
-        return Place(host=self._host, time_us=self._time_us).model_dump_json()
+        return Place(host=self._host, time_us=self._time_us, until_us=self._until_us).model_dump_json()
+
+    def over(self) -> bool:
+        """Whether a backfill has come to its end."""
+        return self._until_us is not None and self._time_us >= self._until_us
 
 
 def _moment(time_us: int) -> datetime:

@@ -19,6 +19,8 @@ class Jsonl(FileSource):
     The cursor is device, inode, fingerprint of the first bytes and offset: rotation (renamed or copied and truncated),
     a re-used inode and a restart in between are recognised. In a replay it also holds the simulated time.
 
+    History: none to bring. The file is read from its first line anyway.
+
     Delivery: at least once from a file, and exactly the rest from every cursor. Standard input cannot be read again:
     what was not stored when the process died is lost, and the writer has to send it again. A rotated file that was
     deleted before it was read is lost, too.

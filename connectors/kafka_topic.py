@@ -3,6 +3,8 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import Literal, Self
@@ -12,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from opinionwatch.connectors.backfill import passed
 from opinionwatch.connectors.cloudevents import unwrapped
 from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.named import Named
@@ -100,20 +103,32 @@ class KafkaTopic(Named):
                 if missed:
                     yield Page([], offsets.model_dump_json(), missed)
                     missed = []
-                found = consumer.poll(timeout_ms=_POLL_MS, max_records=PAGE_ITEMS)
-                records = [record for part in found.values() for record in part]
-                held: list[Item] = []
-                size = 0
-                for number, record in enumerate(records, 1):
-                    if record.value is not None or record.key:
-                        held.append(self._item(record))
-                        size += len(held[-1].body)
-                    offsets = offsets.after(record.partition, record.offset + 1)
-                    if size >= PAGE_BYTES or number == len(records):
-                        if self._closing.is_set():
-                            return
-                        yield Page(held, offsets.model_dump_json())
-                        held, size = [], 0
+                for page, after in self._polled(consumer, offsets):
+                    yield page
+                    offsets = after
+
+    def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
+        """Records whose time is `since` or later, up to where the topic ends when it is first asked."""
+        offsets = _Offsets.read(cursor)
+        with self._consumer() as consumer:
+            if offsets is None or offsets.topic != self._given.topic:
+                offsets = self._course(consumer, since)
+            offsets, missed = self._assign(consumer, offsets)
+            if missed:
+                yield Page([], offsets.model_dump_json(), missed)
+            left = [number for number, end in offsets.until.items() if offsets.next[number] < end]
+            places = [TopicPartition(self._given.topic, number) for number in left]
+            consumer.assign(places)
+            for place in places:
+                consumer.seek(place, offsets.next[place.partition])
+            first, last = sum(offsets.begun.values()), sum(offsets.until.values())
+            # Transactions leave marks that are no records: the position passes them, an offset of a record does not.
+            while any(consumer.position(place) < offsets.until[place.partition] for place in places):
+                if self._closing.is_set():
+                    return
+                for page, after in self._polled(consumer, offsets):
+                    yield replace(page, share=passed(first, last, sum(after.next[number] for number in after.until)))
+                    offsets = after
 
     def _item(self, record: ConsumerRecord) -> Item:
         if record.value is not None:
@@ -128,6 +143,33 @@ class KafkaTopic(Named):
             first, last = consumer.beginning_offsets(places), consumer.end_offsets(places)
             count = sum(last[place] - first[place] for place in places)
         return f"{self._given.topic} may be read; {len(places)} partitions, about {count:,} records"
+
+    def _polled(self, consumer: KafkaConsumer, offsets: "_Offsets") -> "Iterator[tuple[Page, _Offsets]]":
+        """Pages of what one question brings, each with the offsets after it."""
+        found = consumer.poll(timeout_ms=_POLL_MS, max_records=PAGE_ITEMS)
+        records = [record for part in found.values() for record in part]
+        held: list[Item] = []
+        size = 0
+        for number, record in enumerate(records, 1):
+            wanted = record.offset < offsets.until.get(record.partition, record.offset + 1)
+            if wanted and (record.value is not None or record.key):
+                held.append(self._item(record))
+                size += len(held[-1].body)
+            offsets = offsets.after(record.partition, record.offset + 1)
+            if size >= PAGE_BYTES or number == len(records):
+                if self._closing.is_set():
+                    return
+                yield Page(held, offsets.model_dump_json()), offsets
+                held, size = [], 0
+
+    def _course(self, consumer: KafkaConsumer, since: datetime) -> "_Offsets":
+        """From the first records of that time to the ends of now."""
+        places = self._places(consumer)
+        last = consumer.end_offsets(places)
+        at = consumer.offsets_for_times(dict.fromkeys(places, int(since.timestamp() * 1000)))
+        starts = {place.partition: last[place] if at[place] is None else at[place].offset for place in places}
+        until = {place.partition: last[place] for place in places}
+        return _Offsets(topic=self._given.topic, next=starts, until=until, begun=starts)
 
     def _assign(self, consumer: KafkaConsumer, offsets: "_Offsets") -> "tuple[_Offsets, list[Missed]]":
         """Take every partition from where it stands. The offsets then, and what is no longer there."""
@@ -205,6 +247,10 @@ class _Offsets(Cursor):
     topic: str
     next: dict[int, int] = Field(default={})
     """The next offset of each partition."""
+    until: dict[int, int] = Field(default={})
+    """Where a backfill ends in each partition."""
+    begun: dict[int, int] = Field(default={})
+    """Where it began."""
 
     def after(self, partition: int, offset: int) -> "_Offsets":
         """With a partition read up to an offset."""

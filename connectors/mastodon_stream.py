@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from time import time
@@ -72,6 +73,10 @@ class MastodonStream(Named):
                 for page in gathered(stream, whose, take, here.model_dump_json, self._given.interval_s):
                     cursor = page.cursor
                     yield page
+
+    def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
+        """What the server shows of the hashtags over REST, as `mastodon` does."""
+        return self._rest.backfill(since, cursor)
 
     def check(self) -> str:
         """Whether the server streams to us, and what it shows over REST."""

@@ -99,8 +99,12 @@ class Rss(Polling):
         return f"a feed with {len(entries)} entries{when}"
 
     def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
-        """Older pages of the feed, where it names them (RFC 5005, `next_url`); the cursor is the next one's address."""
-        began, url = datetime.now(UTC), cursor or self._url
+        """Older pages of the feed, where it names them (RFC 5005, `next_url`); the cursor is the next one's address,
+        and empty after the last.
+        """
+        began, url = datetime.now(UTC), self._url if cursor is None else cursor
+        if not url:
+            return
         for _ in range(HISTORY_PAGES):
             if self._closing.is_set():
                 return
@@ -111,7 +115,7 @@ class Rss(Polling):
             wanted = [entry for entry in entries if (at := _published(entry)) is None or at >= since]
             oldest = min(times, default=None)
             ended = older is None or not entries or (oldest is not None and oldest < since)
-            url = urljoin(answer.url, older or "")
+            url = "" if ended else urljoin(answer.url, older or "")
             share = None if oldest is None else min(1.0, max(0.0, (began - oldest) / max(began - since, SECOND)))
             yield Page([Item(self._whole(entry).body()) for entry in wanted], url, share=1.0 if ended else share)
             if ended:

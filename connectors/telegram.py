@@ -36,6 +36,8 @@ class Telegram(Polling):
     account and its phone number, which Telegram may ban for reading much: that is left out on purpose. A bot has
     one reader: no webhook, no second program. Terms: the Bot API's; tell the channel's readers.
 
+    History: none to bring. A bot sees what is posted while it is in the channel, and nothing from before.
+
     Delivery: at least once, within the 24 hours that Telegram keeps updates; a longer pause is recorded as a gap. What
     was posted before the bot came is not seen, and deletions are not told to bots.
     """

@@ -36,6 +36,8 @@ class Webhook:
     was used for another body · 413 too long · 415 packed · 503 with Retry-After, busy. Single records that are broken
     are taken and become dead letters.
 
+    History: none to bring. It is told and asks nobody: let the sender send it again, ids tell what is known.
+
     Delivery: at least once, if the sender repeats what was not answered 200. 200 is sent only after the records are
     durable; a repetition is recognised by its webhook-id for ten minutes, and by the documents' ids for ever.
     """

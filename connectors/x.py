@@ -34,6 +34,9 @@ class X(Polling):
     each poll and in `source check`. Terms: the X developer agreement; posts that were deleted there have to go
     here, too, so keep the retention short.
 
+    History: none to bring. The first poll goes back the seven days that the service shows, and a second reader would
+    spend reads beside the cap.
+
     Delivery: at least once, within seven days (what is older is recorded as a gap) and the cap. When the cap is spent,
     the rest is read the next day. A later edit or deletion is not seen.
     """

@@ -28,6 +28,7 @@ from opinionwatch.pipeline.elastic_records import (
     stamp,
     window_of,
 )
+from opinionwatch.pipeline.elastic_reports import Reported, reported
 from opinionwatch.pipeline.settings_elastic import Elastic
 
 ENGAGED: Order = (("engagement.total", "desc"), ("@timestamp", "desc"), ("event.id", "asc"))
@@ -161,6 +162,10 @@ class ElasticArchive:
             SourceHealth(source, count, *(_moment(times.get(source, {}).get(name)) for name in latest))
             for source, count in sorted(accepted.items())
         ]
+
+    def reports(self) -> dict[str, Reported]:
+        """How each source is doing, as its daemon has reported it last."""
+        return reported(self._reader, self._prefix, datetime.now(UTC))
 
     def silences(self) -> list[Silence]:
         """All that have not been removed, newest first; expired ones too."""

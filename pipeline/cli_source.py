@@ -1,7 +1,6 @@
 """Commands that look at sources before they run: list, check, try, schema."""
 
 import inspect
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -13,12 +12,13 @@ from opinionwatch.connectors.checking import checked, left
 from opinionwatch.connectors.registry import CONNECTORS
 from opinionwatch.connectors.trying import Taste, taste
 from opinionwatch.pipeline import wiring, wiring_shown
-from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
+from opinionwatch.pipeline.console import ConfigOption, err, out, plain, promise, settings
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.ports import PushSource, Source
 from opinionwatch.pipeline.redact import redact
 from opinionwatch.pipeline.registry import nearest, resolve
 from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.source_standing import Standing, standings
 from opinionwatch.pipeline.trial import Trial, Trials
 
 source_app = typer.Typer(help="Sources: what there is, whether they work, what they would bring.", no_args_is_help=True)
@@ -30,7 +30,7 @@ def list_sources(
     kinds: Annotated[bool, typer.Option("--kinds", help="All kinds there are, instead of yours.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """List the sources of the settings: how often each is asked, and what it guarantees.
+    """List the sources of the settings: how often each is asked, how it is doing, and what it guarantees.
 
     Example: opinionwatch source list -c opinionwatch.yaml
     """
@@ -39,15 +39,17 @@ def list_sources(
         for kind in sorted(CONNECTORS):
             found = resolve(CONNECTORS, kind, kind)
             first = (inspect.getdoc(found) or "").splitlines()[0]
-            table.add_row(kind, plain(first), _promise(found, "Delivery"), _promise(found, "Terms") or "-")
+            table.add_row(kind, plain(first), promise(found, "Delivery"), promise(found, "Terms") or "-")
         out.print(table)
         return
-    built = _sources(settings(config))
-    table = Table("name", "kind", "reads", "asked", "delivery")
+    chosen = settings(config)
+    built = _sources(chosen)
+    doing = standings(chosen)
+    table = Table("name", "kind", "reads", "asked", "last document (UTC)", "last hour / usual", "delivery")
     for source in built:
-        table.add_row(
-            source.name, source.kind, plain(redact(source.instance)), _pace(source), _promise(type(source), "Delivery")
-        )
+        last, pace = doing.get(source.name, Standing()).words()
+        reads, delivery = plain(redact(source.instance)), promise(type(source), "Delivery")
+        table.add_row(source.name, source.kind, reads, _pace(source), last, pace, delivery)
     out.print(table)
 
 
@@ -100,7 +102,7 @@ def try_source(
         out.print(table)
     out.print(plain(_cost(source, found)), markup=False)
     for what in ("Delivery", "Terms"):
-        if words := _promise(type(source), what):
+        if words := promise(type(source), what):
             out.print(f"{what}: {words}", markup=False)
     if found.error:
         err.print(f"[bold red]{found.kind}:[/]", end=" ")
@@ -149,13 +151,6 @@ def _pace(source: Source) -> str:
     if source.interval_s is not None:
         return f"every {source.interval_s:g} s"
     return "never: it tells us" if isinstance(source, PushSource) else "once, to its end"
-
-
-def _promise(found: type, what: str) -> str:
-    """The paragraph of a docstring that begins with `what`, as one line."""
-    text = inspect.getdoc(found) or ""
-    paragraph = re.search(rf"^{what}: (.+?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
-    return plain(" ".join(paragraph[1].split())) if paragraph else ""
 
 
 def _row(trial: Trial) -> tuple[str, ...]:

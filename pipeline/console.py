@@ -1,6 +1,8 @@
 """What the commands say on the terminal: results to standard output, remarks to standard error."""
 
+import inspect
 import logging
+import re
 import sys
 import unicodedata
 from pathlib import Path
@@ -63,6 +65,13 @@ def plain(text: str, *, keep_lines: bool = False) -> str:
         else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def promise(found: type, what: str) -> str:
+    """The paragraph of a docstring that begins with `what`, as one line."""
+    text = inspect.getdoc(found) or ""
+    paragraph = re.search(rf"^{what}: (.+?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    return plain(" ".join(paragraph[1].split())) if paragraph else ""
 
 
 def quiet_logs() -> None:

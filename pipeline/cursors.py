@@ -30,6 +30,11 @@ class Reached(Record):
     up_to: Utc
 
 
+def position_key(name: str) -> bytes:
+    """Under which key the cursor of that name is kept."""
+    return b"source/" + name.encode()
+
+
 class Cursors:
     """Read once at the start, written as pages become durable. Safe to use from many threads."""
 
@@ -61,7 +66,7 @@ class Cursors:
 
     def save(self, source: str, position: Position) -> None:
         """Advance a source; durable when it returns. Raises FencedError when another daemon has taken over."""
-        self._log.append([Entry("cursors", 0, position.model_dump_json().encode(), b"source/" + source.encode())])
+        self._log.append([Entry("cursors", 0, position.model_dump_json().encode(), position_key(source))])
         self.positions[source] = position
 
     def promise(self, up_to: datetime) -> None:

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from threading import Event, Thread
+from time import monotonic
 
 import structlog
 from starlette.applications import Starlette
 
+from opinionwatch.connectors.backfills import Backfills
 from opinionwatch.connectors.pulling import Health
 from opinionwatch.connectors.schedule import Schedule
 from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline.backfill_log import BackfillLog
 from opinionwatch.pipeline.cursors import Cursors
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.deadletters import again
@@ -20,10 +23,13 @@ from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.kafka_redrives import Redrives
 from opinionwatch.pipeline.log_intake import LogIntake
 from opinionwatch.pipeline.settings import Settings, Web
+from opinionwatch.pipeline.source_metrics import SourceMetrics
 from opinionwatch.pipeline.steady import SteadyClock
 from opinionwatch.pipeline.web_serve import started
 
 STOP_S = 12.0
+LOOK_S = 5.0
+"""Seconds between two looks for backfills that somebody asks for, at least: each is a connection."""
 log = structlog.get_logger(__name__)
 
 
@@ -37,8 +43,11 @@ class Ingest:
         """Connect and read where it stood. Raises RetryableError when the broker is away, SettingsError when a source
         cannot work.
         """
-        self._kafka = settings.kafka
+        self._settings, self._kafka = settings, settings.kafka
         self._life = life
+        self._asked = BackfillLog(KafkaReader(settings.kafka))
+        self._looked_at = -LOOK_S
+        self._numbers = SourceMetrics(life.metrics)
         self.sources = wiring.sources(settings)
         self._log = KafkaLog(settings.kafka)
         kafka = settings.kafka
@@ -65,8 +74,9 @@ class Ingest:
         Raises FatalError when another daemon has taken over or a source of a replay never works.
         """
         schedule = self._schedule = Schedule(self.sources, self.intake, self.intake.cursor)
+        backfills = Backfills(schedule, lambda name: wiring.source(self._settings, name), self.intake.cursor_of)
         ended, failure = Event(), list[BaseException]()
-        beating = Thread(target=self._beat, args=(ended, failure), name="heartbeat", daemon=True)
+        beating = Thread(target=self._beat, args=(ended, failure, None if until_exhausted else backfills), daemon=True)
         schedule.start()
         beating.start()
         self._life.ready.set()
@@ -94,7 +104,7 @@ class Ingest:
             return [source.name for source in self.sources if source.replays]
         return self._schedule.replaying()
 
-    def _beat(self, ended: Event, failure: list[BaseException]) -> None:
+    def _beat(self, ended: Event, failure: list[BaseException], backfills: Backfills | None) -> None:
         oldest: int | None = None
         try:
             with Redrives(self._kafka) as redrives:
@@ -102,7 +112,7 @@ class Ingest:
                     before, oldest = oldest, self.intake.oldest()
                     if oldest is None or oldest != before:  # else a page stands still, and the watchdog waits for it
                         self._life.watchdog.alive(waiting=True)
-                    self._once(redrives)
+                    self._once(redrives, backfills)
                     self._report()
         except OpinionwatchError as error:
             failure.append(error)
@@ -112,14 +122,16 @@ class Ingest:
             raise
 
     def _report(self) -> None:
-        for health in self.health().values():
-            up = health.state not in ("failed", "backing off")
-            self._life.metrics.set("opinionwatch_source_up", up, health.name)
+        self._numbers.tell(self.health().values(), self.intake.behind)
 
-    def _once(self, redrives: Redrives) -> None:
+    def _once(self, redrives: Redrives, backfills: Backfills | None) -> None:
         try:
             self.intake.beat()
             redrives.take(partial(self.intake.retry, record=again))
+            if backfills is not None and monotonic() - self._looked_at >= LOOK_S:
+                self._asked.look()
+                backfills.take_up(self._asked.wishes(), [source.name for source in self.sources])
+                self._looked_at = monotonic()
         except RetryableError as error:
             log.warning("no heartbeat", reason=str(error))
 

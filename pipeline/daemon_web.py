@@ -1,7 +1,8 @@
 """`opinionwatch web`: the page and its API beside the daemons, and the numbers that only the whole index can tell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Protocol, runtime_checkable
 
 import structlog
 
@@ -14,7 +15,8 @@ from opinionwatch.pipeline.drifting import lately
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.settings import Settings
-from opinionwatch.pipeline.web_health import Alarms, HealthReader
+from opinionwatch.pipeline.source_metrics import tell_pace
+from opinionwatch.pipeline.web_health import Alarms, HealthReader, SourceStatus
 from opinionwatch.pipeline.wiring_why import explainer
 
 COUNT_S = 15.0
@@ -22,6 +24,15 @@ COUNT_S = 15.0
 DRIFT_ROUNDS = 40
 """Rounds of counting between two looks at drift: ten minutes."""
 log = structlog.get_logger(__name__)
+
+
+@runtime_checkable
+class ReportedArchive(Protocol):
+    """An archive to which daemons report how their sources are doing."""
+
+    def reports(self) -> Mapping[str, SourceStatus]:
+        """By source."""
+        ...
 
 
 def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
@@ -35,6 +46,7 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
         watchlists=watched,
         settings=settings.web,
         lang=settings.language,
+        status=archive.reports if isinstance(archive, ReportedArchive) else None,
         budget=budget,
         answers=wiring.answers(settings),
         explain=explainer(settings),
@@ -75,9 +87,10 @@ def drifted(archive: Archive, metrics: Metrics) -> None:
 
 
 def counted(archive: Archive, metrics: Metrics, now: datetime) -> None:
-    """Tell what is accounted for. Raises RetryableError when the index is away."""
+    """Tell what is accounted for, and how sources are. Raises RetryableError when the index is away."""
     rows = archive.ledger()
     metrics.set("opinionwatch_conservation_gap", sum(abs(row.gap) for row in rows))
+    tell_pace(metrics, rows, archive.health(), archive.now())
     metrics.set("opinionwatch_pending_records", sum(row.pending for row in rows))
     hours = [datetime.strptime(row.hour, "%Y-%m-%dT%HZ").replace(tzinfo=UTC) for row in rows if row.pending]
     oldest = max((now - hour - timedelta(hours=1) for hour in hours), default=timedelta(0))

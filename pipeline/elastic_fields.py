@@ -164,6 +164,9 @@ FIELDS: dict[Kind, Fields] = {
         "health.items": COUNT,
         "health.errors": COUNT,
         "health.skipped": COUNT,
+        "health.kinds": WORD,  # errors by kind: `http 503: 2`
+        "health.quota_left": NUMBER,
+        "health.quota_until": DATE,
     },
     "state": {  # what a restart goes on from, one per name
         "@timestamp": DATE,

@@ -1,6 +1,6 @@
 """The embedded engine: store, runtime, sources and notifier, started and stopped together."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Event, Thread
 
@@ -8,14 +8,15 @@ import structlog
 
 from opinionwatch.alerts.dry import dry, shown
 from opinionwatch.alerts.outbox import Deliverer
-from opinionwatch.connectors.backfill import PREFIX, Backfill, Progress
+from opinionwatch.connectors.backfill import WISH, Wish, stored_as
+from opinionwatch.connectors.backfills import Backfills
 from opinionwatch.connectors.pulling import Health
 from opinionwatch.connectors.schedule import Schedule
 from opinionwatch.pipeline import digests, live_scorer, wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.curves import adopt
 from opinionwatch.pipeline.embedded import Embedded
-from opinionwatch.pipeline.errors import FatalError, OpinionwatchError, SettingsError
+from opinionwatch.pipeline.errors import FatalError, OpinionwatchError
 from opinionwatch.pipeline.intake import QueueIntake
 from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
 from opinionwatch.pipeline.ports import Channel, Scorer, Source, cursor_name
@@ -63,7 +64,6 @@ class Engine:
         self._dry_run = dry_run
         self._scorer = scorer
         self._schedule: Schedule | None = None
-        self._backfilling: set[tuple[str, datetime]] = set()
 
     def health(self) -> dict[str, Health]:
         """How each source is doing, by name."""
@@ -81,17 +81,6 @@ class Engine:
             finally:
                 outbox.close()
                 store.close()
-
-    def _take_up_backfills(self, archive: SqliteArchive, schedule: Schedule) -> None:
-        """Begin what `opinionwatch backfill` has asked for, and go on with what an earlier life did not finish."""
-        for name, progress in _backfills(archive):
-            if progress.done or (name, progress.since) in self._backfilling:
-                continue
-            self._backfilling.add((name, progress.since))
-            try:
-                schedule.add(Backfill(wiring.source(self.settings, name), progress.since))
-            except (SettingsError, TypeError) as error:
-                log.warning("backfill.impossible", source=name, reason=str(error))
 
     def _run(self, store: SqliteStore, outbox: SqliteOutbox, stop: Event, until_exhausted: bool) -> None:
         archive = SqliteArchive(self.settings.store_path)
@@ -115,6 +104,7 @@ class Engine:
         else:
             deliverer = Deliverer(outbox, self._channels, render, wall_clock, excuse=excuse)
         regular = self._regular(outbox, archive)
+        backfills = Backfills(schedule, lambda name: wiring.source(self.settings, name), archive.cursor)
         ended, told, failure = Event(), Event(), list[BaseException]()
         worker = Thread(target=_guarded, args=(runtime, ended, failure), name="runtime", daemon=True)
         notifier = Thread(target=deliverer.run, args=(told,), name="notifier", daemon=True)
@@ -127,7 +117,7 @@ class Engine:
                 if until_exhausted and schedule.done():
                     break
                 if not until_exhausted:
-                    self._take_up_backfills(archive, schedule)
+                    backfills.take_up(wishes(archive), [source.name for source in self.sources])
         finally:
             schedule.stop(STOP_S / 2)
             ended.set()
@@ -154,9 +144,10 @@ class Engine:
         return digests.Digests(due, self._channels, maker, outbox, wall_clock, self.settings.zone)
 
 
-def _backfills(archive: SqliteArchive) -> Iterator[tuple[str, Progress]]:
-    for name, cursor in archive.cursors(PREFIX).items():
-        yield name.removeprefix(PREFIX), Progress.read(cursor)
+def wishes(archive: SqliteArchive) -> dict[str, Wish]:
+    """What `opinionwatch backfill` has asked for, by source."""
+    begins = WISH + stored_as("")
+    return {name.removeprefix(begins): Wish.read(text) for name, text in archive.cursors(begins).items()}
 
 
 def _guarded(runtime: Embedded, ended: Event, failure: list[BaseException]) -> None:

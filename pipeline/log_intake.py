@@ -17,14 +17,14 @@ import structlog
 
 from opinionwatch.pipeline.accept import Arrival
 from opinionwatch.pipeline.advance import BEGINNING, advance, arrived, not_before
-from opinionwatch.pipeline.contracts import DeadLetter, Document
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Gap
 from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.cursors import Cursors, Position
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.intake import gaps_of
 from opinionwatch.pipeline.log import Appender, Entry
 from opinionwatch.pipeline.log_records import Again, Mark, encode, entries
-from opinionwatch.pipeline.ports import Clock, Item, Page, Source
+from opinionwatch.pipeline.ports import Clock, Item, Page, Source, cursor_name
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import TopicName, partition_of
 
@@ -57,6 +57,8 @@ class LogIntake:
         self._reached = dict(cursors.reached())
         self._on_their_way: dict[int, datetime] = {}
         self._next = 0
+        self.behind: dict[str, float] = {}
+        """How old the newest document of a source's last page was when it was accepted, in seconds, by its cursor."""
 
     def submit(self, source: Source, page: Page) -> "Future[None]":
         """Take a page; the future is resolved when this returns. Raises RetryableError when the broker does not
@@ -64,13 +66,20 @@ class LogIntake:
         """
         ticket, now, items = self._begin(page.items)
         try:
-            self._store([Arrival(source.name, source.kind, source.instance, item) for item in items], now)
-            for gap in gaps_of(source, page, now):  # the log has no place for it; the operator's log has
+            gaps = gaps_of(source, page, now)
+            arrivals = [Arrival(source.name, source.kind, source.instance, item) for item in items]
+            found = self._accept(arrivals, now)
+            failpoint("ingest.accepted")
+            self._append([*found, *gaps])
+            published = [record.published_at for record in found if isinstance(record, Document)]
+            if published:
+                self.behind[cursor_name(source)] = max(0.0, (now - max(published)).total_seconds())
+            for gap in gaps:
                 log.warning("source.gap", source=gap.source, since=gap.since, until=gap.until, detail=gap.detail)
             failpoint("ingest.stored")
             reached = arrived(self._reached, source.name, items).get(source.name)
             if page.cursor:
-                self._cursors.save(source.name, Position(cursor=page.cursor, reached=reached))
+                self._cursors.save(cursor_name(source), Position(cursor=page.cursor, reached=reached))
             failpoint("ingest.cursor_saved")
             if reached is not None:
                 with self._lock:
@@ -135,7 +144,11 @@ class LogIntake:
 
     def cursor(self, source: Source) -> str | None:
         """Where a source goes on."""
-        position = self._cursors.positions.get(source.name)
+        return self.cursor_of(cursor_name(source))
+
+    def cursor_of(self, name: str) -> str | None:
+        """What is stored under a name."""
+        position = self._cursors.positions.get(name)
         return None if position is None else position.cursor
 
     def _begin(self, items: Sequence[Item]) -> tuple[int, datetime, list[Item]]:
@@ -151,12 +164,7 @@ class LogIntake:
         """The wall clock, never behind what was promised."""
         return max(self._clock().astimezone(UTC), self._floor)
 
-    def _store(self, arrivals: Sequence[Arrival], now: datetime) -> None:
-        records = self._accept(arrivals, now)
-        failpoint("ingest.accepted")
-        self._append(records)
-
-    def _append(self, records: Sequence[Document | Deletion | DeadLetter | Again]) -> None:
+    def _append(self, records: Sequence[Document | Deletion | DeadLetter | Again | Gap]) -> None:
         lines: dict[int, list[bytes]] = {}
         for record in records:
             name = record.record.id if isinstance(record, Again) else record.id

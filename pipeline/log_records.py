@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention, Record, Utc, content_id
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Gap, Mention, Record, Utc, content_id
 from opinionwatch.pipeline.contracts_changes import Deletion, Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert
 from opinionwatch.pipeline.errors import RejectedError
@@ -54,7 +54,7 @@ class Again(Record):
     """When it was first accepted: a letter that is written anew keeps its place."""
 
 
-LogRecord = Document | Deletion | DeadLetter | Mention | Withdrawal | Alert | Mark | Again
+LogRecord = Document | Deletion | DeadLetter | Mention | Withdrawal | Alert | Mark | Again | Gap
 KINDS: dict[str, type[LogRecord]] = {
     "document": Document,
     "deletion": Deletion,
@@ -64,6 +64,7 @@ KINDS: dict[str, type[LogRecord]] = {
     "alert": Alert,
     "mark": Mark,
     "again": Again,
+    "gap": Gap,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
 

@@ -21,7 +21,15 @@ MetricName = Literal[
     "opinionwatch_oldest_pending_seconds",  # how long the oldest of them has waited, by full hours of acceptance
     "opinionwatch_alarms_per_watchlist_week",  # alarms opened, true and false; kind: all, real, not_crisis
     "opinionwatch_false_alarm_budget",  # false alarms per watchlist-week that the settings accept
-    "opinionwatch_source_up",  # 1 unless the source is failed or backing off; source
+    "opinionwatch_source_up",  # 1 unless the source is failed, backing off or its circuit open; source
+    "opinionwatch_source_last_success_timestamp_seconds",  # when a poll or a page was last completed; source
+    "opinionwatch_source_behind_seconds",  # how old the newest document of its last page was; source
+    "opinionwatch_source_documents_total",  # documents it has handed over; source
+    "opinionwatch_source_errors_total",  # errors; source, kind
+    "opinionwatch_source_quota_remaining",  # requests that its service still allows, where it says so; source
+    "opinionwatch_source_hour_documents",  # documents of the last whole hour; source
+    "opinionwatch_source_hour_usual",  # what that hour of the week usually brings; source
+    "opinionwatch_source_silent",  # 1 when it is unusual that nothing has come for so long; source
     "opinionwatch_batch_seconds",  # duration of a batch, from taken to confirmed
     "opinionwatch_batch_entries",  # how full a batch was
     "opinionwatch_latency_seconds",  # from accepted to indexed
@@ -47,6 +55,14 @@ LABELS: dict[MetricName, str] = {
     "opinionwatch_source_up": "source",
     "opinionwatch_requests_total": "status",
     "opinionwatch_scored_texts_total": "outcome",
+    "opinionwatch_source_last_success_timestamp_seconds": "source",
+    "opinionwatch_source_behind_seconds": "source",
+    "opinionwatch_source_documents_total": "source",
+    "opinionwatch_source_errors_total": "source kind",
+    "opinionwatch_source_quota_remaining": "source",
+    "opinionwatch_source_hour_documents": "source",
+    "opinionwatch_source_hour_usual": "source",
+    "opinionwatch_source_silent": "source",
 }
 HISTOGRAMS: dict[MetricName, tuple[float, ...]] = {
     "opinionwatch_batch_seconds": (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
@@ -66,7 +82,7 @@ class Metrics:
         self._gauges: dict[MetricName, Gauge] = {}
         self._histograms: dict[MetricName, Histogram] = {}
         for name in get_args(MetricName):
-            labels = [LABELS[name]] if name in LABELS else []
+            labels = LABELS.get(name, "").split()
             if name in HISTOGRAMS:
                 self._histograms[name] = Histogram(
                     name, name, labels, registry=self._registry, buckets=HISTOGRAMS[name]
@@ -76,10 +92,10 @@ class Metrics:
             else:
                 self._gauges[name] = Gauge(name, name, labels, registry=self._registry)
 
-    def count(self, name: MetricName, number: float = 1, label: str | None = None) -> None:
+    def count(self, name: MetricName, number: float = 1, label: str | None = None, *more: str) -> None:
         """Add to a counter."""
         counter = self._counters[name]
-        (counter if label is None else counter.labels(label)).inc(number)
+        (counter if label is None else counter.labels(label, *more)).inc(number)
 
     def set(self, name: MetricName, value: float, label: str | None = None) -> None:
         """Set a gauge."""

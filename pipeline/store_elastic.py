@@ -64,6 +64,19 @@ class SourceReport(Protocol):
     def errors(self) -> int: ...
     @property
     def skipped(self) -> int: ...
+    @property
+    def kinds(self) -> tuple[tuple[str, int], ...]: ...
+    @property
+    def quota(self) -> "QuotaReport | None": ...
+
+
+class QuotaReport(Protocol):
+    """What a service lets a source ask: `connectors.quota.Quota`."""
+
+    @property
+    def remaining(self) -> float: ...
+    @property
+    def resets_at(self) -> datetime | None: ...
 
 
 class ElasticStore:
@@ -142,6 +155,9 @@ class ElasticStore:
                 "health.items": each.items,
                 "health.errors": each.errors,
                 "health.skipped": each.skipped,
+                "health.kinds": [f"{kind}: {count}" for kind, count in each.kinds],
+                "health.quota_left": each.quota and each.quota.remaining,
+                "health.quota_until": each.quota and each.quota.resets_at and stamp(each.quota.resets_at),
             }
             self._put("health", content_id(each.kind, each.name), report)
 

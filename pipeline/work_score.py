@@ -8,7 +8,7 @@ killed in between: a successor begins again before those documents.
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Gap, Mention, ScoredDocument
 from opinionwatch.pipeline.contracts_changes import Deletion, Engaged, Withdrawal
 from opinionwatch.pipeline.errors import FatalError, RejectedError
 from opinionwatch.pipeline.failpoints import failpoint
@@ -53,6 +53,7 @@ class ScoreWork:
         now = self._clock()
         admissible: list[Record] = []
         retried: list[Again] = []
+        gaps: list[Gap] = []
         marks: dict[tuple[str, int], Mark] = {}
         first: dict[int, int] = {}
         for entry in batch:
@@ -63,6 +64,8 @@ class ScoreWork:
                         admissible.append(record)
                     case Again():
                         retried.append(record)
+                    case Gap():
+                        gaps.append(record)
                     case Mark():
                         marks[record.lane] = record
                     case Unreadable():
@@ -76,6 +79,8 @@ class ScoreWork:
         for suspect in suspects:
             self._alone(suspect, now)
         self._trials.together()
+        if gaps:
+            self._ledger.write(gaps)
         self._settle([record for record in (*admitted, *retried) if record not in suspects], now)
         self._log.append(
             [

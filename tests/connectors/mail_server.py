@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from threading import Thread
 
@@ -30,6 +31,8 @@ class Mailbox:
     validity: int = 7
     faults: deque[bytes | None] = field(default_factory=deque)
     """What the next FETCH is answered instead; None: the connection breaks."""
+    came: dict[int, datetime] = field(default_factory=dict)
+    """The internal date of messages, for SEARCH SINCE; those without one are of any day."""
     log: list[str] = field(default_factory=list)
     port: int = 0
 
@@ -58,6 +61,10 @@ class Mailbox:
         """SEARCH and FETCH."""
         if found := re.match(rb"SEARCH UID (\d+):\*", rest):
             uids = [uid for uid in self.mails if uid >= int(found[1])] or [max(self.mails, default=0)]
+            return b"* SEARCH " + " ".join(map(str, uids)).encode() + b"\r\n" + tag + b" OK done\r\n"
+        if found := re.match(rb"SEARCH SINCE (\S+)", rest):
+            day = datetime.strptime(found[1].decode(), "%d-%b-%Y").replace(tzinfo=UTC)
+            uids = [uid for uid in self.mails if self.came.get(uid, day) >= day]
             return b"* SEARCH " + " ".join(map(str, uids)).encode() + b"\r\n" + tag + b" OK done\r\n"
         found = re.match(rb"FETCH ([\d,]+) \(UID BODY.PEEK\[\]<0.(\d+)>\)", rest)
         if found is None:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from opinionwatch.connectors import http
-from opinionwatch.connectors.backfill import Backfill, Progress
+from opinionwatch.connectors.backfill import Backfill, Progress, Wish, progress_of
 from opinionwatch.connectors.feeds import next_page
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.connectors.rss import Rss
@@ -19,6 +19,7 @@ from tests.connectors.test_schedule import Numbers
 
 Serve = Callable[[Callable[[BaseHTTPRequestHandler], None]], str]
 NOW = datetime.now(UTC)
+WISH = Wish(since=NOW, asked_at=NOW)
 PER_PAGE, PAGES = 5, 8
 
 
@@ -63,28 +64,38 @@ def ages(pages: list[Page]) -> list[int]:
 
 def test_a_backfill_stands_in_for_its_source_and_marks_what_it_brings() -> None:
     source = Old("a")
-    history = Backfill(source, NOW)
+    history = Backfill(source, WISH)
     assert (history.name, history.kind, history.instance) == (source.name, source.kind, source.instance)
     assert (cursor_name(history), cursor_name(source)) == ("backfill:a", "a")
     pages = list(history.fetch(None))
     assert all(item.history for page in pages for item in page.items)
     come = [Progress.model_validate_json(page.cursor) for page in pages]
-    assert [(each.items, each.done) for each in come] == [(1, False), (2, False), (3, False), (3, True)]
+    assert [(each.items, each.done) for each in come] == [(0, False), (1, False), (2, False), (3, False), (3, True)]
     assert list(history.fetch(pages[-1].cursor)) == [], "what is done is done"
 
 
 def test_every_cursor_of_a_backfill_gives_exactly_the_rest() -> None:
-    whole = list(Backfill(Old("a"), NOW).fetch(None))
+    whole = list(Backfill(Old("a"), WISH).fetch(None))
     for number, page in enumerate(whole):
-        rest = list(Backfill(Old("a"), NOW - timedelta(days=999)).fetch(page.cursor))
+        rest = list(Backfill(Old("a"), WISH).fetch(page.cursor))
         assert [item.body for each in rest for item in each.items] == [
             item.body for each in whole[number + 1 :] for item in each.items
-        ], "also how far back it goes is in the cursor"
+        ]
+
+
+def test_another_wish_begins_anew_whatever_the_one_before_has_left() -> None:
+    before = list(Backfill(Old("a"), WISH).fetch(None))
+    later = Wish(since=NOW - timedelta(days=999), asked_at=NOW + timedelta(seconds=1))
+    assert progress_of(later, before[-1].cursor) is None
+    first, *rest = Backfill(Old("a"), later).fetch(before[-1].cursor)
+    assert Progress.read(first.cursor) == Progress(since=later.since, asked_at=later.asked_at)
+    assert len([item for page in rest for item in page.items]) == 3
 
 
 def test_closing_ends_it_and_it_is_not_done() -> None:
-    history = Backfill(Old("a"), NOW)
+    history = Backfill(Old("a"), WISH)
     pages = history.fetch(None)
+    next(pages)
     first = next(pages)
     history.close()
     assert list(pages) == []
@@ -93,9 +104,9 @@ def test_closing_ends_it_and_it_is_not_done() -> None:
 
 def test_a_foreign_cursor_and_a_source_without_history_are_refused() -> None:
     with pytest.raises(FatalError, match="not one of a backfill"):
-        list(Backfill(Old("a"), NOW).fetch("7"))
+        list(Backfill(Old("a"), WISH).fetch("7"))
     with pytest.raises(TypeError, match="brings no history"):
-        Backfill(Numbers("a"), NOW)
+        Backfill(Numbers("a"), WISH)
 
 
 def test_a_feed_is_followed_back_through_its_archive_as_far_as_is_wanted(serve: Serve) -> None:

@@ -10,7 +10,7 @@ import pytest
 from opinionwatch.connectors import bluesky, gathering
 from opinionwatch.connectors import jetstream as stream
 from opinionwatch.pipeline.errors import FatalError, RetryableError
-from opinionwatch.pipeline.ports import Page, Source
+from opinionwatch.pipeline.ports import HistorySource, Page, Source
 from tests.connectors.jetstream import BEGIN_US, STEP_US, Jetstream, jetstream, post, refusal
 from tests.connectors.reading_services import bodies, ids
 from tests.contract.source_suite import build
@@ -24,6 +24,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def source(host: Jetstream, **given: object) -> Source:
     return build("bluesky", url=host.url, allow_hosts=["127.0.0.1"], **given)
+
+
+def history(host: Jetstream) -> HistorySource:
+    found = source(host)
+    assert isinstance(found, HistorySource)
+    return found
 
 
 def until(pages: Iterator[Page], count: int) -> list[Page]:
@@ -230,3 +236,27 @@ def test_an_address_that_may_not_be_asked_is_refused_for_ever(url: str, reason: 
 def test_a_cursor_of_another_kind_is_refused() -> None:
     with pytest.raises(FatalError, match="cursor"):
         next(build("bluesky").fetch('{"offset": 3}'))
+
+
+def test_history_is_what_the_host_still_has_up_to_the_moment_it_was_asked_for() -> None:
+    later_us = int(datetime.now(UTC).timestamp() * 1_000_000) + 3_600_000_000
+    events = [post(n) for n in range(40)]
+    after = [{**post(n), "time_us": later_us + n} for n in (40, 41)]
+    since = datetime.fromtimestamp((BEGIN_US + 10 * STEP_US) / 1_000_000, UTC)
+    with jetstream([*events, *after]) as host:
+        pages = list(history(host).backfill(since, None))
+        again = list(history(host).backfill(since, pages[0].cursor))
+    # It goes back five seconds, as a stream that was cut does, and ends with the first event of a later time.
+    assert set(ids(pages)) == uris(range(41))
+    assert host.asked[0]["cursor"] == [str(BEGIN_US + 10 * STEP_US - stream.REWIND_US)]
+    assert pages[-1].share == 1.0
+    assert set(ids(again)) <= uris(range(41))
+
+
+def test_history_that_the_host_has_dropped_is_recorded_as_a_gap() -> None:
+    later_us = int(datetime.now(UTC).timestamp() * 1_000_000) + 3_600_000_000
+    since = datetime.fromtimestamp(BEGIN_US / 1_000_000 - 3600, UTC)
+    with jetstream([post(1), {**post(2), "time_us": later_us}]) as host:
+        pages = list(history(host).backfill(since, None))
+    assert len(ids(pages)) == 2
+    assert [missed.since for page in pages for missed in page.missed] == [since]

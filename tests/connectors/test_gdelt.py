@@ -2,13 +2,14 @@
 
 import io
 import zipfile
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from opinionwatch.connectors import gdelt, http
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.pipeline.errors import RetryableError
-from opinionwatch.pipeline.ports import Page, Source
+from opinionwatch.pipeline.ports import HistorySource, Page, Source
 from tests.connectors.imitation import Imitation, Told, imitating
 from tests.connectors.news_files import GdeltFiles
 from tests.connectors.reading_services import bodies, ids
@@ -121,3 +122,17 @@ def test_a_latest_file_of_no_possible_time_is_an_error(stamp: str) -> None:
         service.faults.append(Told(f"1 0 http://x/{stamp}.gkg.csv.zip\n".encode()))
         with pytest.raises(RetryableError, match="GDELT"):
             list(source(service).fetch(None))
+
+
+def test_history_begins_with_the_file_of_that_time_and_never_before_there_were_any() -> None:
+    files = GdeltFiles(files=10, rows=2)
+    with imitating(files) as service:
+        found = source(service, history_h=0)
+        assert isinstance(found, HistorySource)
+        pages = list(found.backfill(files.first + timedelta(minutes=50), None))
+        assert ids(pages) == [f"{files.stamp(n)}-1" for n in range(3, 10)]
+        shares = [page.share or 0 for page in pages]
+        assert shares == sorted(shares)
+        before = found.backfill(datetime(1999, 1, 1, tzinfo=UTC), None)
+        assert next(before).items == []
+        assert service.asked[-1].path == f"/{gdelt.BEGAN:%Y%m%d%H%M%S}.gkg.csv.zip"

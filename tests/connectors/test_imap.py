@@ -1,6 +1,7 @@
 """Reading a mail folder: order, restarts, renumbering, hostile servers, Google's digests."""
 
 import json
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -202,3 +203,15 @@ def test_a_digest_of_google_alerts_becomes_what_it_announces_and_other_mail_is_l
 )
 def test_what_is_no_digest_announces_nothing(raw: bytes) -> None:
     assert list(announced(raw)) == []
+
+
+def test_history_is_the_mail_that_came_since_a_day(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "PAGE_MAILS", 4)
+    came = {uid: datetime(2026, 3, uid, tzinfo=UTC) for uid in range(1, 21)}
+    with mail_server(Mailbox({uid: mail(uid) for uid in came}, came=came)) as box:
+        pages = list(source(box, key).backfill(datetime(2026, 3, 11, 23, tzinfo=UTC), None))
+        rest = list(source(box, key).backfill(datetime(2026, 3, 11, 23, tzinfo=UTC), pages[0].cursor))
+    assert ids(pages) == [f"<{n}@example.org>" for n in range(11, 21)], "of the whole day: IMAP knows no hours"
+    assert ids(rest) == ids(pages[1:])
+    assert [page.share for page in pages] == [0.4, 0.8, 1.0]
+    assert [page.share for page in rest] == [0.8, 1.0]

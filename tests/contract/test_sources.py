@@ -50,6 +50,10 @@ def test_a_connector_says_what_it_delivers_and_what_its_settings_mean(kind: str)
     assert source.__dict__["kind"] == kind
     doc = inspect.getdoc(source) or ""
     assert any(line.startswith("Delivery: ") for line in doc.splitlines()), "its docstring needs a line 'Delivery: …'"
+    looks_back = callable(getattr(source, "backfill", None))
+    assert looks_back != any(line.startswith("History: none to bring. ") for line in doc.splitlines()), (
+        "either it has `backfill`, or its docstring needs a line 'History: none to bring. …' that says why"
+    )
     settings = source.__dict__["Settings"]
     assert issubclass(settings, BaseModel)
     assert settings.model_config.get("frozen")

@@ -9,7 +9,7 @@ from threading import Event, Thread
 import pytest
 
 from opinionwatch.connectors import http
-from opinionwatch.connectors.backfill import Progress
+from opinionwatch.connectors.backfill import Progress, Wish
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.pipeline.archive import DocumentQuery
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
@@ -84,6 +84,7 @@ def come() -> Progress:
 
 
 YESTERDAY = f"{NOW - timedelta(days=1):%Y-%m-%d}"
+SINCE = (NOW - timedelta(days=1)).replace(microsecond=0)
 
 
 def test_history_is_brought_marked_and_raises_no_alert(command: Command, config: Path) -> None:
@@ -113,7 +114,7 @@ def test_interrupted_it_goes_on_where_it_was(command: Command, config: Path, blo
     chosen = load(config)
     store = SqliteStore(chosen.store_path)
     with store.transaction():
-        store.save_cursor("backfill:blog", Progress(since=NOW - timedelta(days=1)).model_dump_json())
+        store.save_cursor("wish/backfill:blog", Wish(since=SINCE, asked_at=NOW).model_dump_json())
     store.close()
     stop = Event()
     life = Thread(target=Engine(chosen, "http://x.example", scorer=lambda _: Words()).run, args=(stop,))
@@ -126,9 +127,9 @@ def test_interrupted_it_goes_on_where_it_was(command: Command, config: Path, blo
         blog.open.set()
     assert not come().done
     blog.asked.clear()
-    since = f"{come().since:%Y-%m-%dT%H:%M:%S}"
-    assert command("backfill", "blog", "--since", since, "-c", config).code == 0
-    assert come().done
+    assert command("backfill", "blog", "--since", f"{SINCE:%Y-%m-%dT%H:%M:%S}", "-c", config).code == 0
+    assert (come().done, come().asked_at) == (True, NOW), "the same wish"
+    assert min(blog.asked) == 2, "what was brought is not asked for again"
 
 
 def test_a_running_daemon_brings_it_beside_its_live_cursor(command: Command, config: Path) -> None:
@@ -155,7 +156,7 @@ def test_a_running_daemon_brings_it_beside_its_live_cursor(command: Command, con
 def test_what_cannot_be_asked_is_told_with_its_cure(command: Command, config: Path) -> None:
     for arguments, cure in (
         (("blgo", "--since", YESTERDAY), "did you mean 'blog'?"),
-        (("posts", "--since", YESTERDAY), "files are read from their start anyway"),
+        (("posts", "--since", YESTERDAY), "posts (jsonl) has no history to bring: The file is read from its first"),
         (("blog", "--since", "2999-01-01"), "--since lies in the future"),
         (("blog", "--since", "soon"), "soon"),
     ):

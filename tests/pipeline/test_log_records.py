@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opinionwatch.pipeline.contracts import Document
+from opinionwatch.pipeline.contracts import Document, Gap
 from opinionwatch.pipeline.contracts_changes import Deletion, Withdrawal
 from opinionwatch.pipeline.log_records import Again, LogRecord, Mark, Unreadable, decode, encode, entries
 from opinionwatch.pipeline.versions import DELETED
@@ -29,6 +29,7 @@ def document(text: str = "电池太差 and slow") -> Document:
         Again(record=document(), attempts=2, first_at=NOW),
         Deletion(id="1", tenant="t", source="s", source_kind="rss", instance="blog", accepted_at=NOW),
         Withdrawal(document_id="1", version=DELETED, at=NOW, keeps=("lumora",)),
+        Gap(source="blog", since=None, until=NOW, missed=7, detail="retention", found_at=NOW),
     ],
 )
 def test_a_record_comes_back_as_it_was(record: LogRecord) -> None:

@@ -1,24 +1,27 @@
 """The Elasticsearch store: one accepted id is one document whatever is repeated, and refusals end where they belong."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import pytest
 
 from opinionwatch.connectors.pulling import Health
+from opinionwatch.connectors.quota import Quota
 from opinionwatch.pipeline.archive import DocumentQuery
 from opinionwatch.pipeline.archive_elastic import ElasticArchive
 from opinionwatch.pipeline.contracts import Document
 from opinionwatch.pipeline.elastic_client import connect
 from opinionwatch.pipeline.elastic_mapping import field_types, index_of, pattern_of
 from opinionwatch.pipeline.elastic_records import OVERLAP_CHARS
+from opinionwatch.pipeline.elastic_reports import Allowance, Reported
 from opinionwatch.pipeline.elastic_setup import KINDS
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.outbox_elastic import ElasticOutbox
 from opinionwatch.pipeline.ports import Outcome
 from opinionwatch.pipeline.settings_elastic import Elastic
 from opinionwatch.pipeline.store_elastic import ElasticStore
+from opinionwatch.pipeline.web_health import HealthReader
 from tests.faults.indexing import choosy
 from tests.pipeline.elastic import Cluster, cluster
 from tests.pipeline.sample import NOON, dead, delivery, document, drop, episode, mention, scored, window
@@ -216,6 +219,21 @@ def test_sources_report_how_they_are(place: Cluster, store: ElasticStore) -> Non
     place.refresh()
     found = place.client.search(index=index_of(place.settings.prefix, "health"))["hits"]["hits"]
     assert [(hit["_source"]["health.state"], hit["_source"]["health.items"]) for hit in found] == [("running", 9)]
+
+
+def test_the_page_beside_the_daemons_sees_what_they_report_and_that_a_report_is_old(
+    place: Cluster, store: ElasticStore, archive: ElasticArchive
+) -> None:
+    now, kinds, quota = datetime.now(UTC).replace(microsecond=0), (("http 503", 2), ("no answer", 1)), Quota(42, NOON)
+    shop = Health("shop", "x", "circuit open", last_error="503", errors=3, kinds=kinds, quota=quota)
+    store.report([shop], now)
+    store.report([Health("old", "rss", "running", last_success=NOON)], now - timedelta(minutes=5))
+    place.refresh()
+    found = archive.reports()
+    assert found["shop"] == Reported("circuit open", "503", None, kinds, Allowance(42, NOON))
+    assert found["old"] == Reported("unreported", None, NOON, (), None)
+    [line] = [each for each in HealthReader(archive, archive.reports).health().sources if each.source == "shop"]
+    assert (line.failing, line.errors, line.quota_left, line.quota_until) == (True, kinds, 42, NOON)
 
 
 @pytest.mark.parametrize("length", [1, OVERLAP_CHARS, OVERLAP_CHARS + 1, 5000])

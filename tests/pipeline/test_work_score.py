@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import DeadLetter, Mention
 from opinionwatch.pipeline.deadletters import again
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.log import Entry
 from opinionwatch.pipeline.log_records import Mark, Unreadable, decode
-from opinionwatch.pipeline.ports import Page
+from opinionwatch.pipeline.ports import Missed, Page
 from opinionwatch.pipeline.topics import TopicName
 from tests.pipeline.fleet import Fleet
-from tests.pipeline.rig import BEGIN, TABLES, post, rows
+from tests.pipeline.rig import BEGIN, TABLES, TODAY, post, rows
 
 
 @pytest.fixture
@@ -118,3 +119,12 @@ def test_a_duplicate_is_counted_and_told_to_nobody(fleet: Fleet) -> None:
         "the very same record again may be a replay, and counts as nothing"
     )
     assert not any(isinstance(record, Unreadable) for record in lines(fleet, "documents", 3))
+
+
+def test_a_gap_that_a_source_noticed_reaches_the_index_once_however_often_it_is_told(fleet: Fleet) -> None:
+    missed = (Missed(BEGIN, TODAY, "the feed had turned over", 7),)
+    for _ in range(2):
+        fleet.intake.submit(fleet.feed, Page([post(1, "Lumora is slow", BEGIN)], "1", missed))
+    score(fleet)
+    [gap] = SqliteArchive(fleet.settings.store_path).gaps()
+    assert (gap.source, gap.since, gap.until, gap.missed) == ("feed", BEGIN, TODAY, 7)
