@@ -19,10 +19,10 @@ from opinionwatch.pipeline.elastic_bulk import BulkWriter, refuse_our_own
 from opinionwatch.pipeline.elastic_client import asking
 from opinionwatch.pipeline.elastic_mapping import index_of
 from opinionwatch.pipeline.elastic_operations import Operation
-from opinionwatch.pipeline.elastic_records import digest_of, ledger_source, stamp
+from opinionwatch.pipeline.elastic_records import ledger_source, stamp
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
-from opinionwatch.pipeline.revisions import Admitted, First, Record, engaged, revised
+from opinionwatch.pipeline.revisions import Admitted, First, Record, digest_of, engaged, revised
 
 
 @dataclass(frozen=True, slots=True)

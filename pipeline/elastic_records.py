@@ -16,12 +16,10 @@ from opinionwatch.pipeline.contracts import (
     Mention,
     OpinionTerm,
     ScoredDocument,
-    content_id,
 )
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.elastic_fields import PIECE_CHARS
 from opinionwatch.pipeline.mention import mention_of
-from opinionwatch.pipeline.revisions import Record
 
 OVERLAP_CHARS = 1000
 """How far pieces of a text reach into each other: the longest needle that is found for certain by one of them."""
@@ -30,7 +28,6 @@ Source = dict[str, Any]
 _FIGURES = ("likes", "reposts", "replies")
 _COUNTS = ("posts", "voices", "negative", "positive", "unsure", "negative_voices", "sure_voices")
 _ASPECTS = Aspects()
-_SINCE = ("edited_at", "revised_at", "engagement", "version")
 
 
 def stamp(moment: datetime) -> str:
@@ -41,14 +38,6 @@ def stamp(moment: datetime) -> str:
 def ledger_source(id_: str, source: str, accepted_at: datetime, state: str) -> Source:
     """An entry of the ledger."""
     return {"@timestamp": stamp(accepted_at), "event.id": id_, "event.provider": source, "ledger.state": state}
-
-
-def digest_of(record: Record) -> str:
-    """What tells a record that comes again from another record of the same id. Fields that came later count only where
-    they say something, so what an older version has entered in the ledger is recognised.
-    """
-    new = {name for name in _SINCE if getattr(record, name, None) in (None, 0)}
-    return content_id(record.model_dump_json(exclude=new))
 
 
 def document_source(scored: ScoredDocument, mentions: Sequence[Mention]) -> Source:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention, ScoredDocument, content_id
 from opinionwatch.pipeline.contracts_changes import Deletion, Engaged, Withdrawal
 
 Record = Document | Deletion | DeadLetter
@@ -18,6 +18,9 @@ Record = Document | Deletion | DeadLetter
 Admitted = Record | Engaged
 """What a ledger lets go on."""
 Ended = TypeVar("Ended")
+
+_SINCE = ("edited_at", "revised_at", "engagement", "version")
+"""Fields that documents have not always had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ def engaged(record: Record, accepted_at: datetime) -> Engaged | None:
     if not isinstance(record, Document) or record.engagement is None:
         return None
     return Engaged(id=record.id, accepted_at=accepted_at, engagement=record.engagement)
+
+
+def digest_of(record: Record) -> str:
+    """What tells a record that comes again from another record of the same id. Fields that came later count only where
+    they say something, so what an older version has entered in the ledger is recognised.
+    """
+    new = {name for name in _SINCE if getattr(record, name, None) in (None, 0)}
+    return content_id(record.model_dump_json(exclude=new))
 
 
 def withdrawals(admitted: Iterable[Admitted], outcomes: Iterable[object]) -> list[Withdrawal]:

@@ -12,13 +12,13 @@ from opinionwatch.pipeline.elastic_fields import FIELDS, PIECE_CHARS
 from opinionwatch.pipeline.elastic_operations import operations, operations_of_parts
 from opinionwatch.pipeline.elastic_records import (
     OVERLAP_CHARS,
-    digest_of,
     document_source,
     mentions_of,
     pieces,
     scored_of,
 )
 from opinionwatch.pipeline.ports import Outcome
+from opinionwatch.pipeline.revisions import digest_of
 from tests.pipeline.sample import NOON, delivery, document, episode, mention, reading, scored, window
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
