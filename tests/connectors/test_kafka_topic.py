@@ -122,7 +122,7 @@ def test_a_partition_that_is_added_is_read_from_its_start(topic: Topic, monkeypa
     pages = until(topic.source(), None, 3)
     topic.admin.create_partitions({topic.name: 4})
     while len(topic.producer.partitions_for(topic.name)) < 4:
-        topic.put(None, key=None)
+        topic.put(None, key=b"")
     topic.send(range(3, 8), partition=3)
     assert sorted(ids(until(topic.source(), pages[-1].cursor, 5))) == [str(n) for n in range(3, 8)]
 
@@ -133,7 +133,7 @@ def test_envelopes_are_opened_tombstones_delete_what_their_key_names_and_nonsens
     event = {"specversion": "1.0", "id": "7", "source": "/shop", "type": "t", "time": "2026-03-01T08:00:00Z"}
     topic.put(json.dumps({**event, "data": {"text": "structured"}}).encode())
     topic.put(None)
-    topic.put(None, key=None)
+    topic.put(None, key=b"")
     headers = [("ce_specversion", b"1.0"), ("ce_id", b"8"), ("ce_source", b"/shop"), ("ce_type", b"t")]
     topic.put(b'{"text": "binary"}', headers=headers)
     topic.put(b"\xff nonsense")
