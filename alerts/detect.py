@@ -93,9 +93,9 @@ class ShareDetector:
         self.baseline.add(cells, late=False)
         self.baseline.add(late, late=True)
         score = self._score(rows, weights)
-        since, suspect = self._suspect_since[rows], score > SUSPECT
-        self._suspect_since[rows] = np.where(suspect, np.where(since < 0, tick, since), -1)
-        self.baseline.doubt(rows[suspect])
+        self.baseline.doubt(rows[score > SUSPECT])
+        since = self._suspect_since[rows]
+        self._suspect_since[rows] = np.where(self.baseline.doubted(rows), np.where(since < 0, tick, since), -1)
         return score
 
     def judged(self, rows: I64) -> Bool:

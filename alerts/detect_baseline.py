@@ -18,6 +18,8 @@ HOURS = 26
 """Hourly sums kept: the current hour, 24 whole ones, and the one being learned."""
 PATIENCE = 3 * TICKS_PER_DAY
 """Ticks of suspicion after which the new share is learned as the normal one."""
+LASTING = 6
+"""Hours without suspicion that end it."""
 TICKS = 24
 """Single ticks kept: the last 2 hours."""
 KEEP = 2.0 ** (-TICKS_PER_HOUR / (10 * TICKS_PER_DAY))
@@ -98,6 +100,11 @@ class Baseline:
     def doubt(self, rows: I64) -> None:
         """What these rows say in the current hour is not to be learned."""
         self.suspect[rows, self.tick // TICKS_PER_HOUR % HOURS] = True
+
+    def doubted(self, rows: I64) -> Bool:
+        """Whether any of the last hours of these rows is suspect: statistics that start anew end no suspicion."""
+        recent = (self.tick // TICKS_PER_HOUR - np.arange(LASTING)) % HOURS
+        return np.asarray(self.suspect[rows[:, None], recent].any(axis=1), np.bool_)
 
     def forget(self, row: int) -> None:
         """Start anew: another scorer means other shares."""
