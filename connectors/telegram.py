@@ -63,7 +63,7 @@ class Telegram(Polling):
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One poll: updates until there is nothing new."""
-        here = _Here.read(cursor) or _Here()
+        here = _Here.read(cursor) or _Here(at=0)
         missed = forgotten(here.at, KEPT_S, "Telegram keeps for 24 hours what nobody asked for")
         while not self._closing.is_set():
             told = self._api.get("getUpdates", offset=here.offset).list("result")
@@ -111,5 +111,5 @@ class _Here(Cursor):
     whose = "Telegram"
     offset: int | None = None
     """The first update that is not had yet; None: there was none so far."""
-    at: int = Field(default=0, ge=0)
+    at: int = Field(ge=0)
     """When Telegram was last asked, in seconds since 1970."""
