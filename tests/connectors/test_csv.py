@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_columns_named_like_fields_are_taken_and_others_left_out(path: Path) -> None:
-    write(path, "native_id,likes,text,title\r\n1,5,hello,\r\n2,6,你好,标题\r\n")
+    write(path, "native_id,shelf,text,title\r\n1,5,hello,\r\n2,6,你好,标题\r\n")
     assert [json.loads(body) for body in read(path)] == [
         {"native_id": "1", "text": "hello"},
         {"native_id": "2", "text": "你好", "title": "标题"},
