@@ -1,6 +1,7 @@
 """Back-test: the past again, as it was and under other settings."""
 
 import json
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
@@ -9,13 +10,16 @@ import pytest
 
 from opinionwatch.alerts.detect_settings import DetectorSettings, TrendSettings
 from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline.archive_elastic import ElasticArchive
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.backtest import Candidate, backtest
 from opinionwatch.pipeline.backtest_events import Event, answered, load
 from opinionwatch.pipeline.backtest_judge import judged
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Verb
 from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.store_elastic import ElasticStore
 from tests.pipeline.command import Command
+from tests.pipeline.elastic import Cluster, cluster
 from tests.pipeline.rig import BEGIN, Rig, pages, rows, story
 from tests.pipeline.sample import feedback
 
@@ -229,3 +233,47 @@ def test_answers_are_on_the_scoreboard_unless_they_are_not_wanted(judged_by_peop
     assert with_them["verdicts"][0]["name"] == "real (mei)"
     [without] = json.loads(command(*typed, "--no-answers").out)
     assert (without["found"], without["events"], without["false_alarms"]) == (0, 0, 1)
+
+
+@pytest.fixture
+def index(folder: Path, services: Mapping[str, str]) -> Iterator[Cluster]:
+    """The same history in an Elasticsearch."""
+    archive = SqliteArchive(folder / "opinionwatch.db")
+    with cluster(services["elasticsearch"]) as given:
+        store = ElasticStore(given.client, given.settings)
+        documents = list(archive.every_document())
+        store.admit([scored.document for scored in documents])
+        store.write([*documents, *archive.windows("lumora", BEGIN - timedelta(1), UNTIL)])
+        store.write(archive.episodes())
+        now = archive.now()
+        assert now is not None
+        store.save_progress(now)
+        store.close()
+        given.refresh()
+        yield given
+
+
+def test_the_history_of_an_elasticsearch_raises_the_same_alerts(
+    folder: Path, archive: SqliteArchive, index: Cluster
+) -> None:
+    both = [candidate(folder), candidate(folder, min_authors=5)]
+    assert backtest(ElasticArchive(index.client, index.settings), both, BEGIN, UNTIL, "default") == backtest(
+        archive, both, BEGIN, UNTIL, "default"
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_the_command_says_the_same_of_an_elasticsearch(command: Command, index: Cluster) -> None:
+    place = index.settings
+    elastic = f"store: elasticsearch\nelasticsearch: {{hosts: ['{place.hosts[0]}'], prefix: {place.prefix}}}\n"
+    Path("e.yaml").write_text(CONFIG + elastic)
+    typed = ("--from", BEGIN.isoformat(), "--events", "events.yaml")
+    figures, pages_ = [], []
+    for config in ("a.yaml", "e.yaml"):
+        ended = command("backtest", "-c", config, *typed, "--json", "--html", "page.html")
+        assert ended.code == 0, ended.said
+        figures.append([{**found, "settings": "same"} for found in json.loads(ended.out)])
+        pages_.append(Path("page.html").read_text(encoding="utf-8").replace(config, "same"))
+    assert figures[0] == figures[1]
+    assert figures[0][0]["found"] == 1
+    assert pages_[0] == pages_[1]
