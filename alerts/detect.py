@@ -5,7 +5,8 @@ theta. M, the weighted sum over scopes, starts and thetas of likelihood-ratio fa
 1 while the share stays under its null edge, has E[M] <= ticks, so `ln M >= h` has an average run length of at least
 e^h ticks (Shin, Ramdas, Rinaldo 2024, "E-detectors"). The edge is estimated and drifts, and overdispersion is tempered
 by a heuristic: the bound is a design, the measured false alarms stand beside it. Algorithm and what each part buys:
-detector.md §5, second version; the step numbers below are its.
+detector.md §5, second version; the step numbers below are its. What differs from it: `WEIGHTS`, and what is learned
+(`detect_baseline`).
 
 Decisions are taken per tick of `accepted_at`. A tick without mentions of a watchlist costs it nothing: what time does
 to its state is applied when it is next touched.
@@ -23,8 +24,9 @@ from opinionwatch.pipeline.ticks import TICKS_PER_DAY
 THETA: F64 = np.array([1.3, 1.6, 2.2, 3.5, 6.0, 15.0])
 J = len(THETA)
 WEIGHTS = (0.4, 0.05, 0.3, 0.25)
-"""Prior weight of the scopes: watchlist, sources together, aspects together, cells together. Sources have little: one
-that brings most voices is nearly the watchlist, but with an edge that nothing outside it can correct for drift.
+"""Prior weight of the scopes: watchlist, sources together, aspects together, cells together. The design has .35, .15,
+.25, .25. Here sources have little: one that brings most voices is nearly the watchlist, but with an edge that nothing
+outside it can correct for drift.
 """
 GAMMA = 2.0 ** (-1 / TICKS_PER_DAY)
 DRIFT = math.exp(-1 / 144)

@@ -39,7 +39,7 @@ class World:
         self.rows = np.arange(watchlists)
         self.tick = FIRST
 
-    def day(self, share: F64 | float, rate: float = 0.4, days: float = 1.0) -> F64:
+    def day(self, share: F64 | float, rate: F64 | float = 0.4, days: float = 1.0) -> F64:
         """Scores [tick, watchlist] of some days at this share per cell."""
         scores = []
         for _ in range(round(days * TICKS_PER_DAY)):
@@ -57,6 +57,14 @@ def test_a_constant_share_keeps_within_the_false_alarm_budget() -> None:
     weeks = scores.size / 2016
     alarms = ((scores[1:] >= THRESHOLD) & (scores[:-1] < THRESHOLD)).sum()
     assert alarms <= DetectorSettings().false_alarms_per_week * weeks
+
+
+@pytest.mark.parametrize("rare", [0.01, 0.05])
+def test_what_is_negative_always_is_no_alarm_however_little_of_it_is_learned_yet(rare: float) -> None:
+    world = World(20)
+    share, rate = np.full((S, A), 0.05), np.full((S, A), 5 * rare)
+    share[:, 3], rate[:, 3] = 1.0, rare
+    assert world.day(share, rate, days=6).max() < THRESHOLD
 
 
 def test_a_raised_aspect_is_found_within_hours_and_named() -> None:
