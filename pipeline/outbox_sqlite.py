@@ -18,17 +18,25 @@ class SqliteOutbox:
         """Open the store's file."""
         self._db = connect(path)
         self._lock = Lock()
+        self._read: dict[str, tuple[bytes, Delivery]] = {}
+        """The backlog as it was read: it is asked for before every attempt, and little of it has changed by then."""
 
     @reading()
     def due(self, now: datetime, limit: int) -> list[Delivery]:
         """Pending deliveries whose time has come, oldest first, and those an earlier life left in `sending`."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT body FROM deliveries WHERE state = 'sending' OR (state = 'pending' AND due_at <= ?) "
+                "SELECT id, body FROM deliveries WHERE state = 'sending' OR (state = 'pending' AND due_at <= ?) "
                 "ORDER BY due_at, id LIMIT ?",
                 (stamp(now), limit),
             ).fetchall()
-        return [Delivery.model_validate_json(body) for (body,) in rows]
+            return [self._delivery(name, body) for name, body in rows]
+
+    def _delivery(self, name: str, body: bytes) -> Delivery:
+        known = self._read.get(name)
+        if known is None or known[0] != body:
+            known = self._read[name] = (body, Delivery.model_validate_json(body))
+        return known[1]
 
     def save(self, *deliveries: Delivery) -> None:
         """Replace the deliveries' state, or add those that are new: all or none, durable when it returns.
@@ -52,6 +60,7 @@ class SqliteOutbox:
             raise FatalError(f"the store is damaged ({error}): {CURE}") from error
 
     def _save(self, delivery: Delivery) -> None:
+        self._read.pop(delivery.id, None)
         found = self._db.execute("SELECT body FROM deliveries WHERE id = ?", (delivery.id,)).fetchone()
         # What was erased from the alert meanwhile must not come back.
         kept = delivery if found is None else _with_alert_of(delivery, found[0])

@@ -34,21 +34,28 @@ class SmtpStub:
     def mails(self) -> list[EmailMessage]:
         return [message_from_bytes(raw, policy=default) for raw in self.received]
 
+
+class _Handler:
+    """What the library asks. It looks at every attribute, properties too, at every connection: so it gets no mails."""
+
+    def __init__(self, stub: SmtpStub) -> None:
+        self._stub = stub
+
     async def handle_RCPT(  # noqa: N802 - the library's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        plan = self.rcpt.get(address, [])
+        plan = self._stub.rcpt.get(address, [])
         if plan and (answer := plan.pop(0)):
             return answer
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
-        answer = self.data.pop(0) if self.data else "250 OK"
+        answer = self._stub.data.pop(0) if self._stub.data else "250 OK"
         if answer.startswith("250") or answer == "drop":
-            self.received.append(envelope.original_content or b"")
-            self.recipients.append(list(envelope.rcpt_tos))
-            self.taken()
+            self._stub.received.append(envelope.original_content or b"")
+            self._stub.recipients.append(list(envelope.rcpt_tos))
+            self._stub.taken()
         if answer == "drop":
             assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()  # taken, and then the line goes dead
@@ -77,7 +84,7 @@ def smtp_stub(*, starttls: bool = False, auth: bool = False) -> Iterator[SmtpStu
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(CERTIFICATE)
     controller = _Controller(
-        stub,
+        _Handler(stub),
         hostname="127.0.0.1",
         port=0,
         tls_context=context,

@@ -64,6 +64,17 @@ def test_a_saved_state_is_durable_and_seen_by_everybody(
     assert {each.state for each in SqliteArchive(tmp_path / "opinionwatch.db").deliveries()} == {"pending", "sent"}
 
 
+def test_what_somebody_else_has_changed_is_read_anew(tmp_path: Path, store: SqliteStore, outbox: SqliteOutbox) -> None:
+    with store.transaction():
+        store.write([delivery(1), delivery(2)])
+    assert len(outbox.due(LATER, 10)) == 2
+    other = SqliteOutbox(tmp_path / "opinionwatch.db")
+    changed = delivery(1).model_copy(update={"attempts": 1, "detail": "503 from the channel"})
+    other.save(changed, delivery(2, state="sent"))
+    other.close()
+    assert outbox.due(LATER, 10) == [changed]
+
+
 def test_sending_goes_on_while_a_batch_is_being_committed(store: SqliteStore, outbox: SqliteOutbox) -> None:
     with store.transaction():
         store.write([delivery(1)])
