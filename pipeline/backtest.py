@@ -5,15 +5,15 @@ the trend hop decides tick by tick. So the alarms are those that the settings wo
 and the same history gives the same alarms. What the settings of the time left out was not stored and cannot be found.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from opinionwatch.alerts.calibration import Curve
 from opinionwatch.alerts.detect_settings import TrendSettings
 from opinionwatch.alerts.trend import Trend
 from opinionwatch.pipeline.archive import Archive
-from opinionwatch.pipeline.contracts import Drop, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts import Confusion, Drop, Mention, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Alert
 from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.read import Read
@@ -32,6 +32,8 @@ class Candidate:
     watchlists: tuple[Watchlist, ...]
     trend: TrendSettings
     curves: tuple[Curve, ...] = ()
+    confusion: Mapping[str, Mapping[str, Confusion]] = field(default_factory=dict)
+    """How scorers err, by version and language."""
 
 
 def backtest(
@@ -63,7 +65,7 @@ class _Trial:
     def __init__(self, candidate: Candidate, tenant: str) -> None:
         self._read, self._match = Read(), MatchStage(candidate.watchlists)
         self._mentions = Mentions(candidate.watchlists)
-        self._trend = Trend(candidate.trend, tenant, candidate.curves)
+        self._trend = Trend(candidate.trend, tenant, candidate.curves, candidate.confusion)
         self._told: list[Alert] = []
 
     def go_on(self, chunk: Sequence[ScoredDocument]) -> None:

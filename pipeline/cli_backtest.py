@@ -51,6 +51,8 @@ def run(
 
     Example: opinionwatch backtest --from 2026-03-01 --to 2026-03-15 --settings stricter.yaml --events known.yaml
     """
+    from opinionwatch.pipeline.daemon_worker import errors_of  # what daemons need takes long to load
+
     first = settings(config)
     archive = archive_of(first)
     period = _period(archive, since, until)
@@ -65,8 +67,11 @@ def run(
     watched = {each.id for each in wiring.watchlists(first)}
     marked += tuple(event for event in told_by_people if event.watchlist in watched)
     candidates = [
-        Candidate(name, wiring.watchlists(chosen), wiring.trend_settings(chosen), known) for name, chosen in files
+        Candidate(name, wiring.watchlists(chosen), wiring.trend_settings(chosen), known, errors_of(chosen))
+        for name, chosen in files
     ]
+    if first.store == "elasticsearch" and not known:
+        err.print("calibrations of the daemons lie in their log, which is not read here: the bound is the threshold")
     told = backtest(archive, candidates, *period, first.tenant)
     found = [
         judged(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
@@ -15,12 +16,13 @@ from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.backtest import Candidate, backtest
 from opinionwatch.pipeline.backtest_events import Event, answered, load
 from opinionwatch.pipeline.backtest_judge import judged
+from opinionwatch.pipeline.contracts import Confusion
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Verb
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.store_elastic import ElasticStore
 from tests.pipeline.command import Command
 from tests.pipeline.elastic import Cluster, cluster
-from tests.pipeline.rig import BEGIN, Rig, pages, rows, story
+from tests.pipeline.rig import BEGIN, Rig, Words, pages, rows, story
 from tests.pipeline.sample import feedback
 
 TURN = BEGIN + timedelta(days=2)
@@ -71,6 +73,15 @@ def test_two_settings_in_one_pass_are_what_each_is_alone(folder: Path, archive: 
     assert together == alone
     assert together[0]
     assert together[1] == ()
+
+
+def test_shares_are_corrected_for_what_the_scorer_does_wrong(folder: Path, archive: SqliteArchive) -> None:
+    known = {Words.version: {"other": Confusion(hits=80, negatives=100, false_hits=5, others=100)}}
+    both = [candidate(folder), replace(candidate(folder), confusion=known)]
+    plain, corrected = backtest(archive, both, BEGIN, UNTIL, "default")
+    assert [alert.at for alert in corrected] == [alert.at for alert in plain]
+    before, after = (found[0].episode.explanation.signal.share_before for found in (plain, corrected))
+    assert after.value == pytest.approx((before.value - 0.0545) / (0.797 - 0.0545), abs=0.01)
 
 
 def test_what_lies_before_the_period_is_learned_from_and_not_counted(folder: Path, archive: SqliteArchive) -> None:
@@ -272,6 +283,7 @@ def test_the_command_says_the_same_of_an_elasticsearch(command: Command, index: 
     for config in ("a.yaml", "e.yaml"):
         ended = command("backtest", "-c", config, *typed, "--json", "--html", "page.html")
         assert ended.code == 0, ended.said
+        assert ("the bound is the threshold" in ended.said) is (config == "e.yaml")
         figures.append([{**found, "settings": "same"} for found in json.loads(ended.out)])
         pages_.append(Path("page.html").read_text(encoding="utf-8").replace(config, "same"))
     assert figures[0] == figures[1]
