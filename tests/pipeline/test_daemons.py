@@ -11,11 +11,15 @@ import httpx2
 import pytest
 
 from opinionwatch.connectors.demo import watchlists
+from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.archives import archive_of
+from opinionwatch.pipeline.backtest import Candidate, backtest
+from opinionwatch.pipeline.contracts_trend import Alert
 from opinionwatch.pipeline.demo_run import negative
 from opinionwatch.pipeline.engine import Engine
+from opinionwatch.pipeline.settings import Settings
 from tests.alerts.slack_stub import SlackStub, slack_stub
 from tests.alerts.smtp_stub import SmtpStub, smtp_stub
 from tests.pipeline.daemons import Daemons
@@ -49,6 +53,12 @@ def ledger(archive: Archive) -> Mapping[str, list[str]]:
         "ledger": sorted(f"{row.source} {row.hour} {row.indexed} {row.dead} {row.dropped} {row.gap}"
                          for row in archive.ledger()),
     }  # fmt: skip
+
+
+def again(archive: Archive, settings: Settings, end: datetime) -> tuple[Alert, ...]:
+    """What a back-test finds in this history."""
+    candidate = Candidate("as it was", wiring.watchlists(settings), wiring.trend_settings(settings))
+    return backtest(archive, [candidate], EVER[0], end, settings.tenant)[0]
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,11 @@ def test_the_demo_comes_to_the_same_ledger_through_kafka_and_people_are_told(
     assert max(daemons.end().values()) <= 30
     assert ledger(archive) == ledger(same)
     assert due, "the crisis was told"
+    found = again(archive, daemons.settings, end)
+    assert found == again(same, daemons.settings, end)
+    tried = daemons.command("backtest", "--from", "2000-01-01", "--json")
+    opened = [alert for alert in found if alert.event == "opened" and alert.episode.severity != "info"]
+    assert json.loads(tried.stdout)[0]["sent"]["opened"] == len(opened) > 0, tried.stderr
     bad = [alert for alert in want.values() if alert.episode.severity != "info"]
     assert len(people.slack.received) == len(people.mail.received) == len(bad), "each was told once"
     assert "Lumora" in json.loads(people.slack.received[0])["text"] + people.slack.received[0].decode()
