@@ -13,6 +13,8 @@ class RssHub:
 
     count: int
     code: str | None = None
+    first: int = 1
+    """The oldest post that is still in the feed."""
     paths: list[str] = field(default_factory=list)
     changed: dict[int, tuple[str, str]] = field(default_factory=dict)
     """What posts say by now, and what else stands in Atom's entries: counts, the time of an edit."""
@@ -26,11 +28,11 @@ class RssHub:
         if asked.headers.get("if-none-match") == tag:
             return Told(b"", 304)
         if asked.query.get("format") == "atom":
-            entries = "".join(self.entry(number) for number in range(self.count, 0, -1))
+            entries = "".join(self.entry(number) for number in range(self.count, self.first - 1, -1))
             names = "xmlns='http://www.w3.org/2005/Atom' xmlns:rsshub='http://rsshub.app/xml/schemas'"
             feed = f"<feed {names}><title>Weibo</title><language>en</language>{entries}</feed>"
             return Told(feed.encode(), 200, {"ETag": tag, "Content-Type": "application/xml"})
-        items = "".join(self.item(number) for number in range(self.count, 0, -1))
+        items = "".join(self.item(number) for number in range(self.count, self.first - 1, -1))
         feed = f"<rss version='2.0'><channel><title>Weibo</title><language>en</language>{items}</channel></rss>"
         return Told(feed.encode(), 200, {"ETag": tag, "Content-Type": "application/xml"})
 

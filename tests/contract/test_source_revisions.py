@@ -19,8 +19,10 @@ from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.ports import Item, Source
 from opinionwatch.pipeline.settings import Limits
 from tests.connectors.bridges import RssHub
+from tests.connectors.elastic_cluster import Cluster
 from tests.connectors.imitation import Answer
 from tests.connectors.keyed_services import XApi, YouTubeApi
+from tests.connectors.pushing import Desk, listening
 from tests.connectors.services import Posts, iso, when
 from tests.connectors.telegram_api import TelegramApi, message
 from tests.contract.source_suite import Making, build, collect, items
@@ -86,6 +88,21 @@ def _youtube(answer: Answer) -> None:
     answer.changed[answer.count] = {"id": key, "snippet": top}
 
 
+def written_anew(answer: Answer, **fields: object) -> None:
+    """The last document of an index, with a later time."""
+    assert isinstance(answer, Cluster)
+    answer.late[answer.count] = when(1_000)
+    answer.changed[answer.count] = fields
+
+
+def _elastic(answer: Answer) -> None:
+    written_anew(answer, message={"body": "now better"}, made=when(answer.count), likes=12)
+
+
+def _elastic_gone(answer: Answer) -> None:
+    written_anew(answer, gone=True)
+
+
 def _bridge(answer: Answer) -> None:
     assert isinstance(answer, RssHub)
     counts = "<rsshub:upvotes>12</rsshub:upvotes><rsshub:comments>3</rsshub:comments>"
@@ -110,6 +127,7 @@ EDITED: dict[str, Said] = {
         likes=True,
         replies=True,
     ),
+    "elasticsearch": Said(_elastic, likes=True),
     "reddit": Said(
         post(534, edited=when(1_000), selftext="now better", score=12, num_comments=3), likes=True, replies=True
     ),
@@ -125,6 +143,7 @@ EDITED: dict[str, Said] = {
 """Kinds that say when a text was edited, by what they say then."""
 DELETED: dict[str, tuple[Callable[[Answer], None], ...]] = {
     "discourse": (post(233, user_deleted=True), post(233, deleted_at=LATER)),
+    "elasticsearch": (_elastic_gone,),
     "hackernews": (post(1_234, deleted=True), post(1_234, dead=True)),
     "reddit": (post(534, removed_by_category="moderator"), post(533, body="[deleted]")),
 }
@@ -157,8 +176,11 @@ def two_polls(
         assert isinstance(make, Making)
         assert make.service is not None
         # Edits are looked for in what was published within `late_s`, where a service cannot be asked for them.
-        late = {"late_s": 86_400} if isinstance(make(), Walking) else {}
-        making = replace(make, given={**make.given, **late})
+        more: dict[str, object] = {"late_s": 86_400} if isinstance(make(), Walking) else {}
+        if kind == "elasticsearch":
+            more = {"fields": {"text": "message.body", "published_at": "made", "edited_at": "@timestamp",
+                               "deleted": "gone", "likes": "likes"}}  # fmt: skip
+        making = replace(make, given={**make.given, **more})
         pages = collect(making().fetch(None))
         change(make.service.answer)
         return accepted(making(), items(pages)), accepted(making(), items(collect(making().fetch(pages[-1].cursor))))
@@ -221,3 +243,18 @@ def test_files_tell_edits_deletions_and_figures_in_the_fields_of_the_input_forma
     edited, gone = accepted(source, items(collect(source.fetch(None)))).values()
     assert isinstance(edited, Document) and isinstance(gone, Deletion)
     assert (edited.text, edited.version > 0, edited.engagement and edited.engagement.likes) == ("now better", True, 12)
+
+
+@pytest.mark.parametrize("kind", ["webhook"])
+def test_who_pushes_tells_edits_and_deletions_in_the_fields_of_the_input_format(kind: str) -> None:
+    desk = Desk()
+    first = {"native_id": "1", "text": "worse", "published_at": LATER}
+    with listening(desk) as sender:
+        for more in ({}, {"text": "now better", "edited_at": iso(2_000), "replies": 3}, {"deleted": True}):
+            assert sender.post(json.dumps({**first, **more}).encode())[0] == 200
+    accept = Accept(Limits(), "default", b"key")
+    worse, better, gone = accept([Arrival("push", kind, "push", item) for item in desk.items], NOW)
+    assert isinstance(worse, Document) and isinstance(better, Document) and isinstance(gone, Deletion)
+    assert worse.id == better.id == gone.id
+    assert better.version > worse.version
+    assert better.engagement is not None and better.engagement.replies == 3
