@@ -68,9 +68,11 @@ def _x(answer: Answer) -> None:
     assert isinstance(answer, XApi)
     first = str(answer.count)
     answer.count += 1
-    counted = {"like_count": 12, "retweet_count": 5, "reply_count": 3, "quote_count": 1}
-    edit = {"text": "now better", "edit_history_tweet_ids": [first, str(answer.count)], "public_metrics": counted}
-    answer.changed[answer.count] = edit
+    answer.changed[answer.count] = {
+        "text": "now better",
+        "edit_history_tweet_ids": [first, str(answer.count)],
+        "public_metrics": {"like_count": 12, "retweet_count": 5, "reply_count": 3, "quote_count": 1},
+    }
 
 
 def _telegram(answer: Answer) -> None:
@@ -96,6 +98,7 @@ def written_anew(answer: Answer, **fields: object) -> None:
 
 
 def _elastic(answer: Answer) -> None:
+    assert isinstance(answer, Cluster)
     written_anew(answer, message={"body": "now better"}, made=when(answer.count), likes=12)
 
 
