@@ -21,8 +21,8 @@ class HackerNews(Walking):
     back goes by time and not by page number. No key; 10,000 requests an hour. Terms: the API is public; name Hacker
     News and link to the item, as the documents do.
 
-    What is marked `deleted` or `dead` is handed on as a deletion; points and comments of a story go with it as they
-    were.
+    What is marked `deleted` or `dead` is handed on as a deletion; a story's points and number of comments are its
+    figures.
 
     Delivery: at least once. What the search service indexes more than `late_s` after its time is not seen, a deletion
     within that time if the service still shows the item; of edits it says nothing.

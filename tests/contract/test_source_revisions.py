@@ -186,7 +186,9 @@ def two_polls(
         making = replace(make, given={**make.given, **more})
         pages = collect(making().fetch(None))
         change(make.service.answer)
-        return accepted(making(), items(pages)), accepted(making(), items(collect(making().fetch(pages[-1].cursor))))
+        more_pages = collect(making().fetch(pages[-1].cursor))
+        assert items(collect(making().fetch(more_pages[-1].cursor))) == [], "it is told once"
+        return accepted(making(), items(pages)), accepted(making(), items(more_pages))
 
 
 @pytest.mark.parametrize("kind", EDITED)
@@ -202,6 +204,27 @@ def test_an_edit_takes_the_place_of_what_was_there_and_brings_its_figures(kind: 
         figures = edited.engagement
         told = (None,) * 3 if figures is None else (figures.likes, figures.reposts, figures.replies)
         assert told == EDITED[kind].figures
+
+
+COUNTED: dict[str, Callable[[Answer], None]] = {
+    "appstore": post(333, **{"im:voteSum": {"label": "12"}}),
+    "discourse": post(234, actions_summary=[{"id": 2, "count": 12}]),
+    "hackernews": post(1_232, points=12, num_comments=3),
+    "reddit": post(534, score=12),
+    "stackexchange": post(534, score=12),
+}
+"""Kinds that are asked again for what was published lately, by what others have done with a text meanwhile."""
+
+
+@pytest.mark.parametrize("kind", COUNTED)
+def test_new_figures_without_an_edit_are_told_once_for_the_text_that_is_there(kind: str, tmp_path: Path) -> None:
+    before, after = two_polls(kind, COUNTED[kind], tmp_path)
+    assert after
+    for key, counted in after.items():
+        first = before[key]
+        assert isinstance(first, Document) and isinstance(counted, Document)
+        assert (counted.text, counted.version) == (first.text, first.version), "figures make no version"
+        assert counted.engagement is not None and counted.engagement.likes == 12
 
 
 @pytest.mark.parametrize(("kind", "change"), DELETIONS)
