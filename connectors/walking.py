@@ -4,8 +4,8 @@ The walk itself is in the cursor. So it may be cut off after every page, by a ki
 and goes on from there; memory is bounded by one page however long the backlog is. Only a walk that came to its end
 moves the floor, below which nothing is asked for again.
 
-What was published within `late_s` of the newest post is met again with every walk. Of that, edits, deletions and changed
-figures are delivered, under the id that is known; the rest of it is left out.
+What was published within `late_s` of the newest post is met again with every walk. Edits, deletions and changed figures
+of that are delivered, under the id that is known; the rest of it is left out.
 """
 
 import time
