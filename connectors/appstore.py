@@ -19,10 +19,13 @@ class AppStore(Walking):
     Asks `/{country}/rss/customerreviews/page={n}/id={app}/sortby=mostrecent/json` of itunes.apple.com (Apple's RSS
     generator never documented it; fields from memory and secondary pages, 2026-11-26). In 2026 the feed is often empty
     or partial; what it does not show is not seen. 500 reviews a country at most: poll hourly. For your own apps Apple's
-    App Store Connect API is the dependable way. Terms: Apple's media services terms.
+    App Store Connect API is the dependable way. Helpful votes (`im:voteSum`) are likes. Terms: Apple's media services
+    terms.
 
-    Delivery: at least once, of what the feed shows; reviews that no longer fitted are recorded as a gap. An edited
-    review appears under its old id and is not read again.
+    Delivery: at least once, of what the feed shows; reviews that no longer fitted are recorded as a gap. A review
+    that its author has updated comes again under its id, as a later version. The feed tells no more than when a review
+    was `updated`: that is its time, and a second later its version's, so none is known as never edited. A deletion is
+    not seen.
     """
 
     kind = "appstore"
@@ -63,7 +66,7 @@ class AppStore(Walking):
 
 def _posts(country: str, reviews: list[Found]) -> Iterator[Dated]:
     for review in reviews:
-        key, text = review.text("id.label"), review.text("content.label")
+        key, text, at = review.text("id.label"), review.text("content.label"), review.seconds("updated.label")
         if key and text:
             entry = Entry(
                 key,
@@ -73,5 +76,7 @@ def _posts(country: str, reviews: list[Found]) -> Iterator[Dated]:
                 url=review.text("author.uri.label"),
                 published_at=review.text("updated.label"),
                 source=f"App Store {country.upper()}",
+                edited_at=None if at is None else str(at + 1),
+                likes=review.count("im:voteSum.label"),
             )
-            yield Dated(review.seconds("updated.label"), entry)
+            yield Dated(at, entry)

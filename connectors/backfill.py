@@ -109,7 +109,8 @@ class Backfill:
                 update={"inner": page.cursor, "items": progress.items + len(page.items), "share": page.share}
             )
             items = [replace(item, history=True, arrived_at=None) for item in page.items]
-            yield Page(items, progress.model_dump_json(), page.missed, page.share)
+            missed = [replace(each, history=True) for each in page.missed]
+            yield Page(items, progress.model_dump_json(), missed, page.share)
             if self._closing.is_set():
                 return
         if not self._closing.is_set():

@@ -25,13 +25,15 @@ class Bridge(Named):
 
     We speak RSS to the bridge and nothing to the platform. A recipe knows the path and the language; `path` and
     `platform` do for any other bridge. The language is the recipe's, because RSSHub says `en` where it knows none;
-    the author is taken as far as the feed gives it; counts of likes and replies are not kept. The access key of
-    RSSHub is sent as its `code` (https://docs.rsshub.app/deploy/config, from memory, 2026-11-26), never as itself.
+    the author is taken as far as the feed gives it. A recipe is asked for as Atom, for only there RSSHub tells how many
+    like an entry and answer it (`rsshub:upvotes`, `rsshub:comments`; its lib/views/atom.tsx, read 2026-11-26), if the
+    route knows: the counts of when it was first seen. The access key of RSSHub is sent as its `code`
+    (https://docs.rsshub.app/deploy/config, from memory, 2026-11-26), never as itself.
     Terms: whether you may run the bridge, and keep what it reads, is between you, the platform and the law of your
     country (in China the PIPL); several platforms forbid it. RSSHub's licence is AGPL.
 
     Delivery: at least once. An entry that leaves the feed before it was polled is lost, and so is all that the bridge
-    cannot get. A later edit or deletion is not seen.
+    cannot get. An edit is seen where the bridge tells its time (`updated`), a deletion never.
     """
 
     kind = "bridge"
@@ -69,10 +71,10 @@ class Bridge(Named):
         values = {key: quote(value, safe="") for key, value in settings.params.items()}
         path = recipe.path.format(**values) if recipe else f"/{(settings.path or '').lstrip('/')}"
         key = secret(name, settings.access_key_file, "access_key_file")
-        url = settings.url.rstrip("/") + path
+        url = settings.url.rstrip("/") + path + ("?format=atom" if recipe else "")
         if key:
             code = hashlib.md5(f"{path}{key}".encode(), usedforsecurity=False).hexdigest()
-            url += f"{'&' if '?' in path else '?'}code={code}"
+            url += f"{'&' if '?' in url else '?'}code={code}"
         polled = settings.model_dump(include={"interval_s", "contact", "allow_hosts", "timeout_s"})
         self._feed = Rss(name, Rss.Settings(url=url, **polled), self._shaped)
 

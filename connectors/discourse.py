@@ -11,6 +11,8 @@ from opinionwatch.connectors.found import Found
 from opinionwatch.connectors.walking import Batch, Dated, Walking, WalkingSettings
 
 WINDOW = 50
+LIKE = 2
+"""The number that a like has among a post's actions."""
 
 
 class Discourse(Walking):
@@ -18,10 +20,12 @@ class Discourse(Walking):
 
     Asks `GET /posts.json?before=ID` (https://docs.discourse.org/, "List latest posts across topics", from memory,
     2026-11-26). The service looks at a window of 50 ids and leaves out what we may not see, so an answer may be empty
-    although older posts exist; the walk goes on below it. Open forums need no key. Deleted and hidden posts are left
-    out. Terms: those of the forum; name a `contact`.
+    although older posts exist; the walk goes on below it. Open forums need no key. Posts marked as deleted are handed
+    on as deletions, those of a `version` above 1 as edited at their `updated_at`; hidden ones, which may come back, are
+    left out. Terms: those of the forum; name a `contact`.
 
-    Delivery: at least once. A later edit or deletion of a post is not seen.
+    Delivery: at least once. An edit or a deletion is seen within `late_s` of the publication; without the key of staff
+    a forum shows deleted posts to nobody.
     """
 
     kind = "discourse"
@@ -56,10 +60,14 @@ class Discourse(Walking):
     def _posts(self, posts: list[Found]) -> Iterator[Dated]:
         for post in posts:
             key = post.text("id")
-            if not key or post.flag("hidden") or post.flag("user_deleted") or post.there("deleted_at"):
+            if key and (post.flag("user_deleted") or post.there("deleted_at")):
+                yield Dated(post.seconds("created_at"), Entry(key, "", deleted=True))
+                continue
+            if not key or post.flag("hidden"):
                 continue
             first = post.number("post_number") == 1
             topic, number = post.text("topic_id"), post.text("post_number")
+            likes = [action.count("count") for action in post.each("actions_summary") if action.number("id") == LIKE]
             entry = Entry(
                 key,
                 post.text("cooked") or "",
@@ -68,6 +76,9 @@ class Discourse(Walking):
                 url=f"{self._url}/t/{topic}/{number}" if topic and number else None,
                 published_at=post.text("created_at"),
                 html=True,
+                edited_at=post.text("updated_at") if (post.number("version") or 1) > 1 else None,
+                likes=next(iter(likes), None),
+                replies=post.count("reply_count"),
             )
             if entry.text or entry.title:
                 yield Dated(post.seconds("created_at"), entry)

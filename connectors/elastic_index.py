@@ -137,7 +137,8 @@ class _Place(Cursor):
         seen, fresh, top = dict[str, int](), [], self.top_ms
         for hit in hits:
             at = min(int(hit.number("sort.0") or 0), now_ms)  # one from the future must not hide the others
-            digest = digest_of(f"{hit.text('_index')}/{hit.text('_id')}")
+            # With its time: a document that was written anew at a later one is another version.
+            digest = digest_of(f"{hit.text('_index')}/{hit.text('_id')}/{hit.text('sort.0')}")
             if digest not in known:
                 fresh.append(hit)
                 seen[digest] = at

@@ -77,16 +77,22 @@ def _xml_entry(entry: feedparser.FeedParserDict, lang: str | None) -> Entry:
     is_html = detail.get("type", "text/html") != "text/plain"
     if title and (entry.get("title_detail", {}).get("type") == "text/plain") == is_html:
         title = html.escape(title, quote=False) if is_html else plain(title)
-    return _entry(
+    published, updated = (
+        _moment(entry.get(name)) if name in entry else None for name in ("published_parsed", "updated_parsed")
+    )
+    found = _entry(
         key=entry.get("id") or entry.get("link"),
         text=text,
         title=title,
         author=entry.get("author") or None,
         url=entry.get("link") or None,
-        published_at=_moment(entry.get("published_parsed") or entry.get("updated_parsed")),
+        published_at=published or updated,
+        edited_at=updated if published else None,
         lang=_language(detail.get("language")) or lang,
         is_html=is_html,
     )
+    comments = entry.get("rsshub_comments") or entry.get("slash_comments")
+    return found._replace(likes=_count(entry.get("rsshub_upvotes")), replies=_count(comments))
 
 
 def _json_feed(text: str) -> list[Entry]:
@@ -123,6 +129,7 @@ def _json_entry(item: Mapping[str, object], lang: str | None) -> Entry:
         author=name if isinstance(name, str) and name else None,
         url=text("url") or text("external_url"),
         published_at=text("date_published") or text("date_modified"),
+        edited_at=text("date_modified") if text("date_published") else None,
         lang=_language(item.get("language")) or lang,
         is_html=is_html,
     )
@@ -136,12 +143,14 @@ def _entry(
     author: str | None,
     url: str | None,
     published_at: str | None,
+    edited_at: str | None,
     lang: str | None,
     is_html: bool,
 ) -> Entry:
     key = key or content_id(title or "", text)
     key = key if len(key) <= _ID_CHARS else content_id(key)
-    return Entry(key, text, title, author, url, published_at, lang, is_html)
+    changed = edited_at if edited_at != published_at else None
+    return Entry(key, text, title, author, url, published_at, lang, is_html, edited_at=changed)
 
 
 def _distinct(entries: Sequence[Entry]) -> list[Entry]:
@@ -168,6 +177,11 @@ def _moment(parsed: time.struct_time | None) -> str | None:
         return datetime.fromtimestamp(timegm(parsed), UTC).isoformat() if parsed else None
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _count(told: object) -> int | None:
+    """A whole number as a feed writes it; what else it may say, "1.2万" for instance, is nobody's count."""
+    return int(told) if isinstance(told, str) and told.isascii() and told.isdecimal() and len(told) <= 12 else None
 
 
 def _language(tag: object) -> str | None:

@@ -21,8 +21,11 @@ class HackerNews(Walking):
     back goes by time and not by page number. No key; 10,000 requests an hour. Terms: the API is public; name Hacker
     News and link to the item, as the documents do.
 
-    Delivery: at least once. What the search service indexes more than `late_s` after its time is not seen, and a later
-    edit or deletion of an item neither.
+    What is marked `deleted` or `dead` is handed on as a deletion; a story's points and number of comments are its
+    figures.
+
+    Delivery: at least once. What the search service indexes more than `late_s` after its time is not seen, a deletion
+    within that time if the service still shows the item; of edits it says nothing.
     """
 
     kind = "hackernews"
@@ -68,7 +71,9 @@ def _posts(hits: list[Found]) -> Iterator[Dated]:
         text = hit.text("comment_text") or hit.text("story_text") or ""
         # A comment's story is context, not what was said.
         title = None if hit.there("comment_text") else hit.text("title")
-        if key and (text or title):
+        if key and (hit.flag("deleted") or hit.flag("dead")):
+            yield Dated(hit.seconds("created_at_i"), Entry(key, "", deleted=True))
+        elif key and (text or title):
             entry = Entry(
                 key,
                 text,
@@ -77,5 +82,7 @@ def _posts(hits: list[Found]) -> Iterator[Dated]:
                 url=f"https://news.ycombinator.com/item?id={key}",
                 published_at=hit.text("created_at_i"),
                 html=True,
+                likes=hit.count("points"),
+                replies=hit.count("num_comments"),
             )
             yield Dated(hit.seconds("created_at_i"), entry)

@@ -2,6 +2,8 @@
 
 Only http(s), only checked addresses (`guard`), at most five redirects, 8 MB of decoded body, a hundred times its size
 on the wire, and so many seconds in all, however slowly the answer drips. No proxies from the environment, no cookies.
+Packed only as gzip or deflate, whose unpacking can be stopped at any byte: nothing else is offered (`Accept-Encoding`),
+and what comes packed otherwise, as brotli for instance, is refused before a byte of it is unpacked.
 """
 
 import ssl
@@ -168,7 +170,7 @@ class Client:
             self._pool = httpcore2.ConnectionPool(
                 ssl_context=tls(), network_backend=self._wire, max_keepalive_connections=0
             )
-        headers = {"user-agent": self._agent, "accept-encoding": "gzip, deflate", **sent}
+        headers = {"user-agent": self._agent, **sent, "accept-encoding": "gzip, deflate"}
         if body is not None:
             headers["content-length"] = str(len(body))
         with self._pool.stream(

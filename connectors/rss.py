@@ -37,7 +37,9 @@ class Rss(Polling):
     (document types, bombs, absurd sizes) is an error with its reason, and the next poll tries again.
 
     Delivery: at least once. An entry that leaves the feed before it was polled is lost; when the whole feed has turned
-    over between two polls, that is recorded as a gap: poll more often. A later edit of an entry is not read again.
+    over between two polls, that is recorded as a gap: poll more often. An entry whose words have changed comes again
+    as a later version while it is in the feed, where the feed says when it was changed (Atom's `updated`,
+    `date_modified` of JSON Feed): RSS does not. A deletion is not seen.
     """
 
     kind = "rss"
@@ -70,20 +72,22 @@ class Rss(Polling):
             return
         entries = self._entries(answer)
         known = set(before.entries)
-        keys = {_digest(entry.native_id): entry for entry in entries}
+        keys = {_version(entry): entry for entry in entries}
         fresh = [digest for digest in keys if digest not in known]
+        new = sum(_digest(entry.native_id) not in known for entry in keys.values())
         size = PAGE_ITEMS if self._articles is None else PAGE_ITEMS_FULL_TEXT
         parts = [fresh[start : start + size] for start in range(0, len(fresh), size)] or [[]]
-        after = before
-        missed = _turned_over(before, list(keys.values()), fresh=len(fresh))
+        after, present = before, len(_digests(entries))
+        missed = _turned_over(before, list(keys.values()), fresh=new)
         for number, part in enumerate(parts, start=1):
             if self._closing.is_set():
                 return
-            items = [Item(self._whole(keys[digest]).body()) for digest in part]
-            after = after.plus(part, len(keys)).until([keys[digest] for digest in part])
+            taken = [keys[digest] for digest in part]
+            items = [Item(self._whole(entry).body()) for entry in taken]
+            after = after.plus(taken, present).until(taken)
             if number == len(parts):
                 # Only now: with the new ETag the server would never send the rest again.
-                after = after.plus(list(keys), len(keys)).model_copy(
+                after = after.plus(list(keys.values()), present).model_copy(
                     update={"etag": answer.headers.get("etag", ""), "modified": answer.headers.get("last-modified", "")}
                 )
             if items or after != before:
@@ -150,11 +154,11 @@ class _Seen(Cursor):
     newest: datetime | None = None
     """The latest time that a delivered entry carried."""
     entries: tuple[str, ...] = ()
-    """Digests of delivered ids, latest first; bounded, but never fewer than the feed holds."""
+    """Digests of delivered ids and versions, latest first; bounded, but never fewer than the feed holds."""
 
-    def plus(self, digests: list[str], present: int) -> "_Seen":
+    def plus(self, delivered: Sequence[Entry], present: int) -> "_Seen":
         """With these delivered, too."""
-        entries = tuple(dict.fromkeys([*digests, *self.entries]))[: max(REMEMBERED, 2 * present)]
+        entries = tuple(dict.fromkeys([*_digests(delivered), *self.entries]))[: max(REMEMBERED, 2 * present)]
         return self.model_copy(update={"entries": entries})
 
     def until(self, entries: Sequence[Entry]) -> "_Seen":
@@ -183,6 +187,18 @@ def _published(entry: Entry) -> datetime | None:
         return moment(entry.published_at)
     except ValueError:
         return None
+
+
+def _digests(entries: Sequence[Entry]) -> dict[str, None]:
+    """By what entries are known again: their ids, and their versions."""
+    return dict.fromkeys(digest for entry in entries for digest in (_version(entry), _digest(entry.native_id)))
+
+
+def _version(entry: Entry) -> str:
+    """What is delivered once: an entry, and again when it was changed and says something else. Its time alone does not
+    make a version: some feeds move it with every answer.
+    """
+    return _digest("\0".join((entry.native_id, entry.title or "", entry.text)) if entry.edited_at else entry.native_id)
 
 
 def _digest(text: str) -> str:

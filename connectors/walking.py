@@ -3,6 +3,9 @@
 The walk itself is in the cursor. So it may be cut off after every page, by a kill or by a service that has had enough,
 and goes on from there; memory is bounded by one page however long the backlog is. Only a walk that came to its end
 moves the floor, below which nothing is asked for again.
+
+What was published within `late_s` of the newest post is met again with every walk. Edits, deletions and changed figures
+of that are delivered, under the id that is known; the rest of it is left out.
 """
 
 import time
@@ -33,7 +36,7 @@ class WalkingSettings(PollingSettings):
         default=600,
         ge=0,
         le=86_400,
-        description="Seconds by which the service may show a post late, and for which edits are looked for.",
+        description="Seconds by which the service may show a post late; so long edits and figures are looked for.",
     )
 
 
@@ -68,32 +71,36 @@ class Lane(BaseModel):
     older: str | None = None
     """Where an unfinished walk goes on."""
     seen: tuple[tuple[int, str], ...] = ()
-    """Delivered posts that may be met again, newest first."""
+    """Delivered posts that may be met again, as they were told last, newest first."""
     walked: bool = False
     """Whether the floor is that of a finished walk, and not only of how far the first one looks back."""
 
     def taking(self, batch: Batch, late_s: int, now: int) -> "tuple[list[Entry], Lane, bool, Missed | None]":
         """What is new in a batch, the lane after it, whether the walk has ended, and what it did not reach."""
-        known = {digest for _, digest in self.seen}
-        met: dict[str, int] = {}
+        known = {_key(told): told for _, told in self.seen}
+        met: dict[str, tuple[int, str]] = {}
         fresh: list[Entry] = []
         last = self.top
         ended = batch.older is None
         for post in batch.posts:
             # A post from the future must not push the floor there.
             last = min(last if post.at is None else post.at, now)
-            digest = digest_of(_version(post.entry))
-            if last >= self.floor - late_s and digest not in known and digest not in met:
+            told = _told(post.entry)
+            key = _key(told)
+            if last >= self.floor - late_s and key not in met and known.get(key) != told:
                 fresh.append(post.entry)
-            met.setdefault(digest, last)
+            met.setdefault(key, (last, told))
         reached = batch.reached if batch.reached is not None else last if met else None
         ended = ended or (reached is not None and reached < self.floor - late_s)
-        top = max([self.top, *met.values()])
-        kept = {digest: at for at, digest in self.seen if at >= top - late_s or (not ended and at <= self.floor)}
-        kept.update(
-            (digest, at) for digest, at in met.items() if digest not in kept and (not ended or at >= top - late_s)
-        )
-        seen = tuple(sorted(((at, digest) for digest, at in kept.items()), reverse=True)[:SEEN])
+        top = max([self.top, *(at for at, _ in met.values())])
+        again = [each for each in self.seen if each[0] >= top - late_s or (not ended and each[0] <= self.floor)]
+        kept = {_key(told): (at, told) for at, told in again}
+        for key, (at, told) in met.items():
+            if key in kept:
+                kept[key] = (kept[key][0], told)
+            elif not ended or at >= top - late_s:
+                kept[key] = (at, told)
+        seen = tuple(sorted(kept.values(), reverse=True)[:SEEN])
         floor = top if ended else self.floor
         older = None if ended else batch.older
         after = Lane(floor=floor, top=top, older=older, seen=seen, walked=self.walked or ended)
@@ -101,11 +108,11 @@ class Lane(BaseModel):
 
     def met(self, post: Dated, late_s: int, now: int) -> "Lane | None":
         """The lane after a post that came by itself, when nothing before is missing; None: it was delivered before."""
-        digest, at = digest_of(_version(post.entry)), min(now if post.at is None else post.at, now)
-        if any(digest == known for _, known in self.seen):
+        told, at = _told(post.entry), min(now if post.at is None else post.at, now)
+        if any(_key(told) == _key(known) for _, known in self.seen):
             return None
         top = max(self.top, at)
-        seen = [(when, known) for when, known in ((at, digest), *self.seen) if when >= top - late_s]
+        seen = [(when, known) for when, known in ((at, told), *self.seen) if when >= top - late_s]
         return Lane(floor=top, top=top, seen=tuple(sorted(seen, reverse=True)[:SEEN]), walked=True)
 
     def _unreached(self, batch: Batch, reached: int | None) -> Missed | None:
@@ -206,10 +213,16 @@ def down_to(last: int | None, older: str | None) -> str | None:
     return None if last is None else str(last)
 
 
-def _version(entry: Entry) -> str:
-    """What is delivered once: a text, each edit of it, and its deletion."""
-    told = "deleted" if entry.deleted else entry.edited_at
-    return f"{entry.native_id}\0{told}" if told else entry.native_id
+def _told(entry: Entry) -> str:
+    """What is delivered once, by its digest: a text, each edit of it, and its deletion; and after a dot its figures."""
+    version = "deleted" if entry.deleted else entry.edited_at
+    figures = (entry.likes, entry.reposts, entry.replies)
+    name = digest_of(f"{entry.native_id}\0{version}" if version else entry.native_id)
+    return name if figures == (None, None, None) else f"{name}.{digest_of(repr(figures))[:4]}"
+
+
+def _key(told: str) -> str:
+    return told.partition(".")[0]
 
 
 def digest_of(text: str) -> str:

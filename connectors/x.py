@@ -19,6 +19,8 @@ from opinionwatch.pipeline.ports import Item, Page
 
 REACH_S = 7 * 86_400 - 60
 """How far back the service searches; an older `since_id` is an error."""
+_FIELDS = "created_at,lang,author_id,public_metrics,edit_history_tweet_ids"
+EPOCH_MS = 1_288_834_974_657
 LEAST, MOST = 10, 100
 """Posts that one question may ask for."""
 log = structlog.get_logger(__name__)
@@ -38,7 +40,8 @@ class X(Polling):
     spend reads beside the cap.
 
     Delivery: at least once, within seven days (what is older is recorded as a gap) and the cap. When the cap is spent,
-    the rest is read the next day. A later edit or deletion is not seen.
+    the rest is read the next day. Every edit is a post of its own there; it is handed on as a later version of the
+    first one in its `edit_history_tweet_ids`, with `public_metrics` as they are then. A deletion is not seen.
     """
 
     kind = "x"
@@ -87,7 +90,7 @@ class X(Polling):
                 max_results=most,
                 since_id=here.since,
                 next_token=here.older,
-                **{"tweet.fields": "created_at,lang,author_id"},
+                **{"tweet.fields": _FIELDS},
             )
             here = here.after(answer, today, spent)
             items = [Item(entry.body()) for post in reversed(answer.each("data")) if (entry := _entry(post))]
@@ -135,16 +138,26 @@ class _Cursor(Cursor):
         return _Cursor(of=self.of, since=since, had=self.began, day=day, reads=spent + len(posts))
 
 
+def _made_at(key: str) -> str | None:
+    """When an id was given: its upper bits are milliseconds since the epoch of these ids."""
+    return str(((int(key) >> 22) + EPOCH_MS) / 1000) if key.isascii() and key.isdecimal() and len(key) < 20 else None
+
+
 def _entry(post: Found) -> Entry | None:
     key, text = post.text("id"), post.text("text")
     if not key or not text:
         return None
     lang = post.text("lang")
+    first = post.text("edit_history_tweet_ids.0") or key
     return Entry(
-        key,
+        first,
         text,
         author=post.text("author_id"),
         url=f"https://x.com/i/web/status/{key}",
-        published_at=post.text("created_at"),
+        published_at=post.text("created_at") if first == key else _made_at(first),
         lang=None if lang in ("und", "zxx", "qme", "qht", "qam", "qct", "qst") else lang,
+        edited_at=post.text("created_at") if first != key else None,
+        likes=post.count("public_metrics.like_count"),
+        reposts=post.count("public_metrics.retweet_count"),
+        replies=post.count("public_metrics.reply_count"),
     )

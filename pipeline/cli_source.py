@@ -30,7 +30,8 @@ def list_sources(
     kinds: Annotated[bool, typer.Option("--kinds", help="All kinds there are, instead of yours.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """List the sources of the settings: how often each is asked, how it is doing, and what it guarantees.
+    """List the sources of the settings: how often each is asked, how it is doing, how often its service had
+    dropped something before it was asked for (gaps; `audit` lists them), and what it guarantees.
 
     Example: opinionwatch source list -c opinionwatch.yaml
     """
@@ -45,11 +46,12 @@ def list_sources(
     chosen = settings(config)
     built = _sources(chosen)
     doing = standings(chosen)
-    table = Table("name", "kind", "reads", "asked", "last document (UTC)", "last hour / usual", "delivery")
+    table = Table("name", "kind", "reads", "asked", "last document (UTC)", "last hour / usual", "gaps", "delivery")
     for source in built:
-        last, pace = doing.get(source.name, Standing()).words()
+        standing = doing.get(source.name, Standing())
+        last, pace = standing.words()
         reads, delivery = plain(redact(source.instance)), promise(type(source), "Delivery")
-        table.add_row(source.name, source.kind, reads, _pace(source), last, pace, delivery)
+        table.add_row(source.name, source.kind, reads, _pace(source), last, pace, str(standing.gaps), delivery)
     out.print(table)
 
 

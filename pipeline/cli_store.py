@@ -75,7 +75,8 @@ def audit(
         out.print(plain(f"digest {name}: told up to {told.told_until:%Y-%m-%d %H:%M} UTC{why}"), markup=False)
     gaps = archive.gaps(limit=1000)
     for each in () if brief else gaps:
-        out.print(plain(f"gap upstream, {each.source}: {_range(each)}: {each.detail}"), markup=False)
+        by = f"{each.source} (in a backfill)" if each.history else each.source
+        out.print(plain(f"gap upstream, {by}: {_range(each)}: {each.detail}"), markup=False)
     if gaps:
         out.print(f"gaps upstream: {len(gaps)} (never accepted, so in none of the sums)")
     if gap:

@@ -252,6 +252,8 @@ class Gap(Record):
     """How many records, where the service says so."""
     detail: str
     """How it was noticed, in words without secrets."""
+    history: bool = False
+    """A backfill noticed it; the live cursor passes nothing over."""
     found_at: Utc
 
     @property

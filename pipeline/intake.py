@@ -30,6 +30,7 @@ def gaps_of(source: Source, page: Page, now: datetime) -> list[Gap]:
             until=missed.until,
             missed=missed.count,
             detail=missed.detail,
+            history=missed.history,
             found_at=now,
         )
         for missed in page.missed

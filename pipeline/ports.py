@@ -74,13 +74,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What a source noticed that it cannot have any more; becomes a `Gap`."""
+    """What a source noticed that it cannot have any more, in words (`detail`) without secrets; becomes a `Gap`."""
 
     since: datetime | None
     until: datetime | None
     detail: str
-    """How it was noticed, in words without secrets."""
     count: int | None = None
+    history: bool = False  # noticed by a backfill, and not by the live cursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """How each source is doing by what the store has of it: for people at a terminal, in both runtimes."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -7,6 +8,9 @@ from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.usual import usual_by_source
+
+NEWEST = 1_000
+"""Gaps that are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class Standing:
     last_hour: int | None = None
     usual: float | None = None
     silent: bool = False
+    gaps: int = 0
+    """How often its service had dropped something before it was asked for, of the newest 1,000 times of all sources."""
 
     def words(self) -> tuple[str, str]:
         """Its last document and its pace.
@@ -44,9 +50,10 @@ def standings(settings: Settings) -> dict[str, Standing]:
         now = archive.now() or datetime.now(UTC)
         usual = usual_by_source([(row.source, row.hour, row.accepted) for row in archive.ledger()], now)
         health = archive.health()
+        gaps = Counter(gap.source for gap in archive.gaps(limit=NEWEST))
     except (FatalError, RetryableError):
         return {}
-    found = {}
+    found = {name: Standing(gaps=count) for name, count in gaps.items()}
     for row in health:
         own, last, published = usual.get(row.source), row.last_accepted_at, row.last_published_at
         found[row.source] = Standing(
@@ -55,5 +62,6 @@ def standings(settings: Settings) -> dict[str, Standing]:
             last_hour=own.last_hour() if own else None,
             usual=own.usual_last_hour() if own else None,
             silent=own is not None and own.is_silent(last),
+            gaps=gaps[row.source],
         )
     return found

@@ -214,7 +214,7 @@ _READERS = {
     "source": _name,
     "html": _flag,
     "edited_at": lambda value, name: None if value is False else _time(value, name),
-    "deleted": lambda value, _: value in (True, 1, "1", "true", "yes"),
+    "deleted": lambda value, _: str(value).lower() in ("1", "1.0", "true", "yes"),
     "likes": _figure,
     "reposts": _figure,
     "replies": _figure,

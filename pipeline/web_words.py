@@ -248,6 +248,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "dropped_by_rule": ("Dropped by rule", "丢弃（按规则）"),
     "gaps_upstream": ("Gaps upstream", "上游缺口"),
     "gaps_upstream_note": ("Never accepted: in none of the sums.", "从未接收：不计入任何合计。"),
+    "gap_of_backfill": ("in a backfill", "历史补采中"),
     "no_dropped": ("Nothing was dropped.", "没有丢弃。"),
     "reason": ("Reason", "原因"),
     "stage": ("Stage", "阶段"),

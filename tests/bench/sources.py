@@ -3,8 +3,9 @@
     python tests/bench/sources.py            run the suites, print the table (Markdown)
     python tests/bench/sources.py --collect  only count which tests there are, in seconds
 
-A cell is the number of tests that passed, or names how many failed; `–`: no test of that kind is there. Which test
-speaks for which kind is read from its name: the suites put the kind into the parameters, and a kind's own tests stand
+A cell is the number of tests that passed, or names how many failed; **missing**: there should be a test and is none,
+which is a failure of the run; `–`: there is nothing to test, for the reason below the table. Which test speaks for
+which kind is read from its name: the suites put the kind into the parameters or the name, and a kind's own tests stand
 in `tests/connectors/test_KIND.py`.
 """
 
@@ -21,11 +22,13 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.connectors.registry import CONNECTORS
+from opinionwatch.pipeline.registry import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS: dict[str, str] = {
     "contract": r"tests/contract/test_sources\.py::",
-    "kills": r"test_source_kills\.py::|kill|breaks_at_random|rotation|restart|whatever_happens|resuming_at_random",
+    "kills": r"test_source_kills\.py::|kill|breaks_at_random|rotation|restart|whatever_happens|resuming_at_random"
+    r"|only_after_it_is_durable|to_be_sent_again",
     "edits, deletions": r"edit|delet",
     "backfill": r"histor|backfill",
     "rate limit": r"too.many.requests|waits_as_the|waiting_as_long|says_how_long|rests_until|retried_when|sent_away",
@@ -39,10 +42,38 @@ COLUMNS: dict[str, str] = {
 OWN = {
     "kafka": ("kafka_topic",),
     "elasticsearch": ("elastic_index",),
-    "rss": ("rss", "feeds"),
+    "rss": ("rss", "feeds", "feed_edits"),
     "jsonl": ("jsonl", "follow", "stdin"),
 }
 """Kinds whose own tests are named otherwise."""
+FILES = ("csv", "folder", "jsonl")
+NOTHING: dict[str, dict[str, tuple[str, ...]]] = {
+    "edits, deletions": {"what it reads never changes": ("demo", "gdelt", "imap")},
+    "rate limit": {
+        "no service that limits requests": ("demo", "imap", "kafka", *FILES),
+    },
+    "hostile answers": {"a recording of our own": ("demo",)},
+    "gaps": {
+        "asked for as far back as wanted, or all is kept": (
+            "demo",
+            "discourse",
+            "elasticsearch",
+            "hackernews",
+            "imap",
+            "mastodon",
+            "mastodon_stream",
+            "stackexchange",
+            "youtube",
+        ),
+        "it is told and asks nobody": ("webhook",),
+    },
+    "10,000 waiting": {"a recording of our own": ("demo",), "it is told: a bounded intake": ("webhook",)},
+}
+"""Column → reason → kinds of which there is nothing to test. What a kind cannot do at all (`backfill`, `check`) is seen
+in its class.
+"""
+ABILITIES = {"backfill": "its docstring says why it brings no history", "check": "nobody to ask"}
+"""Columns that hold for kinds with a method of that name, and why others have none."""
 KEYED = ("reddit", "youtube", "x", "hackernews", "mastodon", "discourse", "stackexchange", "appstore")
 """Kinds whose own tests share files and begin with their name."""
 
@@ -77,7 +108,7 @@ def speaks_for(test: str, kind: str) -> bool:
     path, _, name = test.partition("::")
     parameters = name.partition("[")[2].removesuffix("]")
     if path.startswith("tests/contract/") or path.endswith("test_checking.py"):
-        return kind in re.split(r"-", parameters) or f"test_{kind}_is_" in name
+        return kind in re.split(r"-", parameters) or bool(re.search(rf"test_(a_)?{kind}_(?!stream)", name))
     if path in {f"tests/connectors/test_{own}.py" for own in OWN.get(kind, (kind,))}:
         return True
     spoken = name.rpartition("::")[2].removeprefix("test_").removeprefix("the_").removeprefix("a_")
@@ -89,6 +120,25 @@ def speaks_for(test: str, kind: str) -> bool:
 def shown(test: str, kind: str) -> list[str]:
     """The columns in which a test counts for a kind."""
     return [column for column, pattern in COLUMNS.items() if re.search(pattern, test)] if speaks_for(test, kind) else []
+
+
+def nothing(kind: str, column: str) -> str | None:
+    """Why there is nothing to test of a kind; None: there is.
+
+    >>> nothing("demo", "check"), nothing("reddit", "check")
+    ('nobody to ask', None)
+    """
+    if column in ABILITIES:
+        has = callable(getattr(resolve(CONNECTORS, kind, kind), column, None))
+        return None if has else ABILITIES[column]
+    return next((reason for reason, kinds in NOTHING.get(column, {}).items() if kind in kinds), None)
+
+
+def missing(ended: Iterable[str]) -> list[tuple[str, str]]:
+    """Kinds and columns for which there should be a test, and is none."""
+    there = {(kind, column) for test in ended for kind in CONNECTORS for column in shown(test, kind)}
+    wanted = ((kind, column) for kind in sorted(CONNECTORS) for column in COLUMNS if nothing(kind, column) is None)
+    return [each for each in wanted if each not in there]
 
 
 def table(ended: Mapping[str, bool], ran: bool) -> Iterable[str]:
@@ -103,9 +153,19 @@ def table(ended: Mapping[str, bool], ran: bool) -> Iterable[str]:
             tests = [test for test in ended if column in shown(test, kind)]
             failed = sum(not ended[test] for test in tests) if ran else 0
             totals[column] += len(tests)
-            cells.append(f"**{failed} of {len(tests)} failed**" if failed else str(len(tests) or "–"))
+            none = "**missing**" if nothing(kind, column) is None else "–"
+            cells.append(f"**{failed} of {len(tests)} failed**" if failed else str(len(tests) or none))
         yield f"| `{kind}` | {size} | " + " | ".join(cells) + " |"
     yield f"| all | median {statistics.median(sizes.values()):g} | " + " | ".join(map(str, totals.values())) + " |"
+    yield ""
+    for column in COLUMNS:
+        why: dict[str, list[str]] = {}
+        for kind in sorted(CONNECTORS):
+            reason = nothing(kind, column)
+            if reason is not None and not any(column in shown(test, kind) for test in ended):
+                why.setdefault(reason, []).append(f"`{kind}`")
+        for reason, kinds in why.items():
+            yield f"- {column} –: {', '.join(kinds)}: {reason}."
 
 
 def lines_of(where: str) -> int:
@@ -116,7 +176,7 @@ def lines_of(where: str) -> int:
 
 
 def main() -> int:
-    """Run, and print. 1 when a test failed."""
+    """Run, and print. 1 when a test failed or is missing."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--collect", action="store_true", help="run nothing; count the tests")
     collect = asked.parse_args().collect
@@ -134,8 +194,10 @@ def main() -> int:
         os.dup2(said, 1)
     sys.stdout.write("\n".join(table(outcomes.ended, ran=not collect)) + "\n")
     failed = [] if collect else [test for test, passed in outcomes.ended.items() if not passed]
-    sys.stdout.write(f"\n{len(outcomes.ended)} tests" + ("" if collect else f", {len(failed)} failed") + ".\n")
-    return int(bool(failed))
+    lacking = missing(outcomes.ended)
+    sys.stdout.write(f"\n{len(outcomes.ended)} tests" + ("" if collect else f", {len(failed)} failed"))
+    sys.stdout.write(f", {len(lacking)} missing.\n")
+    return int(bool(failed or lacking))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ class Cluster:
     pits: dict[str, list[int]] = field(default_factory=dict)
     late: dict[int, int] = field(default_factory=dict)
     """Documents with another time than theirs."""
+    changed: dict[int, dict[str, object]] = field(default_factory=dict)
+    """What documents say otherwise by now."""
 
     def __call__(self, asked: Asked) -> Told:
         """Open a point in time, search, or count."""
@@ -45,11 +47,11 @@ class Cluster:
         order = sorted((self.at_ms(number), number) for number in self.pits[pit] if self.at_ms(number) >= since)
         after = tuple(body.get("search_after", (0, 0)))
         found = [(at, number) for at, number in order if (at, number) > after][: int(str(body["size"]))]
-        hits = [self.hit(at, number) for at, number in found]
+        hits = [self.hit(at, number, self.changed.get(number, {})) for at, number in found]
         return Told({"pit_id": pit, "timed_out": False, "_shards": {"failed": 0}, "hits": {"hits": hits}})
 
     @staticmethod
-    def hit(at: int, number: int) -> dict[str, object]:
+    def hit(at: int, number: int, changed: dict[str, object]) -> dict[str, object]:
         """A document."""
-        source = {"@timestamp": at, "message": {"body": f"text {number} 电池"}, "user": f"u{number % 5}"}
+        source = {"@timestamp": at, "message": {"body": f"text {number} 电池"}, "user": f"u{number % 5}", **changed}
         return {"_index": "posts", "_id": f"d{number}", "_source": source, "sort": [at, number]}

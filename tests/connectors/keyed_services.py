@@ -36,7 +36,9 @@ class RedditApi(Posts):
         start = listing.index(int(after.partition("_")[2])) + 1 if after else 0
         numbers = listing[start : start + min(100, asked.number("limit", 25))]
         more = start + len(numbers) < len(listing)
-        children = [{"kind": kind, "data": self.thing(kind, number)} for number in numbers]
+        children = [
+            {"kind": kind, "data": {**self.thing(kind, number), **self.changed.get(number, {})}} for number in numbers
+        ]
         data = {"children": children, "after": f"{kind}_{numbers[-1]}" if more else None, "before": None}
         return Told({"kind": "Listing", "data": data}, headers={"x-ratelimit-remaining": "98.0"})
 
@@ -80,7 +82,7 @@ class YouTubeApi(Posts):
         start = int(token[1:])
         numbers = self.newest_first()[start : start + min(100, asked.number("maxResults", 20))]
         told: dict[str, object] = {"kind": "youtube#commentThreadListResponse"}
-        told["items"] = [self.thread(of, number) for number in numbers]
+        told["items"] = [self.changed.get(number) or self.thread(of, number) for number in numbers]
         end = start + len(numbers)
         return Told({**told, "nextPageToken": f"p{end}"} if end < len(self.newest_first()) else told)
 
@@ -132,7 +134,9 @@ class XApi(Posts):
         meta |= {"newest_id": str(numbers[0]), "oldest_id": str(numbers[-1])}
         if len(found) > most:
             meta["next_token"] = str(numbers[-1])
-        return Told({"data": [self.post(number) for number in numbers], "meta": meta})
+        return Told(
+            {"data": [{**self.post(number), **self.changed.get(number, {})} for number in numbers], "meta": meta}
+        )
 
     @staticmethod
     def post(number: int) -> dict[str, object]:

@@ -29,6 +29,8 @@ class Posts:
     gone: set[int] = field(default_factory=set)
     token: str | None = None
     """Wanted with every request, if it is set."""
+    changed: dict[int, dict[str, object]] = field(default_factory=dict)
+    """What posts say otherwise by now: edited, deleted, liked."""
 
     def __call__(self, asked: Asked) -> Told:
         """Answer a request."""
@@ -56,7 +58,10 @@ class HackerNewsSearch(Posts):
         low, high = int(bounds.get(">=", 0)), int(bounds.get("<=", 2**40))
         found = [number for number in self.newest_first() if low <= when(number) <= high]
         size, page = asked.number("hitsPerPage", 20), asked.number("page", 0)
-        hits = [self.hit(number) for number in found[:1000][page * size : (page + 1) * size]]
+        hits = [
+            {**self.hit(number), **self.changed.get(number, {})}
+            for number in found[:1000][page * size : (page + 1) * size]
+        ]
         return Told({"hits": hits, "page": page, "nbHits": len(found), "nbPages": -(-len(found) // size)})
 
     @staticmethod
@@ -109,7 +114,8 @@ class DiscourseForum(Posts):
         if asked.path != "/posts.json":
             return Told({"errors": ["not found"], "error_type": "not_found"}, 404)
         before = asked.number("before", self.count)
-        posts = [self.post(number) for number in self.newest_first() if before - 50 < number <= before]
+        numbers = [number for number in self.newest_first() if before - 50 < number <= before]
+        posts = [{**self.post(number), **self.changed.get(number, {})} for number in numbers]
         return Told({"latest_posts": posts})
 
     @staticmethod
@@ -141,7 +147,7 @@ class StackExchangeSite(Posts):
         low, high = asked.number("fromdate", 0), asked.number("todate", 2**40)
         found = [n for n in self.newest_first() if low <= when(n) <= high and (n % 2 == 0) == (what == "questions")]
         size = min(100, asked.number("pagesize", 30))
-        items = [self.item(what, number) for number in found[:size]]
+        items = [{**self.item(what, number), **self.changed.get(number, {})} for number in found[:size]]
         told: dict[str, object] = {
             "items": items,
             "has_more": len(found) > size,
@@ -174,7 +180,9 @@ class AppStoreFeed(Posts):
             return Told(b"<error>CustomerReviews RSS page depth is limited to 10</error>", 400)
         page = int(found[2])
         numbers = self.newest_first()[50 * (page - 1) : 50 * page]
-        entries: list[dict[str, object]] = [self.review(number, found[1]) for number in numbers]
+        entries: list[dict[str, object]] = [
+            {**self.review(number, found[1]), **self.changed.get(number, {})} for number in numbers
+        ]
         about: dict[str, object] = {"author": {"name": {"label": "iTunes Store"}}, "updated": {"label": iso(1)}}
         if not entries:
             return Told({"feed": about})

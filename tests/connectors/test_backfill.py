@@ -13,7 +13,7 @@ from opinionwatch.connectors.feeds import next_page
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.connectors.rss import Rss
 from opinionwatch.pipeline.errors import FatalError
-from opinionwatch.pipeline.ports import Item, Page, cursor_name
+from opinionwatch.pipeline.ports import Item, Missed, Page, cursor_name
 from tests.connectors.test_http import send
 from tests.connectors.test_schedule import Numbers
 
@@ -34,7 +34,8 @@ class Old(Numbers):
     def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
         for n in range(int(cursor or 0), 3):
             body = json.dumps({"native_id": f"{n}", "text": f"since {since:%Y}"}).encode()
-            yield Page([Item(body)], str(n + 1), share=(n + 1) / 3)
+            missed = [Missed(None, since, "it is gone")] if n == 0 else []
+            yield Page([Item(body)], str(n + 1), missed, share=(n + 1) / 3)
 
 
 def hours_of(page: int) -> list[int]:
@@ -69,6 +70,7 @@ def test_a_backfill_stands_in_for_its_source_and_marks_what_it_brings() -> None:
     assert (cursor_name(history), cursor_name(source)) == ("backfill:a", "a")
     pages = list(history.fetch(None))
     assert all(item.history for page in pages for item in page.items)
+    assert [missed for page in pages for missed in page.missed] == [Missed(None, NOW, "it is gone", history=True)]
     come = [Progress.model_validate_json(page.cursor) for page in pages]
     assert [(each.items, each.done) for each in come] == [(0, False), (1, False), (2, False), (3, False), (3, True)]
     assert list(history.fetch(pages[-1].cursor)) == [], "what is done is done"

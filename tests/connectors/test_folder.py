@@ -120,6 +120,15 @@ def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
         list(source(tmp_path / "later").fetch(None))
 
 
+def test_a_check_asks_how_many_files_there_are_to_read(tmp_path: Path) -> None:
+    drop(tmp_path / "1.jsonl", lines(1))
+    drop(tmp_path / ".hidden.jsonl", lines(2))
+    found = source(tmp_path)
+    assert found.check() == f"1 files match in {tmp_path}"
+    with pytest.raises(RetryableError, match="make the folder"):
+        source(tmp_path / "later").check()
+
+
 def test_a_cursor_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match="cursor"):
         list(source(tmp_path).fetch('{"offset": 3}'))

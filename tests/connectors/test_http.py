@@ -83,6 +83,17 @@ def test_packed_bodies_are_unpacked(serve: Serve, coding: str) -> None:
     assert client().get(base).body == b"hello"
 
 
+def test_nothing_is_offered_that_is_not_unpacked_whatever_a_source_asks_for(serve: Serve) -> None:
+    offered: list[str | None] = []
+
+    def answer(to: BaseHTTPRequestHandler) -> None:
+        offered.append(to.headers["Accept-Encoding"])
+        send(to, b"hello")
+
+    client().get(serve(answer), {"Accept-Encoding": "br, zstd, *"})
+    assert offered == ["gzip, deflate"]
+
+
 @pytest.mark.parametrize(
     ("body", "coding", "reason"),
     [

@@ -128,7 +128,9 @@ def mastodon_stream(folder: Path) -> Iterator[Making]:
     with mastodon_streaming(STREAMED_COUNT // 3, STREAMED_COUNT - 1, TOKEN, FromZero) as server:
         assert server.rest is not None
         where = {"url": server.rest.url, "allow_hosts": ["127.0.0.1"], "history_h": FOREVER_H}
-        yield Making("mastodon_stream", {**where, "hashtags": ["#Lumora"], "token_file": str(folder / "token")})
+        yield Making(
+            "mastodon_stream", {**where, "hashtags": ["#Lumora"], "token_file": str(folder / "token")}, server.rest
+        )
 
 
 STREAMED: dict[str, tuple[World, ...]] = {

@@ -86,6 +86,17 @@ class TestHistories:
         assert len(items(brought)) <= (0 if len(set(dated)) > 1 else len(dated) or 10**9)
 
 
+def test_a_mastodon_stream_brings_the_history_that_its_server_shows(tmp_path: Path) -> None:
+    [world] = STREAMED["mastodon_stream"]
+    with world(tmp_path) as make:
+        pages = collect(history(make(), LONG_AGO))
+        assert len({json.loads(body)["native_id"] for body in told(pages)}) == STREAMED_COUNT // 3 + 1
+        for number in range(0, len(pages), max(1, len(pages) // 4)):
+            rest = collect(history(make(), LONG_AGO, pages[number].cursor))
+            assert told(rest) == told(pages[number + 1 :])
+        assert items(collect(history(make(), datetime.now(UTC) - timedelta(seconds=1)))) == []
+
+
 def test_a_kafka_topic_is_read_from_a_time_to_where_it_ended(services: dict[str, str], tmp_path: Path) -> None:
     REAL["kafka"] = services["kafka"]
     [world] = STREAMED["kafka"]

@@ -209,6 +209,18 @@ class TestStreamed:
             next(make().fetch('{"unknown": 3}'))
 
 
+def test_a_mastodon_stream_that_asks_too_much_over_rest_says_how_long_to_wait_and_loses_nothing(tmp_path: Path) -> None:
+    [world] = STREAMED["mastodon_stream"]
+    with world(tmp_path) as make:
+        assert isinstance(make, Making)
+        assert make.service is not None
+        make.service.faults.append(FAULTS["too many requests"])
+        with pytest.raises(RetryableError) as caught:
+            next(make().fetch(None))
+        assert caught.value.after_s == 7
+        assert len(numbers(until(make().fetch(None), set(range(STREAMED_COUNT))))) == STREAMED_COUNT
+
+
 @pytest.mark.parametrize("world", [world for worlds in PUSHED.values() for world in worlds])
 def test_a_push_source_has_routes_and_nothing_to_fetch(world: World, tmp_path: Path) -> None:
     with world(tmp_path) as make:

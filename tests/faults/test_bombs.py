@@ -18,4 +18,6 @@ def test_every_bomb_is_one_reasoned_error_within_its_memory() -> None:
     assert len(costs) >= 15
     assert {name: size for name, (size, _) in costs.items() if size > LIMIT_MB} == {}
     assert [name for name, (_, reason) in costs.items() if not reason] == []
+    assert "packed as 'br', which was not asked for" in costs["brotli"][1]
+    assert "packed as 'br, gzip', which was not asked for" in costs["brotli in gzip"][1]
     assert run.returncode == 0

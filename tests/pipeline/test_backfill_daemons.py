@@ -23,21 +23,30 @@ def blog() -> Blog:
     return Blog()
 
 
-@pytest.fixture
-def daemons(tmp_path: Path, services: Mapping[str, str], serve: Serve, blog: Blog) -> Iterator[Daemons]:  # noqa: F811
-    """A cluster that reads the blog; whatever is started in it is ended with the test."""
+@pytest.fixture(params=["sqlite"])
+def daemons(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    services: Mapping[str, str],
+    serve: Serve,  # noqa: F811
+    blog: Blog,
+) -> Iterator[Daemons]:
+    """A cluster that reads the blog into a store; whatever is started in it is ended with the test."""
     found = Daemons(
         tmp_path / "cluster",
         services,
-        store="sqlite",
+        store=request.param,
         watchlists=[{"id": "lumora", "names": ["Lumora"]}],
         sources=[
             {"name": "blog", "kind": "rss", "url": f"{serve(blog)}/feed", "allow_hosts": ["127.0.0.1"],
              "interval_s": 3600}
         ],
     )  # fmt: skip
-    done = found.command("topics", "create")
-    assert done.returncode == 0, done.stderr
+    if request.param == "elasticsearch":
+        found.prepared()
+    else:
+        done = found.command("topics", "create")
+        assert done.returncode == 0, done.stderr
     try:
         yield found
     finally:
@@ -76,3 +85,24 @@ def test_history_goes_through_the_log_beside_the_live_cursor_and_survives_a_kill
     assert marked == (PAGES - 1) * PER_PAGE, "ten came by the live cursor, and each is one document"
     assert [(row.gap, row.pending) for row in archive.ledger()] == [(0, 0)] * len(archive.ledger())
     assert max(daemons.end().values()) <= 30
+
+
+@pytest.mark.parametrize("daemons", ["elasticsearch"], indirect=True)
+def test_history_comes_to_elasticsearch_by_the_daemon_that_reads_the_source(daemons: Daemons, blog: Blog) -> None:
+    blog.open.set()
+    for role in ("ingest", "score"):
+        daemons.start(role)
+    daemons.until(lambda: 0 in blog.asked)
+    asked = daemons.command("backfill", "blog", "--since", YESTERDAY)
+    assert (asked.returncode, asked.stdout) == (
+        0,
+        f"60 documents of blog since {YESTERDAY}, marked as history\n",
+    ), asked.stderr
+    assert "the ingest daemon brings it" in asked.stderr
+    archive = archive_of(daemons.settings)
+    daemons.until(lambda: sum(row.indexed for row in archive.ledger()) == PAGES * PER_PAGE)
+    documents = archive.documents(DocumentQuery(limit=1000))
+    assert len({each.document.native_id for each in documents}) == PAGES * PER_PAGE
+    assert sum("history" in each.document.flags for each in documents) == (PAGES - 1) * PER_PAGE
+    assert max(daemons.end().values()) <= 30
+    assert [(row.gap, row.pending) for row in archive.ledger()] == [(0, 0)] * len(archive.ledger())

@@ -141,6 +141,7 @@ def test_list_shows_pace_and_promises(command: Command, config: Path) -> None:
     ended = command("source", "list", "-c", config)
     assert (ended.code, ended.err) == (0, "")
     assert "every 60 s" in ended.out and "never: it tells us" in ended.out
+    assert "gaps" in ended.out
     assert "none; it only lets itself be checked." in ended.said
     assert "s3cret" not in ended.out
     kinds = command("source", "list", "--kinds", "-c", config)

@@ -3,8 +3,10 @@
 from datetime import timedelta
 from pathlib import Path
 
-from opinionwatch.pipeline.ports import Page
+from opinionwatch.pipeline.contracts import Gap
+from opinionwatch.pipeline.ports import Missed, Page
 from opinionwatch.pipeline.source_standing import Standing, standings
+from opinionwatch.pipeline.store_sqlite import SqliteStore
 from tests.pipeline.rig import BEGIN, Rig, post, settings
 
 
@@ -19,6 +21,18 @@ def test_the_last_document_and_the_pace_are_those_of_the_store(tmp_path: Path) -
     assert set(found) == {"feed"}
     assert found["feed"] == Standing(moments[-1], 120.0, 3, 3.0)
     assert found["feed"].words() == ("2026-03-04 23:40, 120 s after it was published", "3 / 3.0")
+
+
+def test_gaps_are_counted_by_source_and_told_also_of_one_that_has_brought_nothing(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    lost = [Missed(None, BEGIN + timedelta(hours=hours), "the window turned over") for hours in range(3)]
+    rig.play([Page([post(1, "Lumora is slow", BEGIN)], "1", lost)])
+    rig.finish()
+    store = SqliteStore(rig.settings.store_path)
+    with store.transaction():
+        store.write([Gap(source="quiet", since=None, until=None, detail="it is gone", found_at=BEGIN)])
+    store.close()
+    assert {name: each.gaps for name, each in standings(rig.settings).items()} == {"feed": 3, "quiet": 1}
 
 
 def test_before_there_is_a_store_nothing_is_said(tmp_path: Path) -> None:

@@ -382,14 +382,17 @@ def test_health_shows_gaps_upstream_in_both_languages_and_the_api_has_them(tmp_p
     assert "Gaps upstream" not in text(client(archive).get("/health").text)
     store = SqliteStore(path)
     with store.transaction():
-        store.write([gap(2)])
+        store.write([gap(2), gap(2).model_copy(update={"source": "old", "history": True})])
     store.close()
     visitor = client(archive)
+    assert text(visitor.get("/health").text).count("in a backfill") == 1
+    assert "old · in a backfill" in text(visitor.get("/health").text)
     assert "Gaps upstream" in text(visitor.get("/health").text)
     assert "the window turned over" in text(visitor.get("/health").text)
-    assert "上游缺口" in text(visitor.get("/health", params={"lang": "zh"}).text)
-    [told] = visitor.get("/api/health").json()["gaps"]
-    assert (told["source"], told["missed"]) == ("feed", 2)
+    chinese = text(visitor.get("/health", params={"lang": "zh"}).text)
+    assert "上游缺口" in chinese and "old · 历史补采中" in chinese
+    told = {gap["source"]: gap for gap in visitor.get("/api/health").json()["gaps"]}
+    assert (told["feed"]["missed"], told["feed"]["history"], told["old"]["history"]) == (2, False, True)
 
 
 def test_health_shows_pace_errors_by_kind_and_what_is_left_of_a_quota(tmp_path: Path) -> None:
