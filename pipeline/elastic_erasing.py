@@ -48,6 +48,11 @@ class Doomed:
     letters: Sequence[Mapping[str, Any]]
 
     @property
+    def ids(self) -> set[str]:
+        """Of the documents and dead letters."""
+        return {hit["_id"] for hit in (*self.hits, *self.letters)}
+
+    @property
     def texts(self) -> dict[str, str]:
         """What the documents say, by id."""
         return {hit["_id"]: hit["_source"]["message"] for hit in self.hits}

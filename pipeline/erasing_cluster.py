@@ -1,4 +1,4 @@
-"""Erasure in the cluster: saved states, logs, index, in this order, with every daemon at rest.
+"""Erasure in the cluster: corrections, saved states, logs, index, in this order, with every daemon at rest.
 
 It is seen that no daemon runs and that everything written was read; then whoever may still run is shut out (ingest,
 trend and notify own what they write). The states that outlive the logs are written again without what is erased, the
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from opinionwatch.pipeline.contracts_trend import Delivery
+from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.elastic_client import connect
 from opinionwatch.pipeline.elastic_erasing import Doomed, ElasticErasing, scrubbed_delivery
 from opinionwatch.pipeline.errors import FatalError
@@ -57,6 +58,7 @@ def erase(settings: Settings, authors: Sequence[str], documents: Sequence[str], 
                 at_rest(kafka)
             index.remember(authors, datetime.now(UTC))
             doomed = index.find(authors, [id_ for name in documents for id_ in (name, *index.named(name))])
+            Corrections(settings.data_dir).forget({*documents, *doomed.ids}, set(authors))
             if kafka.servers:
                 _erase_from_the_logs(kafka, doomed, make)
             index.take_away(doomed)

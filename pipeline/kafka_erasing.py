@@ -9,13 +9,15 @@ A crash at any place leaves every log complete, or cut after what it needs was w
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from threading import Event
+from time import monotonic
+from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from opinionwatch.pipeline.errors import FatalError
+from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.kafka_admin import admin
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.log import Appender, Entry
@@ -43,10 +45,7 @@ def at_rest(kafka: Kafka) -> Mapping[Place, int | None]:
     Returns how far each log was read. Raises FatalError when it is not so.
     """
     groups = {topic: f"{kafka.prefix}.{group}" for topic, group in READ.items()}
-    with admin(kafka) as client:
-        told = client.describe_groups(list(groups.values()))
-        busy = [name for name, group in told.items() if group.get("members")]
-        committed = client.list_group_offsets(dict.fromkeys(groups.values()))
+    busy, committed = _groups(kafka, list(groups.values()))
     if busy:
         raise FatalError(f"daemons are running (groups {', '.join(sorted(busy))}): stop all of them, then erase")
     reader, reached = KafkaReader(kafka), dict[Place, int | None]()
@@ -56,11 +55,27 @@ def at_rest(kafka: Kafka) -> Mapping[Place, int | None]:
             first = reader.ends(topic, partition)[0]
             # What was cut by an earlier erasure had been read.
             reached[topic, partition] = None if at is None or at.offset < 0 else max(at.offset, first)
-            behind = reader.stretch(topic, partition, reached[topic, partition])
-            if any(not isinstance(record, Mark) for entry in behind for record in decode(entry.value or b"")):
+            with closing(reader.stretch(topic, partition, reached[topic, partition])) as behind:
+                unread = any(not isinstance(record, Mark) for entry in behind for record in decode(entry.value or b""))
+            if unread:
                 raise FatalError(f"{topic_of(kafka, topic)} has not been read to its end: start the daemons but "
                                  "`ingest`, let them finish, stop them, then erase")  # fmt: skip
     return reached
+
+
+def _groups(kafka: Kafka, names: list[str]) -> tuple[list[str], Mapping[str, Mapping[TopicPartition, Any]]]:
+    """Those that have members, and what each has committed."""
+    end = monotonic() + kafka.connect_s
+    while True:
+        try:
+            with admin(kafka) as client:
+                told = client.describe_groups(names)
+                busy = [name for name, group in told.items() if group.get("members")]
+                return busy, client.list_group_offsets(dict.fromkeys(names))
+        except RetryableError:  # a broker that has never seen a group looks for a coordinator first
+            if monotonic() > end:
+                raise
+            Event().wait(0.5)
 
 
 @contextmanager

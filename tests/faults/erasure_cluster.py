@@ -25,6 +25,7 @@ if __name__ == "__main__":
 from opinionwatch.pipeline import daemon_worker, kafka_admin, wiring
 from opinionwatch.pipeline.archive_elastic import ElasticArchive
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery
+from opinionwatch.pipeline.corrections import Corrections, of_document
 from opinionwatch.pipeline.cursors import Cursors
 from opinionwatch.pipeline.elastic_client import connect
 from opinionwatch.pipeline.elastic_setup import set_up
@@ -104,7 +105,7 @@ class Cluster:
     """The daemons' work, step by step in one process, on real services."""
 
     def __init__(self, folder: Path, kafka: Kafka, elastic: ElasticSearch) -> None:
-        self.folders = {"kafka": kafka.folder / "data", "elasticsearch": elastic.folder / "data"}
+        self.folders = {"data": folder, "kafka": kafka.folder / "data", "elasticsearch": elastic.folder / "data"}
         (folder / "pseudonym.key").write_bytes(b"the same authors in every folder")
         told = {
             "store": "elasticsearch",
@@ -185,6 +186,12 @@ class Cluster:
             consumer.assign([place])
             consumer.commit({place: OffsetAndMetadata(self.reader.ends(topic, partition)[1], "", -1)})
 
+    def correct(self) -> None:
+        """Somebody says of every document what it really means."""
+        found = ElasticArchive(self.client, self.settings.elasticsearch).every_document()
+        kept = [of_document(scored, "neutral", "ada", "command", TODAY) for scored in found]
+        Corrections(self.settings.data_dir).add(kept)
+
     def erase(self, *, after_s: float | None = None) -> int:
         """Everybody, by the command. `after_s`: it is killed after so many seconds of work. Returns how many it found;
         -1 when it was killed.
@@ -240,9 +247,10 @@ def campaign(folder: Path, documents: int, kills: int) -> Verdict:
     with own_services() as (kafka, elastic):
         cluster = Cluster(folder, kafka, elastic)
         cluster.tell(items, "one")
+        cluster.correct()
         verdict.before = cluster.places()
         for _ in range(kills):
-            verdict.killed += cluster.erase(after_s=dice.uniform(2.0, 12.0)) < 0
+            verdict.killed += cluster.erase(after_s=dice.uniform(2.0, 30.0)) < 0
         began = perf_counter()
         verdict.erased = cluster.erase()
         verdict.erase_s = perf_counter() - began
