@@ -71,6 +71,11 @@ def _from_the_cluster(chosen: Settings, names: list[str], documents: list[str]) 
     from opinionwatch.pipeline import daemon_worker, erasing_cluster  # take long to load, and only this needs them
     from opinionwatch.pipeline.archives import archive_of
 
+    if not all(map(_is_pseudonym, names)) and not (chosen.data_dir / wiring.PSEUDONYM_KEY).exists():
+        raise SettingsError(
+            f"there is no {wiring.PSEUDONYM_KEY} in {chosen.data_dir}, so nobody is known by name here: erase where "
+            "`ingest` runs, or name the pseudonym that the page shows"
+        )
     kinds = erasing_cluster.kinds(chosen)
     authors = [each for name in names for each in _pseudonyms(chosen, kinds, name)]
     found = erasing_cluster.erase(chosen, authors, documents, daemon_worker.trend_of(chosen))
@@ -89,7 +94,11 @@ def _name_the_exports(archive: Archive) -> None:
 def _pseudonyms(chosen: Settings, kinds: Iterable[str], name: str) -> list[str]:
     bare = name.removeprefix("@")
     told = [each for given in {name, bare} for each in wiring.pseudonyms(chosen, given, kinds)]
-    return told + ([bare] if len(bare) == 16 and set(bare) <= set("0123456789abcdef") else [])
+    return told + ([bare] if _is_pseudonym(bare) else [])
+
+
+def _is_pseudonym(name: str) -> bool:
+    return len(name) == 16 and set(name) <= set("0123456789abcdef")
 
 
 def _documents(archive: SqliteArchive, name: str) -> list[str]:

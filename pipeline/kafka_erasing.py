@@ -9,7 +9,7 @@ A crash at any place leaves every log complete, or cut after what it needs was w
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from threading import Event
 from time import monotonic
 from typing import Any
@@ -55,11 +55,14 @@ def at_rest(kafka: Kafka) -> Mapping[Place, int | None]:
             first = reader.ends(topic, partition)[0]
             # What was cut by an earlier erasure had been read.
             reached[topic, partition] = None if at is None or at.offset < 0 else max(at.offset, first)
-            with closing(reader.stretch(topic, partition, reached[topic, partition])) as behind:
-                unread = any(not isinstance(record, Mark) for entry in behind for record in decode(entry.value or b""))
+            behind = reader.stretch(topic, partition, reached[topic, partition])
+            records = (record for entry in behind for record in decode(entry.value or b""))
+            unread = sum(not isinstance(record, Mark) for record in records)
             if unread:
-                raise FatalError(f"{topic_of(kafka, topic)} has not been read to its end: start the daemons but "
-                                 "`ingest`, let them finish, stop them, then erase")  # fmt: skip
+                raise FatalError(
+                    f"{unread} records of {topic_of(kafka, topic)} have not been read: start the daemons but `ingest`, "
+                    "let them finish, stop them, then erase"
+                )
     return reached
 
 

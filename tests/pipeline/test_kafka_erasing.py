@@ -30,7 +30,7 @@ def test_marks_may_be_unread_and_records_may_not(kafka: Kafka) -> None:
     log.append([Entry("documents", 0, encode(Mark(ingest="one", partition=0, up_to=NOON)))])
     assert at_rest(kafka)["documents", 0] is None
     log.append([Entry("documents", 0, encode(document(1)))])
-    with pytest.raises(FatalError, match="has not been read to its end"):
+    with pytest.raises(FatalError, match=rf"1 records of {kafka.prefix}.documents have not been read"):
         at_rest(kafka)
     log.close()
 
