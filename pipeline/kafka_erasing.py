@@ -16,6 +16,7 @@ from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.structs import OffsetAndMetadata
 
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.kafka_admin import admin
@@ -51,7 +52,7 @@ def at_rest(kafka: Kafka) -> Mapping[Place, int | None]:
     reader, reached = KafkaReader(kafka), dict[Place, int | None]()
     for topic, group in groups.items():
         for partition in range(partitions_of(kafka, topic)):
-            at = committed.get(group, {}).get(TopicPartition(topic_of(kafka, topic), partition))
+            at = committed.get(group, {}).get(_place(kafka, (topic, partition)))
             first = reader.ends(topic, partition)[0]
             # What was cut by an earlier erasure had been read.
             reached[topic, partition] = None if at is None or at.offset < 0 else max(at.offset, first)
@@ -94,11 +95,19 @@ def cutting(kafka: Kafka, names: Sequence[TopicName]) -> Iterator[Mapping[Place,
         begins = {place: reader.ends(*place)[1] for place in places}
         yield begins
         with admin(kafka) as client:
-            client.delete_records(
-                {TopicPartition(topic_of(kafka, name), part): at for (name, part), at in begins.items()}
-            )
+            client.delete_records({_place(kafka, place): at for place, at in begins.items()})
+            for topic, group in READ.items():
+                # So that nobody looks for what is not there any more.
+                found = {_place(kafka, each): at for each, at in begins.items() if each[0] == topic}
+                if found:
+                    moved = {place: OffsetAndMetadata(at, "", -1) for place, at in found.items()}
+                    client.alter_group_offsets(f"{kafka.prefix}.{group}", moved)
     finally:
         _configure(kafka, names, rolled=False)
+
+
+def _place(kafka: Kafka, place: Place) -> TopicPartition:
+    return TopicPartition(topic_of(kafka, place[0]), place[1])
 
 
 def fill(log: Appender, kafka: Kafka, names: Sequence[TopicName]) -> None:

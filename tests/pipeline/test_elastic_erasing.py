@@ -79,7 +79,8 @@ def test_an_erased_author_is_gone_with_his_dead_letters_and_what_he_published_be
     his, hers = document(3, author=ANNA), document(4, author=BERT)
     letters = [dead(5).model_copy(update={"raw": f'{{"author": "{ANNA}"}}'}), dead(6)]
     store.admit([his, hers, *letters])
-    store.write([record for one in (his, hers) for record in (scored(one), mention(scored(one)))] + letters)
+    said: list[Outcome] = [record for one in (his, hers) for record in (scored(one), mention(scored(one)))]
+    store.write([*said, *letters])
     place.refresh()
     erasing.remember([ANNA], NOON + timedelta(days=1))
     found = erasing.find([ANNA], [])

@@ -55,6 +55,7 @@ def test_what_stood_before_the_cut_is_gone_and_what_was_written_within_stays(kaf
     assert [each.value for each in reader.stretch("documents", 0)] == [FILLER]
     assert [each.value for each in reader.stretch("outbox", 0)] == [b"new"]
     assert all(state.right for state in kafka_admin.check(kafka))
+    assert at_rest(kafka)["documents", 0] == 1, "who reads it goes on behind the cut"
     log.close()
 
 
