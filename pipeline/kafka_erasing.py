@@ -35,7 +35,7 @@ READ: dict[TopicName, str] = {
 """The consumer group that reads a log, without the prefix. Every ingest daemon is in that of the redrives."""
 FILLER = b"\n"
 """An entry without a record: it is in a segment of its own, before which everything is cut."""
-APPLIED_S = 2.0
+APPLIED_S = 5.0
 """How long brokers may take to follow a topic's new configuration; the client cannot ask each of them."""
 Place = tuple[TopicName, int]
 """Topic and partition."""
