@@ -24,8 +24,8 @@ class Mastodon(Walking):
     out, and so are posts of accounts that ask not to be indexed (`noindex`). Terms: those of the server; ask its
     owners before you read much.
 
-    Delivery: at least once. A post that reaches the server more than `late_s` after it was written is not seen; a
-    later edit or deletion neither.
+    Delivery: at least once. A post that reaches the server more than `late_s` after it was written is not seen; an edit
+    is a later version if it comes within that time, a deletion is not seen, and figures are those of the first sight.
     """
 
     kind = "mastodon"
@@ -80,6 +80,10 @@ def posts_of(posts: list[Found]) -> Iterator[Dated]:
             published_at=post.text("created_at"),
             lang=post.text("language"),
             html=True,
+            edited_at=post.text("edited_at"),
+            likes=post.count("favourites_count"),
+            reposts=post.count("reblogs_count"),
+            replies=post.count("replies_count"),
         )
         if entry.text or entry.title:
             yield Dated(post.seconds("created_at"), entry)

@@ -11,6 +11,7 @@ import orjson
 from pydantic import Field
 
 from opinionwatch.connectors.api import bearer
+from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.found import Found
 from opinionwatch.connectors.gathering import Draft, SilentError, gathered
 from opinionwatch.connectors.mastodon import Mastodon, posts_of
@@ -36,7 +37,8 @@ class MastodonStream(Named):
     that ask not to be indexed are left out. Terms: those of the server; ask its owners before you read much.
 
     Delivery: at least once. A post that reaches the server during a break and more than `late_s` after it was written
-    is not seen; a post that is deleted while it waits for its page is never handed on.
+    is not seen. Edits are later versions. A deletion names the server's own id, so it is followed where this process
+    has seen the post (the last 10,000); the text of one that still waits for its page is never handed on.
     """
 
     kind = "mastodon_stream"
@@ -102,7 +104,9 @@ class MastodonStream(Named):
             raise RetryableError(f"{self._rest.host}: the stream refuses a subscription")
         what, told = event.text("event"), event.text("payload") or ""
         if what == "delete":
-            draft.entries.pop(self._uris.pop(told, ""), None)
+            uri = self._uris.pop(told, None)
+            if uri is not None:
+                draft.entries[uri] = Entry(uri, "", deleted=True)
         if what not in ("update", "status.update"):
             return
         status = Found.read(told.encode("utf-8", "surrogatepass"), self._rest.host)

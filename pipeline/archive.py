@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from opinionwatch.pipeline.contracts import DeadLetter, Gap, Label, ScoredDocument, Utc
@@ -147,6 +148,14 @@ class Archive(Protocol):
 
     def notes(self, prefix: str) -> dict[str, str]:
         """What the owner of the outbox has noted (`Notes`), by the rest of the name after `prefix`; at most 1,000."""
+        ...
+
+    def note_export(self, path: Path, documents: int, at: datetime) -> None:
+        """Remember a file that documents were written to: an erasure names it."""
+        ...
+
+    def exports(self) -> list[tuple[Path, datetime, int]]:
+        """Files that documents were written to, when, and how many."""
         ...
 
     def revision(self) -> int:

@@ -7,12 +7,14 @@ millisecond.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import orjson
 from elasticsearch import ConflictError, Elasticsearch
 
 from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow, SourceHealth
-from opinionwatch.pipeline.contracts import DeadLetter, Gap, Mention, ScoredDocument
+from opinionwatch.pipeline.contracts import DeadLetter, Gap, Mention, ScoredDocument, content_id
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.elastic_audit import ledger_rows, misfiled
 from opinionwatch.pipeline.elastic_client import asking
@@ -207,6 +209,22 @@ class ElasticArchive:
         begin = f"note.{prefix}"
         found = {str(hit["_id"]): str(hit["_source"]["state.position"]) for hit in hits}
         return {name.removeprefix(begin): found[name] for name in sorted(found) if name.startswith(begin)}
+
+    def note_export(self, path: Path, documents: int, at: datetime) -> None:
+        """Remember a file that documents were written to: an erasure names it."""
+        place = str(path.absolute())
+        told = orjson.dumps({"path": place, "documents": documents}).decode()
+        note = {"@timestamp": stamp(at), "state.name": "export", "state.position": told}
+        with asking():
+            id_ = f"export.{content_id(place)}"
+            self._client.index(index=index_of(self._prefix, "state"), id=id_, document=note)
+
+    def exports(self) -> list[tuple[Path, datetime, int]]:
+        """Files that documents were written to, when, and how many."""
+        with self._reader.view(index_of(self._prefix, "state")) as view:
+            hits = [hit["_source"] for hit in self._reader.walk(view, term("state.name", "export"), NEWEST)]
+        told = [(orjson.loads(hit["state.position"]), datetime.fromisoformat(hit["@timestamp"])) for hit in hits]
+        return sorted((Path(one["path"]), at, int(one["documents"])) for one, at in told)
 
     def revision(self) -> int:
         """Refreshes of our indices that brought something to see, and how many indices there are."""

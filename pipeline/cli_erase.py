@@ -1,5 +1,6 @@
 """The command that erases: a person's posts, or single documents, from everything the product owns here."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from threading import Event
 from time import monotonic
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 
 from opinionwatch.pipeline import wiring
+from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
 from opinionwatch.pipeline.corrections import Corrections
@@ -34,7 +36,9 @@ def erase(
     """Erase all posts of an author, or single documents, for ever: from the index, the log, dead letters, episodes, the
     outbox, corrections, the detector's memory and the free pages of the file. A replay does not bring them back.
 
-    Counts stay, and so does the keyed pseudonym of an erased author. Exit 1: it could not be completed.
+    Counts stay, and so does the keyed pseudonym of an erased author. In the cluster every daemon has to be stopped
+    first, all topics but the saved states are emptied, and the brokers free their files some minutes later. Exit 1: it
+    could not be completed; run it again.
 
     Example: opinionwatch erase --author @anna --document 3f2a…
     """
@@ -42,9 +46,10 @@ def erase(
         raise SettingsError("name someone or something: --author NAME or --document ID")
     chosen = settings(config)
     if chosen.store != "sqlite":
-        raise SettingsError("erase knows the embedded store only, so far: delete by user.hash or event.id there")
+        _from_the_cluster(chosen, author or [], document or [])
+        return
     archive = SqliteArchive(chosen.store_path)
-    authors = [each for name in author or () for each in _pseudonyms(chosen, archive, name)]
+    authors = [each for name in author or () for each in _pseudonyms(chosen, archive.kinds(), name)]
     documents = [each for name in document or () for each in _documents(archive, name)]
     Corrections(chosen.data_dir).forget(set(documents), set(authors))
     store = SqliteStore(chosen.store_path)
@@ -55,15 +60,45 @@ def erase(
     finally:
         store.close()
     out.print(f"erased: {found} documents and dead letters")
+    if chosen.kafka.servers:
+        err.print(
+            plain("the topics still hold them: with `store: sqlite` their retention ends that, kafka.retention_h")
+        )
+    _name_the_exports(archive)
+
+
+def _from_the_cluster(chosen: Settings, names: list[str], documents: list[str]) -> None:
+    from opinionwatch.pipeline import daemon_worker, erasing_cluster  # take long to load, and only this needs them
+    from opinionwatch.pipeline.archives import archive_of
+
+    if not all(map(_is_pseudonym, names)) and not (chosen.data_dir / wiring.PSEUDONYM_KEY).exists():
+        raise SettingsError(
+            f"there is no {wiring.PSEUDONYM_KEY} in {chosen.data_dir}, so nobody is known by name here: erase where "
+            "`ingest` runs, or name the pseudonym that the page shows"
+        )
+    kinds = erasing_cluster.kinds(chosen)
+    authors = [each for name in names for each in _pseudonyms(chosen, kinds, name)]
+    found = erasing_cluster.erase(chosen, authors, documents, daemon_worker.trend_of(chosen))
+    out.print(f"erased: {found} documents and dead letters")
+    if chosen.kafka.servers:
+        err.print(plain("the brokers free their files within log.retention.check.interval.ms (5 minutes) and one more"))
+    _name_the_exports(archive_of(chosen))
+
+
+def _name_the_exports(archive: Archive) -> None:
     for path, at, count in archive.exports():
         if path.exists():
             err.print(plain(f"{count} documents were exported to {path} on {at:%Y-%m-%d}: delete it or export again"))
 
 
-def _pseudonyms(chosen: Settings, archive: SqliteArchive, name: str) -> list[str]:
+def _pseudonyms(chosen: Settings, kinds: Iterable[str], name: str) -> list[str]:
     bare = name.removeprefix("@")
-    told = [each for given in {name, bare} for each in wiring.pseudonyms(chosen, given, archive.kinds())]
-    return told + ([bare] if len(bare) == 16 and set(bare) <= set("0123456789abcdef") else [])
+    told = [each for given in {name, bare} for each in wiring.pseudonyms(chosen, given, kinds)]
+    return told + ([bare] if _is_pseudonym(bare) else [])
+
+
+def _is_pseudonym(name: str) -> bool:
+    return len(name) == 16 and set(name) <= set("0123456789abcdef")
 
 
 def _documents(archive: SqliteArchive, name: str) -> list[str]:

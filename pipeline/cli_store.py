@@ -11,7 +11,6 @@ import typer
 from rich.table import Table
 
 from opinionwatch.pipeline.archive import Archive
-from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
 from opinionwatch.pipeline.contracts import DeadLetter, Gap, content_id
@@ -123,8 +122,7 @@ def export(
             count = write(documents, stream)
     except OSError as error:
         raise SettingsError(f"--output {output} cannot be written: {error.strerror}") from error
-    if isinstance(archive, SqliteArchive):
-        archive.note_export(output, count, datetime.now(UTC))
+    archive.note_export(output, count, datetime.now(UTC))
     err.print(f"{count} documents written to {output}")
 
 

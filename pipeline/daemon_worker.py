@@ -13,10 +13,10 @@ from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.metrics import Metrics
-from opinionwatch.pipeline.ports import Passage, Scorer, StatefulStage
+from opinionwatch.pipeline.ports import Passage, Scorer
 from opinionwatch.pipeline.promotions import Shelf
 from opinionwatch.pipeline.settings import Settings
-from opinionwatch.pipeline.trend_partition import Adopted
+from opinionwatch.pipeline.trend_partition import Make
 from opinionwatch.pipeline.trend_store import TrendStore
 from opinionwatch.pipeline.trials import Trials
 from opinionwatch.pipeline.work import Work
@@ -75,6 +75,12 @@ def errors_of(settings: Settings) -> dict[str, Mapping[str, Confusion]]:
     return found
 
 
+def trend_of(settings: Settings) -> Make:
+    """What makes the trend stage of a partition."""
+    known = errors_of(settings)
+    return lambda told: wiring.trend_stage(settings, known, curves.adopted(told))()
+
+
 def trend(settings: Settings, life: Life) -> None:
     """Keep windows and episodes until told to stop. Raises what ended the work, if it was not told to stop."""
     kafka = settings.kafka
@@ -82,11 +88,7 @@ def trend(settings: Settings, life: Life) -> None:
     store = TrendStore(lambda partition: KafkaLog(kafka, owner=f"{kafka.prefix}.trend.{partition}"), reader)
     try:
         with stores.ledger(settings, life.stop) as ledger:
-            known = errors_of(settings)
-
-            def make(told: Sequence[Adopted]) -> StatefulStage:
-                return wiring.trend_stage(settings, known, curves.adopted(told))()
-
+            make = trend_of(settings)
             _run(settings, TrendWork(kafka, make, ledger, topics, reader, store, wall_clock, life.metrics), life)
     finally:
         topics.close()

@@ -4,6 +4,10 @@ The ledger has, for an id: one entry of its first acceptance, created once and n
 digest of the record); one for every later version that was admitted (`revision`) and one for every other delivery
 (`duplicate`), both named by id and digest; and `ID.version`, the highest version admitted. So a record that comes again
 after a crash is recognised by its digest and goes on again, even if a later version has been admitted since.
+
+An erased id has a version above all others with the rule `erased` (`elastic_erasing`): nothing of it goes on any more.
+Erased authors stand in the `state` index as pseudonym and time: what they had published before then is dropped. They
+are looked up once in a process's life, since nothing is erased while daemons run.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +23,15 @@ from opinionwatch.pipeline.elastic_bulk import BulkWriter, refuse_our_own
 from opinionwatch.pipeline.elastic_client import asking
 from opinionwatch.pipeline.elastic_mapping import index_of
 from opinionwatch.pipeline.elastic_operations import Operation
+from opinionwatch.pipeline.elastic_query import Reader, term
 from opinionwatch.pipeline.elastic_records import ledger_source, stamp
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.revisions import Admitted, First, Record, digest_of, engaged, revised
+from opinionwatch.pipeline.versions import DELETED
+
+ERASED = "erased"
+"""Rule of a drop, name in the `state` index, and beginning of an author's id there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,8 @@ class Admission:
 
     def __init__(self, client: Elasticsearch, prefix: str, bulk: BulkWriter) -> None:
         self._client, self._bulk = client, bulk
-        self._ledger = index_of(prefix, "ledger")
+        self._ledger, self._prefix = index_of(prefix, "ledger"), prefix
+        self._authors: Mapping[str, datetime] | None = None
 
     def admit(self, records: Iterable[Record]) -> list[Admitted]:
         """Enter ids in the ledger. Returns the records to go on with; see `Ledger`."""
@@ -59,15 +69,17 @@ class Admission:
             for digest, record in found.items()
             if digest != entries[id_].digest
         }
-        known = self._known(others) if others else {}
+        known = self._known(others, written.there)
         going: list[Admitted] = []
         entered: list[Operation] = []
         for id_, found in batch.items():
             entry = entries[id_]
-            highest = max(entry.version, known.get(f"{id_}.version", {}).get("ledger.version", 0))
+            head = known.get(f"{id_}.version", {})
+            highest = max(entry.version, head.get("ledger.version", 0))
+            is_erased = head.get("ledger.rule") == ERASED
             for digest, record in found.items():
                 if digest == entry.digest:
-                    going.append(record)
+                    going += [] if is_erased else [record]
                     continue
                 before = known.get(content_id(id_, digest), {}).get("ledger.state")
                 is_revision = before == "revision" or (before is None and record.version > highest)
@@ -75,10 +87,26 @@ class Admission:
                 if is_revision:
                     highest = max(highest, record.version)
                     going.append(revised(record, entry.first))
-                elif (figures := engaged(record, entry.first.accepted_at)) is not None:
+                elif not is_erased and (figures := engaged(record, entry.first.accepted_at)) is not None:
                     going.append(figures)
         refuse_our_own(self._bulk.write(entered).refused)
-        return going
+        return self._without_erased_authors(going)
+
+    def _without_erased_authors(self, going: Sequence[Admitted]) -> list[Admitted]:
+        """What goes on but for what erased authors had published before: that is dropped (`erased`)."""
+        if self._authors is None:
+            self._authors = erased_authors(self._client, self._prefix)
+        kept: list[Admitted] = []
+        dropped: list[Operation] = []
+        for record in going:
+            at = self._authors.get(record.author or "") if isinstance(record, Document) else None
+            if isinstance(record, Document) and at is not None and record.published_at <= at:
+                entry = ledger_source(record.id, record.source, record.accepted_at, "dropped") | {"ledger.rule": ERASED}
+                dropped.append(Operation(self._ledger, f"{record.id}.dropped", orjson.dumps(entry), version=DELETED))
+            else:
+                kept.append(record)
+        refuse_our_own(self._bulk.write(dropped).refused)
+        return kept
 
     def _entered(self, record: Record, digest: str, first: First, *, is_revision: bool) -> list[Operation]:
         """One entry a delivery, by its digest, beside the entry it follows: so a replay counts it once."""
@@ -91,9 +119,11 @@ class Admission:
             found.append(Operation(self._ledger, f"{record.id}.version", body, version=record.version))
         return found
 
-    def _known(self, others: Mapping[tuple[str, str], Record]) -> dict[str, Mapping[str, Any]]:
-        """What the ledger has of these deliveries, and which versions of their ids stand."""
-        ids = {f"{id_}.version" for id_, _ in others} | {content_id(id_, digest) for id_, digest in others}
+    def _known(self, others: Mapping[tuple[str, str], Record], there: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """What the ledger has of these deliveries, and which versions of their ids and of those already there stand."""
+        ids = {f"{id_}.version" for id_ in (*there, *(id_ for id_, _ in others))} | {
+            content_id(id_, digest) for id_, digest in others
+        }
         return {id_: source for id_, source in self._sources(sorted(ids)).items() if source is not None}
 
     def _entries(self, ids: Iterable[str]) -> dict[str, _Entry]:
@@ -116,6 +146,16 @@ class Admission:
         with asking():
             answer = self._client.mget(index=self._ledger, ids=list(ids))
         return {each["_id"]: each.get("_source") for each in answer["docs"]}
+
+
+def erased_authors(client: Elasticsearch, prefix: str) -> dict[str, datetime]:
+    """Pseudonyms of authors that were erased, and when."""
+    reader, begin = Reader(client), f"{ERASED}."
+    with reader.view(index_of(prefix, "state")) as view:
+        hits = reader.walk(view, term("state.name", ERASED), (("state.up_to", "asc"),))
+        return {
+            str(hit["_id"]).removeprefix(begin): datetime.fromisoformat(hit["_source"]["state.up_to"]) for hit in hits
+        }
 
 
 def _published(record: Record) -> datetime | None:

@@ -32,7 +32,8 @@ class TopicState:
 
 
 @contextmanager
-def _admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
+def admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
+    """A connection for administration. Raises RetryableError when the broker does not answer in time."""
     wait_ms = int(kafka.connect_s * 1000)
     with speaking(kafka, "topics"):
         client = KafkaAdminClient(
@@ -49,7 +50,7 @@ def create(kafka: Kafka) -> list[str]:
 
     Raises RetryableError when the broker does not answer within `kafka.connect_s`.
     """
-    with _admin(kafka) as client:
+    with admin(kafka) as client:
         there = set(client.list_topics())
         missing = [topic for topic in topics(kafka) if topic.name not in there]
         if missing:
@@ -71,7 +72,7 @@ def _options(topic: Topic) -> dict[str, object]:
 def check(kafka: Kafka) -> list[TopicState]:
     """Compare every topic with the settings. Raises RetryableError when the broker does not answer in time."""
     wanted = topics(kafka)
-    with _admin(kafka) as client:
+    with admin(kafka) as client:
         there = set(client.list_topics())
         present = [topic for topic in wanted if topic.name in there]
         described = {entry["name"]: entry for entry in client.describe_topics([topic.name for topic in present])}

@@ -52,6 +52,22 @@ class KafkaReader:
             finally:
                 consumer.close()
 
+    def ends(self, topic: TopicName, partition: int) -> tuple[int, int]:
+        """The offset of the oldest record there is, and that of the next one to come."""
+        kafka, place = self._kafka, TopicPartition(topic_of(self._kafka, topic), partition)
+        with speaking(kafka, place.topic):
+            consumer = KafkaConsumer(
+                **connection(kafka),
+                group_id=None,
+                bootstrap_timeout_ms=int(kafka.connect_s * 1000),
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+            try:
+                return int(consumer.beginning_offsets([place])[place]), int(consumer.end_offsets([place])[place])
+            finally:
+                consumer.close()
+
     def latest(self, topic: TopicName, partition: int = 0) -> dict[bytes, bytes]:
         """As `Reader` says, in the order of the values."""
         found: dict[bytes, bytes] = {}

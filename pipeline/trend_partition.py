@@ -1,6 +1,6 @@
 """One partition of the mentions log as the trend hop has it in memory: lanes, stage, and the offset it stands at."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.lanes import Lanes
 from opinionwatch.pipeline.log_records import Calibrated, Mark, Unreadable, decode
-from opinionwatch.pipeline.ports import StatefulStage
+from opinionwatch.pipeline.ports import ForgetfulStage, StatefulStage
 from opinionwatch.pipeline.ticks import TICK, Progress, start_of, tick_of
 
 VERSION = 1
@@ -80,6 +80,11 @@ class TrendPartition:
         for offset, value in entries:
             self.take(offset, value, now)
         self.unreadable.clear()
+
+    def forget(self, mentions: Sequence[Mention], authors: Collection[str]) -> None:
+        """Erase what these mentions say and who these authors (pseudonyms) are."""
+        if isinstance(self._stage, ForgetfulStage):
+            self._stage.forget(mentions, authors)
 
     def _adopt(self, curve: str) -> None:
         """A function of the log, too: every owner of the partition adopts it at the same tick, whenever it reads it."""

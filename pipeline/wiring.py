@@ -42,6 +42,9 @@ from opinionwatch.pipeline.stages import bury_document, chain
 from opinionwatch.pipeline.watchlists import Watchlist
 from opinionwatch.pipeline.watchlists import watchlists as validated
 
+PSEUDONYM_KEY = "pseudonym.key"
+"""Name of the file in `data_dir`."""
+
 
 def watchlists(settings: Settings) -> tuple[Watchlist, ...]:
     """The watchlists. Raises SettingsError for a mistake in one, and for ids used twice."""
@@ -139,7 +142,7 @@ def _route(settings: Settings, lists: Sequence[Watchlist], told: Mapping[str, Ch
 
 def pseudonym_key(settings: Settings) -> bytes:
     """The key that turns authors into pseudonyms: made once, kept beside the store, readable by its owner only."""
-    return _key(settings, "pseudonym.key", "restore it, or authors will look like new people")
+    return _key(settings, PSEUDONYM_KEY, "restore it, or authors will look like new people")
 
 
 def answers(settings: Settings) -> Answers:

@@ -72,9 +72,9 @@ class Streaming:
                 self.posts.count = min(self.upto, self.posts.count + self.burst)
                 connection.socket.close()
                 return
-            while self.events:
-                connection.send(json.dumps({"stream": stream, **self.events.popleft()}))
-            self.done.wait(30)
+            while not self.done.wait(0.02):
+                while self.events:
+                    connection.send(json.dumps({"stream": stream, **self.events.popleft()}))
         except (ConnectionClosed, OSError, TimeoutError):
             return
 

@@ -74,6 +74,24 @@ def test_a_mastodon_post_seen_through_two_servers_is_one_document() -> None:
         assert (first.instance, ids(first.fetch(None))) == (second.instance, ids(second.fetch(None)))
 
 
+def test_a_mastodon_post_comes_again_when_it_was_edited_and_only_then() -> None:
+    class Changing(MastodonServer):
+        @staticmethod
+        def status(number: int, tag: str) -> dict[str, object]:
+            return {**MastodonServer.status(number, tag), **changes.get(number, {})}
+
+    changes: dict[int, dict[str, object]] = {2: {"favourites_count": 5, "reblogs_count": 0, "replies_count": 1}}
+    with imitating(Changing(3)) as service:
+        pages = list(source("mastodon", service, hashtags=["a"]).fetch(None))
+        found = {str(body["native_id"])[-1]: body for body in bodies(pages)}
+        assert [found["2"].get(name) for name in ("likes", "reposts", "replies", "edited_at")] == [5, 0, 1, None]
+        changes[3] = {"content": "edited", "edited_at": "2026-03-01T00:00:00.000Z"}
+        [again] = bodies(source("mastodon", service, hashtags=["a"]).fetch(pages[-1].cursor))
+    assert (again["native_id"], again["text"], again["edited_at"]) == (
+        found["3"]["native_id"], "edited", "2026-03-01T00:00:00.000Z",
+    )  # fmt: skip
+
+
 def test_mastodon_stops_asking_when_the_server_has_had_enough() -> None:
     def answer(asked: object) -> Told:
         return Told({"error": "Too many requests"}, 429, {"Retry-After": "120"})

@@ -100,3 +100,12 @@ def test_whom_or_what_has_to_be_said(command: Command, config: Path) -> None:
     assert (unknown.code, "no document 'nothere'" in unknown.said) == (2, True)
     nobody = command("erase", "--author", "nobody", "-c", config)
     assert (nobody.code, nobody.out) == (0, "erased: 0 documents and dead letters\n")
+
+
+def test_a_name_that_only_another_machines_key_knows_is_refused_in_the_cluster(command: Command) -> None:
+    path = Path("cluster.yaml")
+    path.write_text(CONFIG + "store: elasticsearch\n", encoding="utf-8")
+    ended = command("erase", "--author", "@anna", "-c", path)
+    assert ended.code == 2
+    assert "erase where `ingest` runs" in " ".join(ended.said.split())
+    assert not Path("data/pseudonym.key").exists(), "a new key would know nobody"
