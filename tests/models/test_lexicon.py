@@ -150,9 +150,12 @@ def test_a_list_has_700_entries_and_none_twice_in_one_role(name: str) -> None:
 
 def test_reading_is_linear_in_the_length() -> None:
     def seconds(text: str) -> float:
-        start = time.process_time()
-        read(text)
-        return time.process_time() - start
+        spent = []
+        for _ in range(3):  # the least of them: on a busy machine caches are cold now and then
+            start = time.process_time()
+            read(text)
+            spent.append(time.process_time() - start)
+        return min(spent)
 
     text = "good but not bad, 好但不是差 "
     read(text)
