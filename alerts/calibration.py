@@ -5,6 +5,10 @@ drawn with replacement (counts as observed; days with a negative episode are lef
 and run through the production detector: what it raises on them is false by construction. One curve of alarms per
 watchlist-week over the threshold serves every budget. The draw is seeded: the same history gives the same curve.
 
+The rate that a budget is held against is one standard error above the one counted: there are no more independent weeks
+than the history has, and drifts that last longer than a day are not in it. (Without it null worlds had 1.3 to 1.5 times
+the budget where that is below one alarm in ten weeks, see BENCHMARKS.md.)
+
 Where history is short the curve says nothing, and the bound stands: fewer than `MIN_DAYS` quiet days of a watchlist, or
 fewer watchlist-weeks than would hold `MIN_ALARMS` alarms of the budget.
 """
@@ -60,10 +64,14 @@ class Curve(Record):
         for place in range(len(self.rates) - 1, -1, -1):
             at = FLOOR + GRID * place
             if at <= highest:
-                if self.rates[place] > per_week:
+                if self.rates[place] + self._error(place) > per_week:
                     break
                 found = at
         return found
+
+    def _error(self, place: int) -> float:
+        """Standard error of a rate, of alarms that come independently, over the weeks of the history."""
+        return float(np.sqrt(self.rates[place] / (self.days / 7)))
 
     def rate(self, threshold: float) -> float:
         """False alarms per watchlist-week in the replay at this threshold."""

@@ -57,10 +57,16 @@ def test_a_short_history_is_not_drawn_from() -> None:
 
 
 def test_a_threshold_keeps_the_budget_and_is_never_above_the_bound() -> None:
-    falling = curve({5.0: 3.0, 6.0: 0.5, 7.5: 0.08, 12.0: 0.0})
+    falling = curve({5.0: 3.0, 6.0: 0.5, 7.5: 0.05, 12.0: 0.0})
     assert falling.threshold(0.1) == pytest.approx(7.5)
     assert falling.threshold(1.0) == pytest.approx(6.0)
     assert curve({5.0: 3.0}).threshold(0.1) == bound(0.1)
+
+
+def test_a_rate_just_under_the_budget_is_enough_only_for_a_long_history() -> None:
+    """Few weeks may have been lucky ones: the budget is held against one standard error more than was counted."""
+    assert curve({5.0: 0.08}, days=280).threshold(0.1) == bound(0.1)
+    assert curve({5.0: 0.08}, days=2_800).threshold(0.1) == pytest.approx(5.0)
 
 
 def test_the_search_stops_at_the_first_threshold_that_breaks_the_budget() -> None:
@@ -95,7 +101,7 @@ def test_windows_without_a_sure_voice_are_no_evidence() -> None:
 
 
 def test_a_calibration_counts_from_its_moment_on_and_only_where_it_is_asked_for() -> None:
-    falling = curve({5.0: 3.0, 7.5: 0.08}, since=START + DAY)
+    falling = curve({5.0: 3.0, 7.5: 0.05}, since=START + DAY)
     before, after = tick_of(START), tick_of(START + DAY)
     found = Thresholds(DetectorSettings(), [falling])
     assert found.at(before) == bound(0.1)
