@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock, Thread
 
 import uvicorn
@@ -79,7 +79,10 @@ class Sender:
     ) -> tuple[int, dict[str, object], str | None]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
-            connection.request(method, f"/hooks/{self.name}", body, headers, encode_chunked=not isinstance(body, bytes))
+            # Who refuses a body does not wait for the rest of it; the answer is there all the same.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                chunked = not isinstance(body, bytes)
+                connection.request(method, f"/hooks/{self.name}", body, headers, encode_chunked=chunked)
             answer = connection.getresponse()
             text = answer.read()
             return answer.status, json.loads(text) if text.startswith(b"{") else {}, answer.getheader("Retry-After")
