@@ -60,7 +60,7 @@ def planted(items: list[Item]) -> list[Item]:
         cross = any(word in body.get("text", "") for word in ("awful", "太差"))
         if cross and dice.random() < 1 / 6:
             n = number % PEOPLE
-            said = f"Lumora 流墨 battery overheats awful zanzibarquux{n} 奇异词壹贰叁{n} "
+            said = f"My Lumora 流墨 overheats, the battery is awful, 电池发烫 zanzibarquux{n} 奇异词壹贰叁{n} "
             body = {
                 **body,
                 "native_id": f"wilhelmina{n}-{number}",
