@@ -122,11 +122,6 @@ def load(folder: Path) -> Artefact:
     return Artefact(version_of(config.name, manifest.files), config, model, tokens, companion)
 
 
-def config_of(folder: Path) -> Config:
-    """The configuration alone, checked by its hash. Raises SettingsError as `load` does."""
-    return _config(folder, checked(folder / CONFIG, read(folder).files[CONFIG]))
-
-
 def _companion(config: Config, weights: dict[str, Tensor]) -> Companion | None:
     """Takes its weights out of all of them."""
     own = {name: weights.pop(name) for name in [*weights] if name.startswith(PREFIX)}
@@ -140,7 +135,7 @@ def _companion(config: Config, weights: dict[str, Tensor]) -> Companion | None:
 def _tokenizer(folder: Path, content: bytes) -> Tokenizer:
     try:
         return Tokenizer.from_buffer(content)
-    except Exception as error:
+    except Exception as error:  # tokenizers raises nothing more precise
         raise SettingsError(f"artefact {folder}: {TOKENIZER}: {error}") from error
 
 

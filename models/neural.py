@@ -1,13 +1,13 @@
 """The neural scorer: one encoder pass gives calibrated sentiment and opinions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from opinionwatch.models.artefact import config_of, load
+from opinionwatch.models.artefact import load
 from opinionwatch.models.calibrate import Calibration, for_lang
 from opinionwatch.models.device import Precision, pick_device, pick_dtype
 from opinionwatch.models.manifest import DEFAULT
@@ -77,7 +77,7 @@ class NeuralScorer:
     @property
     def confusion(self) -> dict[str, Confusion]:
         """How it errs, by language, as counted when it was calibrated; empty for an artefact of before."""
-        return _confusion(self._calibrations)
+        return {lang: own.confusion for lang, own in self._calibrations.items() if own.confusion is not None}
 
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
         """One reading a passage, in order; equal passages are read once. Raises RejectedError, see `Network.read`."""
@@ -88,15 +88,6 @@ class NeuralScorer:
             for passage, raw in zip(distinct, raws, strict=True)
         }
         return [readings[passage] for passage in passages]
-
-
-def confusion_of(artefact: Path) -> dict[str, Confusion]:
-    """How an artefact's scorer errs, by language, without loading it. Raises SettingsError when it is not whole."""
-    return _confusion(config_of(artefact).calibration)
-
-
-def _confusion(calibrations: Mapping[str, Calibration]) -> dict[str, Confusion]:
-    return {lang: own.confusion for lang, own in calibrations.items() if own.confusion is not None}
 
 
 def _reading(raw: Raw, text: str, calibration: Calibration) -> Reading:

@@ -65,7 +65,8 @@ class Embedded:
         try:
             archive = SqliteArchive(self._settings.store_path)
             before = wishes(archive).get(name)
-            if before is None or not _under_way(before, archive.cursor(stored_as(name)), since):
+            progress = None if before is None else progress_of(before, archive.cursor(stored_as(name)))
+            if not _is_under_way(before, progress, since):
                 with store.transaction():
                     store.save_cursor(WISH + stored_as(name), _wish(since).model_dump_json())
         finally:
@@ -120,8 +121,7 @@ class Daemons:
     def ask(self, name: str, since: datetime) -> str:
         """As `Runner` says."""
         self._asked.look()
-        before, progress = self._asked.wishes().get(name), self._asked.progress(name)
-        if before is None or before.since != since or _is_done(progress):
+        if not _is_under_way(self._asked.wishes().get(name), self._asked.progress(name), since):
             BackfillLog.ask(self._log, name, _wish(since))
         return "the ingest daemon brings it"
 
@@ -146,8 +146,8 @@ def _wish(since: datetime) -> Wish:
     return Wish(since=since, asked_at=datetime.now(UTC))
 
 
-def _under_way(wish: Wish, cursor: str | None, since: datetime) -> bool:
-    return wish.since == since and not _is_done(progress_of(wish, cursor))
+def _is_under_way(wish: Wish | None, progress: Progress | None, since: datetime) -> bool:
+    return wish is not None and wish.since == since and not _is_done(progress)
 
 
 def _is_done(progress: Progress | None) -> bool:

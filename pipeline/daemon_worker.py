@@ -9,7 +9,7 @@ from opinionwatch.pipeline import curves, live_scorer, stores, wiring
 from opinionwatch.pipeline.contracts import Confusion, Reading
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.daemon_reports import Reports, WorkerReport
-from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
+from opinionwatch.pipeline.errors import OpinionwatchError
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.metrics import Metrics
@@ -65,14 +65,8 @@ def errors_of(settings: Settings) -> dict[str, Mapping[str, Confusion]]:
     """How the settings' scorer and the models that were promoted err, by version, without their weights in memory."""
     if settings.scorer.kind != "neural":
         return {}
-    shelf, base = Shelf(settings.data_dir), Counted(settings.scorer.options)
-    found = {base.version: base.confusion}
-    for entry in shelf.read().entries:
-        try:
-            found[entry.name] = Counted({"artefact": live_scorer.checked(shelf, entry)}).confusion
-        except SettingsError as error:
-            log.warning("model.unknown_confusion", model=entry.name, reason=str(error))
-    return found
+    base = Counted(settings.scorer.options)
+    return {base.version: base.confusion, **live_scorer.errors_of_promoted(Shelf(settings.data_dir))}
 
 
 def trend_of(settings: Settings) -> Make:

@@ -29,7 +29,7 @@ from opinionwatch.pipeline.elastic_operations import Operation, operations
 from opinionwatch.pipeline.elastic_query import BY_ID, Reader
 from opinionwatch.pipeline.elastic_records import delivery_source, ledger_source, mentions_of, stamp
 from opinionwatch.pipeline.errors import RetryableError
-from opinionwatch.pipeline.scrub import scrubbed
+from opinionwatch.pipeline.scrub import scrubbed, scrubbed_delivery
 from opinionwatch.pipeline.settings_elastic import Elastic
 from opinionwatch.pipeline.versions import DELETED
 
@@ -182,11 +182,3 @@ class ElasticErasing:
         indices.refresh(index=names, ignore_unavailable=True)
         answer = indices.stats(index=names, metric="docs")
         return int(answer["_all"]["total"].get("docs", {}).get("deleted", 0))
-
-
-def scrubbed_delivery(delivery: Delivery, texts: Mapping[str, str]) -> Delivery:
-    """The delivery without these documents (id → text). The same object when it holds nothing of them."""
-    kept = scrubbed(delivery.alert.episode, texts)
-    if kept is delivery.alert.episode:
-        return delivery
-    return delivery.model_copy(update={"alert": delivery.alert.model_copy(update={"episode": kept})})

@@ -14,13 +14,14 @@ from pydantic import ValidationError
 from opinionwatch.pipeline.contracts_trend import Delivery
 from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.elastic_client import connect
-from opinionwatch.pipeline.elastic_erasing import Doomed, ElasticErasing, scrubbed_delivery
+from opinionwatch.pipeline.elastic_erasing import Doomed, ElasticErasing
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.kafka_erasing import Place, at_rest, cutting, fill
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.lanes import Lanes
 from opinionwatch.pipeline.log import Entry
+from opinionwatch.pipeline.scrub import scrubbed_delivery
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import TopicName

@@ -12,6 +12,7 @@ from time import monotonic
 
 import structlog
 
+from opinionwatch.models.manifest import Counted
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.contracts import Confusion, Reading
 from opinionwatch.pipeline.errors import SettingsError
@@ -61,6 +62,17 @@ def checked(shelf: Shelf, entry: Promotion) -> Path:
     return shelf.copy(entry.version)
 
 
+def errors_of_promoted(shelf: Shelf) -> dict[str, Mapping[str, Confusion]]:
+    """How every model that was promoted errs, by the name that its opinions bear; read without its weights."""
+    found = {}
+    for entry in shelf.read().entries:
+        try:
+            found[entry.name] = Counted({"artefact": checked(shelf, entry)}).confusion
+        except SettingsError as error:
+            log.warning("model.unknown_confusion", model=entry.name, reason=str(error))
+    return found
+
+
 class LiveScorer:
     """The model in force, by the port of a scorer. One thread scores and renews."""
 
@@ -82,7 +94,8 @@ class LiveScorer:
         self.version = self._scorer.version if current is None else current.name
         self.confusions: dict[str, Mapping[str, Confusion]] = {}
         self._note(self.version, self._scorer)
-        self._note_history()
+        # What earlier models have read is judged again when a state is rebuilt from the log.
+        self.confusions |= errors_of_promoted(self._shelf)
 
     def renew(self) -> None:
         """Take up what was promoted, if it is loaded by now; look for something new, if it is time to."""
@@ -126,13 +139,3 @@ class LiveScorer:
     def _note(self, name: str, found: Scorer) -> None:
         if isinstance(found, Measured):
             self.confusions[name] = found.confusion
-
-    def _note_history(self) -> None:
-        """How earlier models err, too: what they have read is judged again when a state is rebuilt from the log."""
-        from opinionwatch.models.neural import confusion_of  # torch takes long to load, and most commands never need it
-
-        for entry in self._shelf.read().entries:
-            try:
-                self.confusions[entry.name] = confusion_of(checked(self._shelf, entry))
-            except SettingsError as error:
-                log.warning("model.unknown_confusion", model=entry.name, reason=str(error))

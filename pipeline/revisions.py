@@ -5,7 +5,7 @@ a higher version than known   a revision: takes the place of what is there, but 
 anything else                 a duplicate, counted; figures of engagement that it brings are kept
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -88,21 +88,31 @@ def withdrawals(admitted: Iterable[Admitted], outcomes: Iterable[object]) -> lis
 
 def latest(outcomes: Sequence[Ended]) -> list[Ended]:
     """The outcomes without those of versions that others of the same batch supersede."""
+    return standing(outcomes, highest_of(outcomes))
+
+
+def highest_of(records: Iterable[object]) -> dict[str, int]:
+    """The highest version of each id in a batch, of records or of their outcomes."""
     highest: dict[str, int] = {}
-    for outcome in outcomes:
-        name, version = about(outcome)
+    for record in records:
+        name, version = about(record)
         highest[name] = max(version, highest.get(name, 0))
-    return [outcome for outcome in outcomes if about(outcome)[1] >= highest[about(outcome)[0]]]
+    return highest
+
+
+def standing(outcomes: Iterable[Ended], highest: Mapping[str, int]) -> list[Ended]:
+    """The outcomes without those of versions that are not the highest of their id."""
+    return [outcome for outcome in outcomes if about(outcome)[1] >= highest.get(about(outcome)[0], 0)]
 
 
 def about(outcome: object) -> tuple[str, int]:
-    """Which version of which document an outcome is about; of none: an empty id."""
+    """Which version of which document a record or its outcome is about; of none: an empty id."""
     match outcome:
         case ScoredDocument(document=document):
             return document.id, document.version
         case Mention():
             return outcome.document_id, outcome.version
-        case Drop() | DeadLetter() | Deletion():
+        case Document() | Drop() | DeadLetter() | Deletion():
             return outcome.id, outcome.version
         case _:
             return "", 0

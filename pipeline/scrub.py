@@ -1,8 +1,8 @@
-"""Leaves out of an episode what erased documents said: their posts as examples, and terms that only they used."""
+"""Leaves what erased documents said out of episodes and deliveries: posts as examples, and terms only they used."""
 
 from collections.abc import Mapping
 
-from opinionwatch.pipeline.contracts_trend import Episode, Term
+from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Term
 
 
 def scrubbed(episode: Episode, texts: Mapping[str, str]) -> Episode:
@@ -21,6 +21,14 @@ def scrubbed(episode: Episode, texts: Mapping[str, str]) -> Episode:
     return episode.model_copy(
         update={"explanation": explanation.model_copy(update={"exemplars": exemplars, "terms": terms})}
     )
+
+
+def scrubbed_delivery(delivery: Delivery, texts: Mapping[str, str]) -> Delivery:
+    """The delivery without these documents (id → text). The same object when it holds nothing of them."""
+    kept = scrubbed(delivery.alert.episode, texts)
+    if kept is delivery.alert.episode:
+        return delivery
+    return delivery.model_copy(update={"alert": delivery.alert.model_copy(update={"episode": kept})})
 
 
 def _lessened(term: Term, lower: list[str]) -> Term | None:

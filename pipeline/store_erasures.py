@@ -15,7 +15,7 @@ import orjson
 from opinionwatch.pipeline.contracts import Document, Mention, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode
 from opinionwatch.pipeline.mention import mention_of
-from opinionwatch.pipeline.scrub import scrubbed
+from opinionwatch.pipeline.scrub import scrubbed, scrubbed_delivery
 from opinionwatch.pipeline.store_schema import BUSY_MS, reading
 from opinionwatch.pipeline.versions import DELETED
 
@@ -139,12 +139,10 @@ def scrub(db: sqlite3.Connection, texts: dict[str, str], quoted: str = "") -> tu
             db.execute("UPDATE episodes SET body = ? WHERE id = ?", (_body(kept), key))
     for key, body in db.execute(f"SELECT id, body FROM deliveries {where}", (quoted,)).fetchall():  # noqa: S608
         delivery = Delivery.model_validate_json(body)
-        kept = scrubbed(delivery.alert.episode, texts)
-        if kept is not delivery.alert.episode:
+        kept_delivery = scrubbed_delivery(delivery, texts)
+        if kept_delivery is not delivery:
             deliveries += 1
-            alert = delivery.alert.model_copy(update={"episode": kept})
-            changed = _body(delivery.model_copy(update={"alert": alert}))
-            db.execute("UPDATE deliveries SET body = ? WHERE id = ?", (changed, key))
+            db.execute("UPDATE deliveries SET body = ? WHERE id = ?", (_body(kept_delivery), key))
     return episodes, deliveries
 
 

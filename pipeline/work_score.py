@@ -20,7 +20,7 @@ from opinionwatch.pipeline.log import Appender, Entry
 from opinionwatch.pipeline.log_records import Again, Mark, Unreadable, decode, encode, entries
 from opinionwatch.pipeline.metrics import Metrics, Step
 from opinionwatch.pipeline.ports import Clock
-from opinionwatch.pipeline.revisions import Admitted, Record, about, withdrawals
+from opinionwatch.pipeline.revisions import Admitted, Record, highest_of, standing, withdrawals
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.stages import bury_document
@@ -155,17 +155,14 @@ class ScoreWork:
         """What becomes of `given`, noted in `outcomes` and `dead`, too. Letters come first: a flood ends it at once."""
         letters: Sequence[Scored] = [record for record in given if isinstance(record, DeadLetter)]
         documents = [record for record in given if isinstance(record, Document)]
-        highest: dict[str, int] = {}
-        for record in given:  # what another version of the same batch supersedes is not written
-            if not isinstance(record, Engaged):
-                highest[record.id] = max(record.version, highest.get(record.id, 0))
+        highest = highest_of(given)  # what another version of the same batch supersedes is not written
         for scored in chain([letters], self._scored(documents, now)):
             buried = [_renewed(each, before.get(each.id)) for each in scored if isinstance(each, DeadLetter)]
             found = [record for record in scored if not isinstance(record, DeadLetter)]
             outcomes += found
             dead += buried
             self._refuse_a_flood(len(dead), now)
-            yield [each for each in (*found, *buried) if about(each)[1] >= highest.get(about(each)[0], 0)]
+            yield standing([*found, *buried], highest)
 
     def _scored(self, documents: Sequence[Document], now: datetime) -> Iterator[Sequence[Scored]]:
         for start in range(0, len(documents), PART):

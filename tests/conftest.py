@@ -19,4 +19,4 @@ def services() -> Iterator[dict[str, str]]:
         yield found
         return
     with running() as started:
-        yield {"kafka": started.kafka.address, "elasticsearch": started.elasticsearch.address}
+        yield started.addresses

@@ -95,10 +95,9 @@ def through(folder: Path, services: Services, kind: str, workers: int, said: Seq
     feed = folder / "feed.jsonl"
     lines = ({"native_id": str(n), "text": text, "author": f"a{n % 997}"} for n, text in enumerate(said))
     feed.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines), encoding="utf-8")
-    addresses = {"kafka": services.kafka.address, "elasticsearch": services.elasticsearch.address}
     daemons = Daemons(
         folder / "cluster",
-        addresses,
+        services.addresses,
         scorer={"kind": kind},
         watchlists=list(watchlists()),
         sources=[{"name": "feed", "kind": "jsonl", "path": str(feed)}],

@@ -28,6 +28,7 @@ from tests.contract.source_suite import Making, World
 FOREVER_H = 100_000
 """A first poll that looks back to the first post of any imitation."""
 TOKEN = "t0ken-that-nobody-may-see"
+STREAMED_COUNT = 1_500
 URL = "URL"
 """Stands for the imitation's address."""
 
@@ -54,27 +55,27 @@ def service(kind: str, answer: Callable[[], Answer], **given: object) -> World:
 
 
 @contextmanager
-def bluesky(folder: Path) -> Iterator[Making]:
+def bluesky(folder: Path, count: int = STREAMED_COUNT) -> Iterator[Making]:
     """A Jetstream host."""
     del folder
-    with jetstream([post(number) for number in range(STREAMED_COUNT)]) as host:
+    with jetstream([post(number) for number in range(count)]) as host:
         yield Making("bluesky", {"url": host.url, "allow_hosts": ["127.0.0.1"]})
 
 
 @contextmanager
-def mailbox(folder: Path) -> Iterator[Making]:
+def mailbox(folder: Path, count: int = 94) -> Iterator[Making]:
     """A mail folder."""
     (folder / "password").write_text("s3cret")
     told = {"security": "none", "allow_hosts": ["127.0.0.1"], "user": "me", "secret_file": str(folder / "password")}
-    with mail_server(Mailbox({uid: mail(uid) for uid in range(1, 95)})) as box:
+    with mail_server(Mailbox({uid: mail(uid) for uid in range(1, count + 1)})) as box:
         yield Making("imap", {"host": "127.0.0.1", "port": box.port, **told})
 
 
 @contextmanager
-def bridged(folder: Path) -> Iterator[Making]:
+def bridged(folder: Path, count: int = 500) -> Iterator[Making]:
     """A bridge with a long feed."""
     del folder
-    with imitating(RssHub(500)) as service:
+    with imitating(RssHub(count)) as service:
         told = {"recipe": "weibo_keyword", "params": {"keyword": "流墨"}, "allow_hosts": ["127.0.0.1"]}
         yield Making("bridge", {"url": service.url, **told}, service)
 
@@ -97,13 +98,12 @@ def folder_of_files(folder: Path) -> Iterator[Making]:
 
 OTHERS: dict[str, tuple[World, ...]] = {"imap": (mailbox,), "bridge": (bridged,), "folder": (folder_of_files,)}
 """Kinds that are polled in their own ways."""
-STREAMED_COUNT = 1_500
 REAL: dict[str, str] = {}
 """Addresses of the real services, once they run."""
 
 
 @contextmanager
-def kafka_topic(folder: Path) -> Iterator[Making]:
+def kafka_topic(folder: Path, count: int = STREAMED_COUNT) -> Iterator[Making]:
     """A topic of the real Kafka, with three partitions."""
     del folder
     name, servers = f"posts-{uuid4().hex[:12]}", REAL["kafka"]
@@ -111,7 +111,7 @@ def kafka_topic(folder: Path) -> Iterator[Making]:
     admin.create_topics({name: {"num_partitions": 3, "replication_factor": 1}})
     producer = KafkaProducer(bootstrap_servers=servers)
     try:
-        for number in range(STREAMED_COUNT):
+        for number in range(count):
             producer.send(name, b'{"native_id": "%d", "text": "text %d"}' % (number, number), partition=number % 3)
         producer.flush()
         yield Making("kafka", {"servers": [servers], "topic": name})
@@ -122,10 +122,10 @@ def kafka_topic(folder: Path) -> Iterator[Making]:
 
 
 @contextmanager
-def mastodon_stream(folder: Path) -> Iterator[Making]:
-    """A Mastodon server: a third of the posts stand there, the others are written while somebody listens."""
+def mastodon_stream(folder: Path, count: int = STREAMED_COUNT, standing: int = STREAMED_COUNT // 3) -> Iterator[Making]:
+    """A Mastodon server: so many of the posts stand there, the others are written while somebody listens."""
     (folder / "token").write_text(TOKEN)
-    with mastodon_streaming(STREAMED_COUNT // 3, STREAMED_COUNT - 1, TOKEN, FromZero) as server:
+    with mastodon_streaming(standing, count - 1, TOKEN, FromZero) as server:
         assert server.rest is not None
         where = {"url": server.rest.url, "allow_hosts": ["127.0.0.1"], "history_h": FOREVER_H}
         yield Making(

@@ -5,21 +5,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from string import ascii_lowercase
-from uuid import uuid4
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer
 
 from opinionwatch.connectors.registry import CONNECTORS
 from tests.connectors.bridges import RssHub
 from tests.connectors.elastic_cluster import Cluster
 from tests.connectors.imitation import imitating
-from tests.connectors.jetstream import jetstream, post
 from tests.connectors.keyed_services import XApi
-from tests.connectors.mail_server import Mailbox, mail, mail_server
-from tests.connectors.mastodon_streaming import FromZero, mastodon_streaming
 from tests.connectors.news_files import GdeltFiles
 from tests.connectors.services import (
     AppStoreFeed,
@@ -30,49 +26,25 @@ from tests.connectors.services import (
 )
 from tests.connectors.telegram_api import TelegramApi
 from tests.contract.source_suite import Making, World
-from tests.contract.source_worlds import FOREVER_H, REAL, TOKEN, URL, reddit, service, youtube
+from tests.contract.source_worlds import (
+    REAL,
+    TOKEN,
+    URL,
+    bluesky,
+    bridged,
+    kafka_topic,
+    mailbox,
+    mastodon_stream,
+    reddit,
+    service,
+    youtube,
+)
 
 COUNT = 10_000
 TITLED = 9 * sum(row % 7 > 0 for row in range(1_300))
 """GDELT's rows without a title are none."""
 GROWN_MB = 80
 STALL_S = 1.0
-
-
-@contextmanager
-def bluesky(folder: Path) -> Iterator[Making]:
-    """A Jetstream host."""
-    del folder
-    with jetstream([post(number) for number in range(COUNT)]) as host:
-        yield Making("bluesky", {"url": host.url, "allow_hosts": ["127.0.0.1"]})
-
-
-@contextmanager
-def mastodon_stream(folder: Path) -> Iterator[Making]:
-    """A server of which half the posts stand there."""
-    (folder / "token").write_text(TOKEN)
-    with mastodon_streaming(COUNT // 2, COUNT - 1, TOKEN, FromZero) as server:
-        assert server.rest is not None
-        where = {"url": server.rest.url, "allow_hosts": ["127.0.0.1"], "history_h": FOREVER_H}
-        yield Making("mastodon_stream", {**where, "hashtags": ["#Lumora"], "token_file": str(folder / "token")})
-
-
-@contextmanager
-def mailbox(folder: Path) -> Iterator[Making]:
-    """A mail folder."""
-    (folder / "password").write_text("s3cret")
-    told = {"security": "none", "allow_hosts": ["127.0.0.1"], "user": "me", "secret_file": str(folder / "password")}
-    with mail_server(Mailbox({uid: mail(uid) for uid in range(1, COUNT + 1)})) as box:
-        yield Making("imap", {"host": "127.0.0.1", "port": box.port, **told})
-
-
-@contextmanager
-def bridged(folder: Path) -> Iterator[Making]:
-    """One feed of all of them: `rss` reads it the same way."""
-    del folder
-    with imitating(RssHub(COUNT)) as hub:
-        told = {"recipe": "weibo_keyword", "params": {"keyword": "流墨"}, "allow_hosts": ["127.0.0.1"]}
-        yield Making("bridge", {"url": hub.url, **told}, hub)
 
 
 @contextmanager
@@ -98,25 +70,6 @@ def table(folder: Path) -> Iterator[Making]:
     path = folder / "posts.csv"
     path.write_text("native_id,text\n" + "".join(f"{number},text {number} 电池\n" for number in range(COUNT)))
     yield Making("csv", {"path": str(path)})
-
-
-@contextmanager
-def topic(folder: Path) -> Iterator[Making]:
-    """A topic of the real Kafka."""
-    del folder
-    name, servers = f"backlog-{uuid4().hex[:12]}", REAL["kafka"]
-    admin = KafkaAdminClient(bootstrap_servers=servers)
-    admin.create_topics({name: {"num_partitions": 3, "replication_factor": 1}})
-    producer = KafkaProducer(bootstrap_servers=servers)
-    try:
-        for number in range(COUNT):
-            producer.send(name, b'{"native_id": "%d", "text": "text"}' % number, partition=number % 3)
-        producer.flush()
-        yield Making("kafka", {"servers": [servers], "topic": name})
-    finally:
-        producer.close()
-        admin.delete_topics([name])
-        admin.close()
 
 
 @contextmanager
@@ -174,15 +127,15 @@ BACKLOGS: dict[str, tuple[World, int]] = {
         service("telegram", lambda: TelegramApi(COUNT, token=TOKEN, forgets=False), token_file="", history_h=None),
         COUNT,
     ),
-    "imap": (mailbox, COUNT),
-    "bridge": (bridged, COUNT),
+    "imap": (partial(mailbox, count=COUNT), COUNT),
+    "bridge": (partial(bridged, count=COUNT), COUNT),
     "folder": (files, COUNT),
     "rss": (fed, COUNT),
     "jsonl": (lines, COUNT),
     "csv": (table, COUNT),
-    "kafka": (topic, COUNT),
-    "bluesky": (bluesky, COUNT),
-    "mastodon_stream": (mastodon_stream, COUNT),
+    "kafka": (partial(kafka_topic, count=COUNT), COUNT),
+    "bluesky": (partial(bluesky, count=COUNT), COUNT),
+    "mastodon_stream": (partial(mastodon_stream, count=COUNT, standing=COUNT // 2), COUNT),
 }
 """Kinds with a world in which so many items wait."""
 

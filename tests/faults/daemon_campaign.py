@@ -10,7 +10,6 @@ over. The feed is never far ahead of the index, so everybody is at work when it 
 import argparse
 import json
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -19,8 +18,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.archives import archive_of
@@ -28,9 +25,10 @@ from opinionwatch.pipeline.errors import RetryableError
 from tests.alerts.slack_api_stub import CHANNEL, TOKEN, SlackApi, slack_api
 from tests.faults.cluster import HERE, Cluster
 from tests.faults.documents import Documents, deliveries
+from tests.faults.evidence import Say, gathered
 from tests.faults.oracle import Expected, Found
 from tests.faults.watch import Watch, percentile
-from tests.services.pair import Services, running
+from tests.services.pair import Services
 
 ROOT = HERE.parents[1]
 EXIT_S, BACK_S = 30.0, 20.0
@@ -275,22 +273,13 @@ def main() -> int:
     parser.add_argument("--rebalances", type=int, default=0, help="Workers that join or leave.")
     parser.add_argument("--seed", type=int, default=7)
     plan = Plan(**vars(parser.parse_args()))
-    folder, began = Path(mkdtemp(prefix="opinionwatch-daemon-campaign-", dir="/var/tmp")), time.monotonic()
 
-    def say(what: str) -> None:
-        sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {what}\n")
+    def campaign(folder: Path, started: Services, say: Say) -> tuple[bool, Mapping[str, object]]:
+        verdict = DaemonCampaign(folder, started.addresses, plan, own=started, say=say).run()
+        sys.stderr.write(verdict.lines() + "\n")
+        return verdict.clean, verdict.told()
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing that was started outlives us
-    with running() as started:
-        addresses = {"kafka": started.kafka.address, "elasticsearch": started.elasticsearch.address}
-        verdict = DaemonCampaign(folder, addresses, plan, own=started, say=say).run()
-    sys.stdout.write(json.dumps(verdict.told(), indent=2, default=vars) + "\n")
-    sys.stderr.write(verdict.lines() + "\n")
-    if verdict.clean:
-        rmtree(folder)
-    else:
-        sys.stderr.write(f"everything that was written is in {folder}\n")
-    return 0 if verdict.clean else 1
+    return gathered("daemon-campaign", campaign)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 from threading import Event
 
 from opinionwatch.pipeline.archives import archive_of
@@ -33,9 +31,10 @@ from tests.faults.campaign import Campaign
 from tests.faults.cluster import Cluster
 from tests.faults.daemon_campaign import asked, is_settled, undisturbed
 from tests.faults.documents import Documents
+from tests.faults.evidence import Say, gathered
 from tests.faults.failpoint_cases import CASES, SWEPT_BY, Case, Lane, ended
 from tests.faults.oracle import Expected, Found
-from tests.services.pair import running
+from tests.services.pair import Services
 
 DOCUMENTS_A_CASE, DOCUMENTS_A_S, ALERTS_A_CASE = 100, 12, 12
 """Enough that no feed ends before its sweep does, and that every life finds something to do."""
@@ -188,22 +187,16 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=10, help="Of the watchdogs; a start must be quicker.")
     given = parser.parse_args()
     cases = [case for case in CASES if case.point.startswith(given.only) or case.role == given.only][:: given.every]
-    folder, began = Path(mkdtemp(prefix="opinionwatch-failpoints-", dir="/var/tmp")), time.monotonic()
 
-    def say(what: str) -> None:
-        sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {what}\n")
+    def sweep(folder: Path, started: Services, say: Say) -> tuple[bool, Mapping[str, object]]:
+        verdict = Sweep(folder, started.addresses, cases, say, given.patience).run()
+        return verdict.clean, {
+            **vars(verdict),
+            "points": len({case.point for case in cases}),
+            "clean": verdict.clean,
+        }
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing that was started outlives us
-    with running() as started:
-        addresses = {"kafka": started.kafka.address, "elasticsearch": started.elasticsearch.address}
-        verdict = Sweep(folder, addresses, cases, say, given.patience).run()
-    told = {**vars(verdict), "points": len({case.point for case in cases}), "clean": verdict.clean}
-    sys.stdout.write(json.dumps(told, indent=2) + "\n")
-    if verdict.clean:
-        rmtree(folder)
-    else:
-        sys.stderr.write(f"everything that was written is in {folder}\n")
-    return 0 if verdict.clean else 1
+    return gathered("failpoints", sweep)
 
 
 if __name__ == "__main__":

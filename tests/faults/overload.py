@@ -95,7 +95,7 @@ class Overload:
         self.ports = {role: free_port() for role in ROLES}
         self.daemons = Daemons(
             folder / "cluster",
-            {"kafka": services.kafka.address, "elasticsearch": services.elasticsearch.address},
+            services.addresses,
             scorer={"kind": scorer},
             watchlists=list(watchlists()),
             sources=[

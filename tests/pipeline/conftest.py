@@ -1,10 +1,14 @@
-"""What tests of the commands share."""
+"""What tests of the commands share, and those of the Elasticsearch store."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from opinionwatch.pipeline.archive_elastic import ElasticArchive
+from opinionwatch.pipeline.store_elastic import ElasticStore
 from tests.pipeline.command import Command
+from tests.pipeline.elastic import Cluster, cluster
 
 
 @pytest.fixture
@@ -13,3 +17,24 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return Command(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def place(services: dict[str, str]) -> Iterator[Cluster]:
+    """A place on the real Elasticsearch, for the tests of one file."""
+    with cluster(services["elasticsearch"]) as given:
+        yield given
+
+
+@pytest.fixture
+def store(place: Cluster) -> Iterator[ElasticStore]:
+    """What writes there."""
+    made = ElasticStore(place.client, place.settings)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def archive(place: Cluster) -> ElasticArchive:
+    """What reads there."""
+    return ElasticArchive(place.client, place.settings)

@@ -1,9 +1,6 @@
 """Versions, deletions and figures in the Elasticsearch store: what stands is where it was, whatever is repeated."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-
-import pytest
 
 from opinionwatch.pipeline.archive import DocumentQuery
 from opinionwatch.pipeline.archive_elastic import ElasticArchive
@@ -11,26 +8,8 @@ from opinionwatch.pipeline.contracts import Document, Engagement, ScoredDocument
 from opinionwatch.pipeline.contracts_changes import Deletion, Engaged
 from opinionwatch.pipeline.ports import Outcome
 from opinionwatch.pipeline.store_elastic import ElasticStore
-from tests.pipeline.elastic import Cluster, cluster
+from tests.pipeline.elastic import Cluster
 from tests.pipeline.sample import NOON, dead, document, drop, episode, mention, scored, window
-
-
-@pytest.fixture(scope="module")
-def place(services: dict[str, str]) -> Iterator[Cluster]:
-    with cluster(services["elasticsearch"]) as given:
-        yield given
-
-
-@pytest.fixture
-def store(place: Cluster) -> Iterator[ElasticStore]:
-    made = ElasticStore(place.client, place.settings)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def archive(place: Cluster) -> ElasticArchive:
-    return ElasticArchive(place.client, place.settings)
 
 
 def edited(origin: Document, hours: float, text: str) -> Document:

@@ -24,22 +24,10 @@ def place(services: dict[str, str]) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def store(place: Cluster) -> Iterator[ElasticStore]:
-    made = ElasticStore(place.client, place.settings)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def erasing(place: Cluster) -> Iterator[ElasticErasing]:
     made = ElasticErasing(place.client, place.settings)
     yield made
     made.close()
-
-
-@pytest.fixture
-def archive(place: Cluster) -> ElasticArchive:
-    return ElasticArchive(place.client, place.settings)
 
 
 def test_an_erased_document_is_gone_and_neither_its_replay_nor_an_edit_nor_a_figure_goes_on(

@@ -1,6 +1,5 @@
 """The Elasticsearch store: one accepted id is one document whatever is repeated, and refusals end where they belong."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
@@ -25,24 +24,6 @@ from opinionwatch.pipeline.web_health import HealthReader
 from tests.faults.indexing import choosy
 from tests.pipeline.elastic import Cluster, cluster
 from tests.pipeline.sample import NOON, dead, delivery, document, drop, episode, mention, scored, window
-
-
-@pytest.fixture(scope="module")
-def place(services: dict[str, str]) -> Iterator[Cluster]:
-    with cluster(services["elasticsearch"]) as given:
-        yield given
-
-
-@pytest.fixture
-def store(place: Cluster) -> Iterator[ElasticStore]:
-    made = ElasticStore(place.client, place.settings)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def archive(place: Cluster) -> ElasticArchive:
-    return ElasticArchive(place.client, place.settings)
 
 
 def again(origin: Document, **hours: float) -> Document:

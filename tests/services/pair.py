@@ -21,6 +21,11 @@ class Services:
     kafka: Service
     elasticsearch: Service
 
+    @property
+    def addresses(self) -> dict[str, str]:
+        """By name, as daemons' settings want them."""
+        return {"kafka": self.kafka.address, "elasticsearch": self.elasticsearch.address}
+
     def up(self) -> None:
         """Start both and wait until they answer."""
         for service in (self.kafka, self.elasticsearch):
