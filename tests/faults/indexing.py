@@ -2,8 +2,6 @@
 
     python tests/faults/indexing.py --documents 300000 --denied-s 20 --blocked-s 30
 
-A command and no test of the suite for now: one of six short runs stood still for four minutes, cause not yet known.
-
 The loop is a worker's: admit, write, then commit; a committed batch never comes again. Every fifth batch is delivered
 twice, and some documents are such that the index must refuse them (their native id is no number, and this cluster's
 own template wants one). The verdict: accepted − indexed − dead = 0, nothing twice, dead letters exactly the documents
