@@ -58,7 +58,8 @@ class WhyViews:
 
     def __init__(self, pages: Pages, explain: Explain) -> None:
         self._pages, self._explain = pages, explain
-        self._kept: OrderedDict[str, Why] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], Why] = OrderedDict()
+        """By document and version: an edited text has other words."""
         self._lock = Lock()
 
     def routes(self) -> list[Route]:
@@ -76,11 +77,12 @@ class WhyViews:
         if not self._lock.acquire(timeout=WAIT_S):
             raise HTTPException(503, headers={"retry-after": "5"})
         try:
-            if scored.id not in self._kept:
-                self._kept[scored.id] = self._explain(scored)
+            key = scored.id, scored.document.version
+            if key not in self._kept:
+                self._kept[key] = self._explain(scored)
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
-            return self._kept[scored.id]
+            return self._kept[key]
         finally:
             self._lock.release()
 

@@ -1,12 +1,14 @@
 """Which words decided: on the page of a document, when somebody asks. Hostile texts: see `test_web_views`."""
 
+from datetime import timedelta
+
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from opinionwatch.pipeline.archive import DocumentQuery
 from opinionwatch.pipeline.contracts import ScoredDocument
 from opinionwatch.pipeline.errors import RetryableError
-from opinionwatch.pipeline.web_why import Weight, Why, stretches
+from opinionwatch.pipeline.web_why import Weight, Why, WhyViews, stretches
 from tests.alerts.hostile import TEXTS
 from tests.pipeline.test_web_views import every_third, first
 from tests.pipeline.web_client import client, sample, text
@@ -31,6 +33,22 @@ def test_a_document_leads_to_its_words_and_they_are_made_once() -> None:
     assert "Faithfulness +0.21" in text(answers[0].text)
     assert "Read by another model" in text(answers[0].text)
     assert "哪些词起了作用？" in text(shown.get(f"{link}?lang=zh").text)
+
+
+def test_an_edited_text_is_explained_anew() -> None:
+    asked: list[int] = []
+
+    def explain(document: ScoredDocument) -> Why:
+        asked.append(document.document.version)
+        return every_third(document)
+
+    [scored] = sample().documents(DocumentQuery(limit=1))
+    edit = scored.document.model_copy(update={"edited_at": scored.document.published_at + timedelta(hours=1)})
+    views = WhyViews(pages=None, explain=explain)  # type: ignore[arg-type]  # not asked for a page
+    for each in (scored, scored.model_copy(update={"document": edit}), scored):
+        views._made(each)
+    assert asked == [scored.document.version, edit.version]
+    assert asked[0] < asked[1]
 
 
 def test_without_a_model_that_can_explain_there_is_no_link_and_no_page() -> None:
