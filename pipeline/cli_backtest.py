@@ -10,6 +10,7 @@ import orjson
 import typer
 from rich.table import Table
 
+from opinionwatch.alerts.calibration import Curve
 from opinionwatch.pipeline import curves, wiring
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.archives import archive_of
@@ -19,7 +20,7 @@ from opinionwatch.pipeline.backtest_judge import Figures, Verdict, judged
 from opinionwatch.pipeline.backtest_page import page
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
 from opinionwatch.pipeline.contracts_trend import AlertEvent
-from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.errors import RetryableError, SettingsError
 from opinionwatch.pipeline.moments import moment
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.ticks import TICK
@@ -58,7 +59,7 @@ def run(
     period = _period(archive, since, until)
     marked = load(events) if events is not None else ()
     told_by_people = answered(archive, *period, marked) if answers else ()
-    known = curves.load(first.data_dir)
+    known = _calibrations(first)
     if newest:
         known = tuple(curve.model_copy(update={"applies_from": BEGINNING}) for curve in known[-1:])
     files = [(str(config or "settings"), first)] + ([(str(other), settings(other))] if other is not None else [])
@@ -70,8 +71,6 @@ def run(
         Candidate(name, wiring.watchlists(chosen), wiring.trend_settings(chosen), known, errors_of(chosen))
         for name, chosen in files
     ]
-    if first.store == "elasticsearch" and not known:
-        err.print("calibrations of the daemons lie in their log, which is not read here: the bound is the threshold")
     told = backtest(archive, candidates, *period, first.tenant)
     found = [
         judged(
@@ -91,6 +90,19 @@ def run(
     if html is not None:
         names = {each.id: each.name for candidate in candidates for each in candidate.watchlists}
         _write(html, page(archive, names, found, first.language, *period))
+
+
+def _calibrations(chosen: Settings) -> tuple[Curve, ...]:
+    """The daemons keep theirs in the log; whoever looks back from where it cannot be read judges by the bound."""
+    if chosen.store != "elasticsearch":
+        return curves.load(chosen.data_dir)
+    from opinionwatch.pipeline.kafka_read import KafkaReader  # what speaks to Kafka takes a while to load
+
+    try:
+        return curves.in_the_log(KafkaReader(chosen.kafka), chosen.kafka.mentions_partitions)
+    except (RetryableError, SettingsError) as error:
+        err.print(f"calibrations lie in the log, which cannot be read, so the bound is the threshold: {error}")
+        return ()
 
 
 def _period(archive: Archive, since: str, until: str | None) -> tuple[datetime, datetime]:

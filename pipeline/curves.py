@@ -18,8 +18,10 @@ from opinionwatch.pipeline.answers import verdicts
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.contracts_trend import Feedback
 from opinionwatch.pipeline.errors import FatalError, SettingsError
+from opinionwatch.pipeline.log import Reader
 from opinionwatch.pipeline.ticks import TICK, TICKS_PER_DAY, start_of, tick_of
-from opinionwatch.pipeline.trend_partition import Adopted
+from opinionwatch.pipeline.trend_partition import Adopted, adopted_in
+from opinionwatch.pipeline.trend_store import last_saved
 
 NAME = "calibration.jsonl"
 EPISODES = 1000
@@ -45,6 +47,19 @@ def adopted(told: Iterable[Adopted]) -> tuple[Curve, ...]:
         )
     except ValidationError as error:
         raise FatalError("a calibration in the mentions log cannot be read: two versions of opinionwatch?") from error
+
+
+def in_the_log(reader: Reader, partitions: int) -> tuple[Curve, ...]:
+    """The calibrations in the trend workers' saved states, oldest first.
+
+    Each partition has taken one up at a tick of its own, minutes apart; here it counts from the last of them.
+    """
+    last: dict[str, Adopted] = {}
+    for partition in range(partitions):
+        saved = last_saved(reader, partition)
+        for each in adopted_in(saved.state) if saved is not None else ():
+            last[each.curve] = max(each, last.get(each.curve, each), key=lambda one: one.since)
+    return adopted(sorted(last.values(), key=lambda one: one.since))
 
 
 def add(folder: Path, curve: Curve) -> None:

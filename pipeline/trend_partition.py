@@ -107,15 +107,25 @@ class TrendPartition:
     def of(cls, make: Make, partitions: int, offset: int, saved: bytes) -> "TrendPartition":
         """What `save` gave at `offset`. Raises FatalError when it is damaged or of another version."""
         head, _, state = saved.partition(b"\n")
-        try:
-            told = orjson.loads(head)
-            if told["version"] != VERSION:
-                raise FatalError(f"the saved trend state is of version {told['version']}, this program reads {VERSION}")
-            calibrations = told.get("calibrations", ())  # a state of before has none
-            adopted = [Adopted(datetime.fromisoformat(since), curve) for since, curve in calibrations]
-            reached = {(ingest, part): datetime.fromisoformat(at) for ingest, part, at in told["lanes"]}
-        except (KeyError, TypeError, ValueError) as error:
-            raise FatalError(f"the saved trend state is damaged: {error}") from error
+        reached, adopted = _read(head)
         partition = cls(make, Lanes(partitions, reached), offset, adopted)
         partition._stage.restore(state)
         return partition
+
+
+def adopted_in(saved: bytes) -> list[Adopted]:
+    """The calibrations in what `TrendPartition.save` gave, oldest first. Raises FatalError as `TrendPartition.of`."""
+    return _read(saved.partition(b"\n")[0])[1]
+
+
+def _read(head: bytes) -> tuple[dict[tuple[str, int], datetime], list[Adopted]]:
+    """How far the lanes had come, and the calibrations."""
+    try:
+        told = orjson.loads(head)
+        if told["version"] != VERSION:
+            raise FatalError(f"the saved trend state is of version {told['version']}, this program reads {VERSION}")
+        calibrations = told.get("calibrations", ())  # a state of before has none
+        adopted = [Adopted(datetime.fromisoformat(since), curve) for since, curve in calibrations]
+        return {(ingest, part): datetime.fromisoformat(at) for ingest, part, at in told["lanes"]}, adopted
+    except (KeyError, TypeError, ValueError) as error:
+        raise FatalError(f"the saved trend state is damaged: {error}") from error

@@ -56,18 +56,7 @@ class TrendStore:
         log = self._own(partition)
         log.open()
         self._logs[partition] = log
-        found = self._reader.latest("trend", partition)
-        told = found.get(b"head")
-        if told is None:
-            return None
-        try:
-            head = Head.model_validate_json(told)
-        except ValidationError as error:
-            raise FatalError(f"the saved trend state of partition {partition} cannot be read: {error}") from error
-        state = b"".join(found.get(_key(number), b"") for number in range(head.pieces))
-        if _digest(state) != head.digest:
-            raise FatalError(f"the saved trend state of partition {partition} is damaged")
-        return Saved(head.offset, state)
+        return last_saved(self._reader, partition)
 
     def save(self, partition: int, saved: Saved) -> None:
         """Replace a partition's state; durable when it returns. Raises FencedError when it is not ours any more."""
@@ -90,6 +79,22 @@ class TrendStore:
         for log in self._logs.values():
             log.close()
         self._logs.clear()
+
+
+def last_saved(reader: Reader, partition: int) -> Saved | None:
+    """A partition's state, whoever owns it; None when there is none yet. Raises FatalError when it is damaged."""
+    found = reader.latest("trend", partition)
+    told = found.get(b"head")
+    if told is None:
+        return None
+    try:
+        head = Head.model_validate_json(told)
+    except ValidationError as error:
+        raise FatalError(f"the saved trend state of partition {partition} cannot be read: {error}") from error
+    state = b"".join(found.get(_key(number), b"") for number in range(head.pieces))
+    if _digest(state) != head.digest:
+        raise FatalError(f"the saved trend state of partition {partition} is damaged")
+    return Saved(head.offset, state)
 
 
 def _key(number: int) -> bytes:

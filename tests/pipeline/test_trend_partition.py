@@ -12,10 +12,12 @@ from opinionwatch.alerts.thresholds import Thresholds
 from opinionwatch.pipeline import curves, wiring
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.lanes import Lanes
+from opinionwatch.pipeline.log_memory import MemoryLog
 from opinionwatch.pipeline.log_records import Calibrated, Mark, encode
 from opinionwatch.pipeline.ports import StatefulStage
 from opinionwatch.pipeline.ticks import TICK, start_of, tick_of
 from opinionwatch.pipeline.trend_partition import Adopted, Make, TrendPartition
+from opinionwatch.pipeline.trend_store import Saved, TrendStore
 from tests.pipeline.rig import BEGIN, settings
 from tests.pipeline.sample import document, mention, scored
 
@@ -69,3 +71,17 @@ def test_the_detector_decides_by_it_from_then_on_and_not_before() -> None:
 def test_what_cannot_be_read_stops_the_worker_and_is_not_ignored() -> None:
     with pytest.raises(FatalError, match="two versions"):
         curves.adopted([Adopted(BEGIN, '{"rates": 1}')])
+
+
+def test_a_look_back_finds_the_calibrations_of_all_partitions_from_the_last_that_took_them_up(make: Make) -> None:
+    topics = MemoryLog()
+    store = TrendStore(lambda partition: topics.owned(f"trend.{partition}"), topics)
+    since = []
+    for partition, entries in enumerate((log(), [log()[4], *log()[:4]], log()[:2])):
+        state = taken(TrendPartition(make, Lanes(1)), entries)
+        since += [each.since for each in state.adopted]
+        store.take_over(partition)
+        store.save(partition, Saved(state.offset, state.save()))
+    assert len(set(since)) == 2, "one took it up before anything was decided"
+    [found] = curves.in_the_log(topics, 4)
+    assert found == QUIET.model_copy(update={"applies_from": max(since)})
