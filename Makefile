@@ -38,7 +38,7 @@ lint: setup  # Format, lint, types, import floors
 
 .PHONY: test
 test: setup lint  # Everything CI runs
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: services
 services: setup  # Start a real Kafka and a real Elasticsearch; says where they are

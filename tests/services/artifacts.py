@@ -1,5 +1,6 @@
 """Kafka and Elasticsearch as Java programs, fetched with Maven once and kept in a folder that any user may read."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -48,15 +49,12 @@ def java_home() -> Path:
 def programs() -> Path:
     """The folder with `kafka/*.jar` and `elasticsearch/bin/elasticsearch`; fetched at the first call of a machine."""
     kept = _own_folder() / f"kafka-{KAFKA}-elasticsearch-{ELASTICSEARCH}"
-    if not kept.exists():
-        # Made beside its place and moved there whole: two sessions may fetch at once, and one may be killed.
-        with tempfile.TemporaryDirectory(dir=kept.parent, prefix="fetching-") as scratch:
-            made = _fetched(Path(scratch))
-            try:
-                made.rename(kept)
-            except OSError:
-                if not kept.exists():
-                    raise
+    with (kept.parent / "fetching").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # two sessions may want it at once
+        if not kept.exists():
+            # Made beside its place and moved there whole: whoever fetches may be killed.
+            with tempfile.TemporaryDirectory(dir=kept.parent, prefix="fetching-") as scratch:
+                _fetched(Path(scratch)).rename(kept)
     return kept
 
 
