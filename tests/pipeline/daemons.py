@@ -16,7 +16,8 @@ from opinionwatch.pipeline.settings import Settings, load
 
 YOUNG_S = 20
 COMMAND = Path(sys.executable).parent / "opinionwatch"
-ROLES = {"ingest": ["ingest"], "score": ["worker", "score"], "trend": ["worker", "trend"], "notify": ["notify"]}
+ROLES = {"ingest": ["ingest"], "score": ["worker", "score"], "trend": ["worker", "trend"], "notify": ["notify"],
+         "web": ["web"]}  # fmt: skip
 
 
 def _is(true: Callable[[], bool]) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,26 +17,16 @@ from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.log import Entry
 from opinionwatch.pipeline.settings_kafka import Kafka, Mechanism
-from tests.pipeline.daemons import ROLES, Daemons
+from tests.pipeline.daemons import Daemons
 from tests.services.secure import CERTIFICATE, PASSWORD, USER, SecureKafka
 
 Broker = Callable[..., Kafka]
+ROLES = ("ingest", "score", "trend", "notify")
 WRONG = "hunter2 of the tests"
 
 
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[SecureKafka]:
-    server = SecureKafka()
-    try:
-        server.start()
-        server.wait()
-        yield server
-    finally:
-        server.remove()
-
-
 @pytest.fixture
-def broker(kafka: SecureKafka, tmp_path: Path) -> Broker:
+def broker(secure_kafka: SecureKafka, tmp_path: Path) -> Broker:
     """Settings for it."""
 
     def settings(
@@ -45,7 +35,7 @@ def broker(kafka: SecureKafka, tmp_path: Path) -> Broker:
         secret = tmp_path / "secret"
         secret.write_text(password)
         return Kafka(
-            servers=(kafka.address,), prefix=f"t{uuid4().hex[:10]}", security="SASL_SSL", mechanism=mechanism,
+            servers=(secure_kafka.address,), prefix=f"t{uuid4().hex[:10]}", security="SASL_SSL", mechanism=mechanism,
             username=USER, password_file=secret, ca_file=ca, connect_s=2, delivery_s=5,
         )  # fmt: skip
 
@@ -92,19 +82,19 @@ def test_a_mechanism_that_the_broker_does_not_have_is_named(broker: Broker) -> N
 
 
 def test_a_broker_whose_certificate_nobody_vouches_for_is_not_told_the_password(
-    broker: Broker, kafka: SecureKafka
+    broker: Broker, secure_kafka: SecureKafka
 ) -> None:
     for name, ask in _clients(broker(ca=None)).items():
         with pytest.raises(FatalError, match=r"self-signed certificate.*told nothing.*ca_file") as refused:
             ask()
         assert PASSWORD not in str(refused.value), name
-    elsewhere = broker().model_copy(update={"servers": (kafka.address.replace("localhost", "127.1"),)})
+    elsewhere = broker().model_copy(update={"servers": (secure_kafka.address.replace("localhost", "127.1"),)})
     with pytest.raises(FatalError, match=r"(?i)certificate that we do not trust \(.*mismatch"):
         kafka_admin.check(elsewhere)
 
 
-def test_a_broker_that_is_spoken_to_in_the_wrong_way_is_told_from_one_that_is_away(kafka: SecureKafka) -> None:
-    plain = Kafka(servers=(kafka.address,), connect_s=0.5)
+def test_a_broker_that_is_spoken_to_in_the_wrong_way_is_told_from_one_that_is_away(secure_kafka: SecureKafka) -> None:
+    plain = Kafka(servers=(secure_kafka.address,), connect_s=0.5)
     with pytest.raises(RetryableError, match=r"no answer from the broker .* look at security"):
         admitted(plain)
     with pytest.raises(RetryableError, match=r"no answer from the broker at localhost:1 \(ConnectionRefusedError\)$"):
