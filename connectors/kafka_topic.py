@@ -131,7 +131,8 @@ class KafkaTopic(Named):
 
     def _item(self, record: ConsumerRecord) -> Item:
         if record.value is not None:
-            return Item(unwrapped(record.value, record.headers), fields=self._fields)
+            headers = tuple((name, text or b"") for name, text in record.headers)
+            return Item(unwrapped(record.value, record.headers), fields=self._fields, headers=headers)
         native_id = record.key.decode("utf-8", "backslashreplace")
         return Item(orjson.dumps({"native_id": native_id, "deleted": True}))
 
