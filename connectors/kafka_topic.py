@@ -1,6 +1,5 @@
 """Kafka: a topic of any producer, as JSON or in CloudEvents envelopes."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +19,7 @@ from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.named import Named
 from opinionwatch.connectors.renames import Renames
 from opinionwatch.pipeline.errors import RetryableError
-from opinionwatch.pipeline.kafka_client import connection, speaking
+from opinionwatch.pipeline.kafka_client import admitted, connection, speaking
 from opinionwatch.pipeline.ports import Item, Missed, Page
 from opinionwatch.pipeline.settings_kafka import Kafka, Mechanism, Security
 
@@ -85,7 +84,7 @@ class KafkaTopic(Named):
         super().__init__(name, settings.topic)
         self._given = settings
         self._brokers = settings.brokers
-        self._connection = connection(self._brokers)
+        connection(self._brokers)  # its files must be there
         self._fields = tuple(settings.fields.items())
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
@@ -132,7 +131,8 @@ class KafkaTopic(Named):
 
     def _item(self, record: ConsumerRecord) -> Item:
         if record.value is not None:
-            return Item(unwrapped(record.value, record.headers), fields=self._fields)
+            headers = tuple((name, text or b"") for name, text in record.headers)
+            return Item(unwrapped(record.value, record.headers), fields=self._fields, headers=headers)
         native_id = record.key.decode("utf-8", "backslashreplace")
         return Item(orjson.dumps({"native_id": native_id, "deleted": True}))
 
@@ -199,9 +199,8 @@ class KafkaTopic(Named):
     @contextmanager
     def _consumer(self) -> Iterator[KafkaConsumer]:
         with speaking(self._brokers, self._given.topic):
-            _reach(self._given.servers, self._given.connect_s)
             consumer = KafkaConsumer(
-                **self._connection,
+                **admitted(self._brokers),
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
@@ -215,20 +214,6 @@ class KafkaTopic(Named):
                 yield consumer
             finally:
                 consumer.close()
-
-
-def _reach(servers: tuple[str, ...], connect_s: float) -> None:
-    """See whether any broker is there: kafka-python leaves the sockets of a start that failed open for long."""
-    failed: OSError | None = None
-    for server in servers:
-        host, _, port = server.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), connect_s).close()
-        except OSError as error:
-            failed = error
-        else:
-            return
-    raise failed or OSError("no broker is named")
 
 
 def _removed(partition: int, wanted: int, first: int, last: int) -> Missed:

@@ -22,6 +22,7 @@ from opinionwatch.pipeline.ports import Intake, Item, Page
 from opinionwatch.pipeline.signature import Seen, Verifier, secret_bytes
 
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+_KEPT = ("content-type", "user-agent", "webhook-id", "webhook-timestamp", "traceparent")
 _LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
 _BUSY_S = 5
 log = structlog.get_logger(__name__)
@@ -127,7 +128,7 @@ class Webhook:
             records = await asyncio.get_running_loop().run_in_executor(self._threads, split, body, lines)
         except ValueError as error:
             return _answer(400, str(error))
-        refusal = await self._store(records, intake)
+        refusal = await self._store(records, _told(request), intake)
         if refusal is None:
             self._seen.take(message_id, body)
         return refusal or JSONResponse({"accepted": len(records)})
@@ -152,9 +153,11 @@ class Webhook:
             return _answer(400, "the body is cut off")
         return bytes(body)
 
-    async def _store(self, records: list[bytes], intake: Intake) -> Response | None:
+    async def _store(
+        self, records: list[bytes], headers: tuple[tuple[str, bytes], ...], intake: Intake
+    ) -> Response | None:
         """None once the records are durable, else the answer."""
-        page = Page([Item(record, fields=self._renames) for record in records], "")
+        page = Page([Item(record, fields=self._renames, headers=headers) for record in records], "")
         loop = asyncio.get_running_loop()
         try:
             durable: Future[None] = await loop.run_in_executor(self._threads, intake.submit, self, page)
@@ -172,6 +175,11 @@ class Webhook:
         if not isinstance(failure, RetryableError):
             log.error("webhook.failed", source=self.name, reason=str(failure))
         return _answer(503, "not stored", getattr(failure, "after_s", None))
+
+
+def _told(request: Request) -> tuple[tuple[str, bytes], ...]:
+    """What is worth knowing of a request when a record of it is broken: no signature, and no address of a person."""
+    return tuple((name, request.headers[name].encode()) for name in _KEPT if name in request.headers)
 
 
 def _answer(status: int, reason: str, after_s: float | None = None) -> Response:

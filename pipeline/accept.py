@@ -14,14 +14,16 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from opinionwatch.pipeline import submission as submissions
-from opinionwatch.pipeline.clean import SLACK, clean, one_line
+from opinionwatch.pipeline.clean import clean, one_line
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Engagement, Flag, Submission, content_id
 from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.errors import RejectedError
 from opinionwatch.pipeline.pii import mask
 from opinionwatch.pipeline.ports import Item
 from opinionwatch.pipeline.settings import Limits
+from opinionwatch.pipeline.shown import UNPRINTABLE, cut, headers, printable
 from opinionwatch.pipeline.stages import RAW_CHARS, each
+from opinionwatch.pipeline.versions import program
 
 FUTURE = timedelta(minutes=5)
 """Clocks of sources may be ahead by this much."""
@@ -34,7 +36,6 @@ ANCIENT = datetime(1990, 1, 1, tzinfo=UTC)
 
 _LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 _ESCAPE = re.compile(r"(\\\\)|\\u([0-9A-Fa-f]{4})")
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _HTML_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
@@ -113,7 +114,7 @@ class Accept:
         masked = mask(text)
         if masked != text:
             flags.append("masked")
-        shown = _cut(masked, limit, whole=len(text) <= limit)
+        shown = cut(masked, limit, whole=len(text) <= limit)
         if len(text) > limit:
             flags.append("truncated")
         if not shown or shown.strip("\ufffd\ufe0e\ufe0f \n") == "":
@@ -150,7 +151,9 @@ class Accept:
             reason=error.reason,
             detail=error.detail,
             raw=self._raw(arrival),
+            headers=headers(item.headers),
             fields=item.fields,
+            program=program(),
             accepted_at=item.arrived_at or now,
         )
 
@@ -165,12 +168,7 @@ class Accept:
         path = next((path for name, path in arrival.item.fields if name == "author"), "author")
         author = re.compile(rf'("{re.escape(path.rpartition(".")[2])}"\s*:\s*)(?:"((?:[^"\\]|\\.)*+)"?|([0-9]++))')
         text = author.sub(lambda found: f'{found[1]}"{self.pseudonym(arrival.kind, found[2] or found[3]) or ""}"', text)
-        return _UNPRINTABLE.sub(_escape, _cut(mask(text), RAW_CHARS, whole=whole))[:RAW_CHARS]
-
-
-def _cut(text: str, limit: int, *, whole: bool) -> str:
-    """At most `limit` characters; of a text that was cut before, the end may hold half of something personal."""
-    return text[:limit] if whole else text[: max(len(text) - SLACK, 0)][:limit].rstrip()
+        return printable(cut(mask(text), RAW_CHARS, whole=whole))[:RAW_CHARS]
 
 
 def _published(given: datetime | None, accepted_at: datetime) -> tuple[datetime, tuple[Flag, ...]]:
@@ -223,16 +221,10 @@ def _declared_lang(tag: str | None) -> str | None:
 
 
 def _label(source: str | None) -> str | None:
-    return mask(one_line(_UNPRINTABLE.sub("", source))) or None if source else None
+    return mask(one_line(UNPRINTABLE.sub("", source))) or None if source else None
 
 
 def _unescape(found: re.Match[str]) -> str:
     char = chr(int(found[2], 16)) if found[2] else ""
     plain = char and (char.isalnum() or char in "@.+-_ ()" or (ord(char) > 0x9F and char.isprintable()))
     return char if plain else found[0]
-
-
-def _escape(found: re.Match[str]) -> str:
-    if found[0] in "\t\n\r":  # between the parts of pretty JSON; an escape there would spoil it
-        return " "
-    return found[0].encode("unicode_escape").decode("ascii")

@@ -30,3 +30,14 @@ def ledger_of(settings: Elastic, stop: Event | None = None) -> "ElasticStore":
     from opinionwatch.pipeline.store_elastic import ElasticStore
 
     return ElasticStore(connect(settings), settings, stop)
+
+
+def let_in(settings: Settings) -> None:
+    """Be let in where the daemons keep what they find, before one begins. Raises FatalError when the cluster refuses us
+    or shows a certificate that we do not trust; one that is away is waited for later.
+    """
+    if settings.store == "elasticsearch":
+        from opinionwatch.pipeline.elastic_client import connect, knock
+
+        with connect(settings.elasticsearch) as client:
+            knock(client, settings.elasticsearch.prefix)

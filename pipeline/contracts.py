@@ -277,12 +277,15 @@ class DeadLetter(Record):
     detail: str
     raw: str
     """The record's bytes as text, undecodable ones escaped, personal data masked, cut to a declared length."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """What Kafka or HTTP said beside it: the first ones, masked and cut like `raw`."""
     fields: tuple[tuple[str, str], ...] = ()
     """The renames it was read with, so that a redrive reads it the same way."""
+    program: str = ""  # the version that buried it; empty in letters from before that was noted
+    scorer: str | None = None  # the version, where one had to do with it
     accepted_at: Utc
     attempts: int = 1
-    version: int = 0
-    """Of the document that it was."""
+    version: int = 0  # of the document that it was
 
 
 class Drop(Record):

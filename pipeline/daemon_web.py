@@ -8,7 +8,7 @@ import structlog
 
 from opinionwatch.pipeline import web, wiring
 from opinionwatch.pipeline.archive import Archive
-from opinionwatch.pipeline.archives import archive_of
+from opinionwatch.pipeline.archives import archive_of, let_in
 from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.drifting import lately
@@ -36,7 +36,10 @@ class ReportedArchive(Protocol):
 
 
 def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
-    """Serve until told to stop. Raises SettingsError when strangers could reach the page without a token."""
+    """Serve until told to stop. Raises SettingsError when strangers could reach the page without a token,
+    FatalError when the index refuses us.
+    """
+    let_in(settings)
     archive = archive_of(settings)
     watched = [(watchlist.id, watchlist.name) for watchlist in wiring.watchlists(settings)]
     budget = wiring.trend_settings(settings).detector.false_alarms_per_week

@@ -10,6 +10,7 @@ from opinionwatch.pipeline.contracts import Confusion, Reading
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.daemon_reports import Reports, WorkerReport
 from opinionwatch.pipeline.errors import OpinionwatchError
+from opinionwatch.pipeline.kafka_client import admitted
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.metrics import Metrics
@@ -89,6 +90,7 @@ def trend(settings: Settings, life: Life) -> None:
 
 
 def _run(settings: Settings, work: Work, life: Life) -> None:
+    admitted(settings.kafka)  # Faust says only that it could not begin
     from opinionwatch.pipeline.faust_app import FaustRuntime  # takes long to load, and only workers need it
 
     with Reports(settings, WorkerReport(_SERVICES[work.reads], life.metrics, wall_clock)):

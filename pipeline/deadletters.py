@@ -15,7 +15,8 @@ def again(letter: DeadLetter, now: datetime) -> Arrival | Document:
     it again with its (masked) bytes.
     """
     if letter.stage == "accept":
-        item = Item(body=letter.raw.encode(), arrived_at=now, fields=letter.fields)
+        headers = tuple((name, value.encode()) for name, value in letter.headers)
+        item = Item(body=letter.raw.encode(), arrived_at=now, fields=letter.fields, headers=headers)
         return Arrival(letter.source, letter.source_kind, letter.instance, item)
     return Document.model_validate_json(letter.raw).model_copy(update={"accepted_at": now})
 

@@ -18,7 +18,7 @@ from threading import Event, Lock
 import structlog
 from elasticsearch import ApiError, Elasticsearch, SerializationError, TransportError
 
-from opinionwatch.pipeline.elastic_client import DENIED, reason
+from opinionwatch.pipeline.elastic_client import DENIED, distrust, reason
 from opinionwatch.pipeline.elastic_operations import Operation
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.settings_elastic import Elastic
@@ -219,6 +219,9 @@ class BulkWriter:
                 meaning = Verdict.REFUSED if error.status_code == 413 else Verdict.UNKNOWN
             return [(meaning, words)] * len(operations)
         except (TransportError, SerializationError) as error:
+            doubt = distrust(error)  # renewed while we run, and somebody can mend it: nothing of ours is wrong
+            if doubt is not None:
+                return [(Verdict.DENIED, doubt)] * len(operations)
             return [(Verdict.BUSY, f"no answer ({type(error).__name__})")] * len(operations)
         items = answer.body.get("items") if isinstance(answer.body, dict) else None
         if not isinstance(items, list) or len(items) != len(operations):

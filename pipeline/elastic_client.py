@@ -1,5 +1,6 @@
 """The client for Elasticsearch: built from the settings, and its errors named by what happens next."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +10,13 @@ from elasticsearch import ApiError, Elasticsearch, SerializationError, Transport
 from elasticsearch import ConnectionError as Unreachable
 from elasticsearch.serializer import OrjsonSerializer
 
+from opinionwatch.pipeline.elastic_mapping import index_of
 from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
 from opinionwatch.pipeline.settings_elastic import Elastic
 
 DENIED = (401, 403)
 BUSY = (408, 429, 502, 503, 504)
+REFUSED = "look at elasticsearch.username and password_file or api_key_file, and at this user's role"
 
 
 def connect(settings: Elastic) -> Elasticsearch:
@@ -59,20 +62,56 @@ def _secret(path: Path | None, field: str) -> str | None:
 def asking() -> Iterator[None]:
     """Ask Elasticsearch: RetryableError when it cannot answer now or will not answer us, FatalError when it never will.
 
-    A refusal of our credentials is retryable: nothing is wrong with the records, and a person can mend it meanwhile.
+    A refusal of our credentials is retryable: nothing is wrong with the records, and a person can mend it meanwhile. A
+    daemon that is only just starting does not wait for that; see `knock`.
     """
     try:
         yield
     except ApiError as error:
         words = reason(error.body) or str(error.status_code)
         if error.status_code in DENIED:
-            raise RetryableError(f"Elasticsearch refuses our credentials or rights: {words}", after_s=5) from error
+            raise RetryableError(
+                f"Elasticsearch refuses our credentials or rights ({words}): {REFUSED}", after_s=5
+            ) from error
         if error.status_code in BUSY or error.status_code >= 500:
             raise RetryableError(f"Elasticsearch cannot answer now: {words}", after_s=2) from error
         raise FatalError(f"Elasticsearch does not understand us ({error.status_code}): {words}") from error
     except (TransportError, SerializationError) as error:
+        doubt = distrust(error)
+        if doubt is not None:
+            raise FatalError(doubt) from error
         kind = "cannot be reached" if isinstance(error, Unreachable) else "does not answer"
         raise RetryableError(f"Elasticsearch {kind}: {type(error).__name__}", after_s=2) from error
+
+
+def knock(client: Elasticsearch, prefix: str) -> None:
+    """Be let in, before a daemon begins. Raises FatalError when the cluster refuses us or shows a certificate that we
+    do not trust. One that is away or busy is no error: whoever writes waits for it.
+    """
+    try:
+        client.indices.exists(index=index_of(prefix, "ledger"))
+    except ApiError as error:
+        if error.status_code in DENIED:
+            raise FatalError(f"Elasticsearch refuses us ({error.status_code}): {REFUSED}") from error
+    except TransportError as error:
+        doubt = distrust(error)
+        if doubt is not None:
+            raise FatalError(doubt) from error
+
+
+def distrust(error: Exception) -> str | None:
+    """What to do when it is the certificate that keeps us from going on; None when it is something else."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return (
+                f"Elasticsearch shows a certificate that we do not trust ({found.verify_message}): it was told "
+                "nothing. Name the file with its authority's certificate as elasticsearch.ca_file, and its nodes in "
+                "hosts as their certificates do"
+            )
+        below = [part for part in (*getattr(found, "errors", ()), *found.args) if isinstance(part, BaseException)]
+        found = below[0] if below else found.__cause__
+    return None
 
 
 def reason(body: object) -> str:

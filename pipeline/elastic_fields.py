@@ -131,6 +131,9 @@ FIELDS: dict[Kind, Fields] = {
         "error.message": {"type": "text"},  # the detail
         "deadletter.stage": WORD,
         "deadletter.attempts": COUNT,
+        "deadletter.headers": WORD,  # `name: value`, masked
+        "deadletter.program": WORD,
+        "deadletter.scorer": WORD,
         "record": STORED,
     },
     "ledger": {  # one per accepted id, and one per delivery of an id that was there; @timestamp is accepted_at

@@ -44,6 +44,8 @@ class Operation:
     """Of the same version, what is there already stays."""
     document: Document | None = None
     """What becomes a dead letter when the index refuses this; None where a refusal is our own mistake."""
+    scorer: str | None = None
+    """Who has read it."""
     delete: bool = False
 
     @property
@@ -139,7 +141,9 @@ def _operation(
         case ScoredDocument(document=document):
             source = orjson.dumps(document_source(record, said.get(record.id, [])))
             index = index_of(prefix, "documents", document.accepted_at)
-            return Operation(index, record.id, source, version=document.version, once=True, document=document)
+            return Operation(
+                index, record.id, source, version=document.version, once=True, document=document, scorer=record.scorer
+            )
         case Drop() | Deletion():
             at = (record.first_at or record.accepted_at) if isinstance(record, Deletion) else record.accepted_at
             entry = ledger_source(record.id, record.source, at, "dropped") | {

@@ -254,6 +254,9 @@ def letter_source(letter: DeadLetter) -> Source:
         "error.message": letter.detail,
         "deadletter.stage": letter.stage,
         "deadletter.attempts": letter.attempts,
+        "deadletter.headers": [f"{name}: {value}" for name, value in letter.headers],
+        "deadletter.program": letter.program,
+        "deadletter.scorer": letter.scorer,
         "record": letter.model_dump(mode="json"),
     }
 

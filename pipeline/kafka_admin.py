@@ -10,7 +10,7 @@ from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from opinionwatch.pipeline.errors import RetryableError
-from opinionwatch.pipeline.kafka_client import connection, speaking
+from opinionwatch.pipeline.kafka_client import admitted, speaking
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import Topic, topics
 
@@ -37,7 +37,7 @@ def admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
     wait_ms = int(kafka.connect_s * 1000)
     with speaking(kafka, "topics"):
         client = KafkaAdminClient(
-            **connection(kafka), bootstrap_timeout_ms=wait_ms, request_timeout_ms=max(wait_ms, 5000)
+            **admitted(kafka), bootstrap_timeout_ms=wait_ms, request_timeout_ms=max(wait_ms, 5000)
         )
         try:
             yield client

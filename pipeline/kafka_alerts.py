@@ -5,7 +5,7 @@ from types import TracebackType
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 
-from opinionwatch.pipeline.kafka_client import connection, speaking
+from opinionwatch.pipeline.kafka_client import admitted, speaking
 from opinionwatch.pipeline.log import Stored
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import topic_of
@@ -24,7 +24,7 @@ class AlertFeed:
         self._owns = False
         with speaking(kafka, self._place.topic):
             self._consumer = KafkaConsumer(
-                **connection(kafka),
+                **admitted(kafka),
                 group_id=f"{kafka.prefix}.notify",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",

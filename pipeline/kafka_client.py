@@ -3,11 +3,11 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypedDict
 
 from kafka import errors as kafka_errors
 
 from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
+from opinionwatch.pipeline.kafka_door import Connection, knock
 from opinionwatch.pipeline.log import FencedError
 from opinionwatch.pipeline.settings_kafka import Kafka
 
@@ -18,17 +18,6 @@ _REFUSED = (
     kafka_errors.IllegalSaslStateError,
 )
 _FENCED = (kafka_errors.ProducerFencedError, kafka_errors.InvalidProducerEpochError)
-
-
-class Connection(TypedDict, total=False):
-    """The connection settings of kafka-python, which aiokafka shares by name."""
-
-    bootstrap_servers: list[str]
-    security_protocol: str
-    ssl_context: ssl.SSLContext
-    sasl_mechanism: str
-    sasl_plain_username: str
-    sasl_plain_password: str
 
 
 def tls_context(kafka: Kafka) -> ssl.SSLContext | None:
@@ -75,6 +64,17 @@ def connection(kafka: Kafka) -> Connection:
     return found
 
 
+def admitted(kafka: Kafka) -> Connection:
+    """How to connect, once a broker lets us in: to be asked for before each client is made.
+
+    Raises what `connection` raises, FatalError when a broker refuses us, RetryableError when none answers within
+    `kafka.connect_s`.
+    """
+    found = connection(kafka)
+    knock(found, kafka.connect_s)
+    return found
+
+
 @contextmanager
 def speaking(kafka: Kafka, what: str) -> Iterator[None]:
     """Speak to the broker: RetryableError while it is away, FatalError when it refuses us, FencedError when somebody
@@ -96,18 +96,9 @@ def speaking(kafka: Kafka, what: str) -> Iterator[None]:
             raise FencedError(f"{what}: another process has taken over") from error
         words = " ".join(str(error).split())[:200]
         raise RetryableError(
-            f"{what}: no answer from the broker at {', '.join(kafka.servers)} ({type(error).__name__}: {words})"
-            + _doubt(kafka, error),
+            f"{what}: no answer from the broker at {', '.join(kafka.servers)} ({type(error).__name__}: {words})",
             after_s=1,
         ) from error
-
-
-def _doubt(kafka: Kafka, error: Exception) -> str:
-    """The client says of a broker that shuts the door only that it could not begin."""
-    if kafka.security == "PLAINTEXT" or "bootstrap" not in str(error):
-        return ""
-    known = "kafka.username and password_file, " if kafka.security.startswith("SASL") else ""
-    return f"; if it runs, it refuses us: look at {known}kafka.ca_file and kafka.security"
 
 
 def _parts(error: Exception) -> list[object]:

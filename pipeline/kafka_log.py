@@ -15,7 +15,7 @@ from kafka import errors as kafka_errors
 from opinionwatch.pipeline.budget import Budget
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
-from opinionwatch.pipeline.kafka_client import connection, speaking
+from opinionwatch.pipeline.kafka_client import admitted, speaking
 from opinionwatch.pipeline.log import Entry, FencedError
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import topic_of
@@ -112,7 +112,7 @@ class KafkaLog:
         wait_ms = int(self._kafka.delivery_s * 1000)
         with speaking(self._kafka, "log"):
             producer = KafkaProducer(
-                **connection(self._kafka),
+                **admitted(self._kafka),
                 enable_idempotence=True,
                 acks="all",
                 linger_ms=LINGER_MS,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kafka import KafkaConsumer, TopicPartition
 
 from opinionwatch.pipeline.errors import FatalError, RetryableError
-from opinionwatch.pipeline.kafka_client import connection, speaking
+from opinionwatch.pipeline.kafka_client import admitted, speaking
 from opinionwatch.pipeline.log import Stored
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import TopicName, topic_of
@@ -28,7 +28,7 @@ class KafkaReader:
         place = TopicPartition(topic_of(kafka, topic), partition)
         with speaking(kafka, place.topic):
             consumer = KafkaConsumer(
-                **connection(kafka),
+                **admitted(kafka),
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
@@ -57,7 +57,7 @@ class KafkaReader:
         kafka, place = self._kafka, TopicPartition(topic_of(self._kafka, topic), partition)
         with speaking(kafka, place.topic):
             consumer = KafkaConsumer(
-                **connection(kafka),
+                **admitted(kafka),
                 group_id=None,
                 bootstrap_timeout_ms=int(kafka.connect_s * 1000),
                 allow_auto_create_topics=False,

@@ -6,7 +6,7 @@ from types import TracebackType
 from kafka import KafkaConsumer, TopicPartition
 
 from opinionwatch.pipeline.contracts import DeadLetter
-from opinionwatch.pipeline.kafka_client import connection, speaking
+from opinionwatch.pipeline.kafka_client import admitted, speaking
 from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import topic_of
@@ -27,7 +27,7 @@ class Redrives:
         with speaking(self._kafka, self._place.topic):
             if self._consumer is None:
                 self._consumer = KafkaConsumer(
-                    **connection(self._kafka),
+                    **admitted(self._kafka),
                     group_id=f"{self._kafka.prefix}.redrives",
                     enable_auto_commit=False,
                     auto_offset_reset="earliest",

@@ -16,6 +16,7 @@ from opinionwatch.pipeline.contracts import DeadLetter, Document, Gap, Mention, 
 from opinionwatch.pipeline.contracts_changes import Deletion, Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert
 from opinionwatch.pipeline.errors import RejectedError
+from opinionwatch.pipeline.versions import program
 
 ENTRY_BYTES = 256 * 1024
 """About how large an entry becomes; a quarter of what a broker takes by default."""
@@ -98,6 +99,7 @@ class Unreadable:
             reason=self.error.reason,
             detail=self.error.detail,
             raw=f"{len(self.line)} bytes",
+            program=program(),
             accepted_at=now,
         )
 

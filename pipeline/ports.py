@@ -68,8 +68,8 @@ class Item:
     """Simulated arrival time in a replay; None in live use, where the runtime's clock counts."""
     fields: tuple[tuple[str, str], ...] = ()
     """Renames: (field of `Submission`, dotted path in the body). Empty: the body is a `Submission` as it is."""
-    history: bool = False
-    """A backfill brings it: no alert is to be raised for it."""
+    history: bool = False  # a backfill brings it: no alert is to be raised for it
+    headers: tuple[tuple[str, bytes], ...] = ()  # what the transport said beside it; only a dead letter keeps it
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ def _checked(reading: Reading, passage: Passage) -> Outcome:
 def _scored(matched: MatchedDocument, outcome: Outcome, version: str) -> ScoredDocument | DeadLetter:
     read = matched.read
     if isinstance(outcome, RejectedError):
-        return bury_document(read.document, STAGE, outcome)
+        return bury_document(read.document, STAGE, outcome, version)
     return ScoredDocument(
         document=read.document,
         lang=read.language.tag,

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop
 from opinionwatch.pipeline.errors import RejectedError
 from opinionwatch.pipeline.ports import Stage
+from opinionwatch.pipeline.versions import program
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -57,7 +58,7 @@ def each(
     return run
 
 
-def bury_document(document: Document, stage: str, error: RejectedError) -> DeadLetter:
+def bury_document(document: Document, stage: str, error: RejectedError, scorer: str | None = None) -> DeadLetter:
     """The dead letter of a document that was already accepted: same id; the document itself is the record."""
     return DeadLetter(
         id=document.id,
@@ -70,6 +71,8 @@ def bury_document(document: Document, stage: str, error: RejectedError) -> DeadL
         reason=error.reason,
         detail=error.detail,
         raw=document.model_dump_json(exclude_defaults=True),
+        program=program(),
+        scorer=scorer,
         accepted_at=document.accepted_at,
         version=document.version,
     )

@@ -131,9 +131,11 @@ class ElasticStore:
         failpoint("index.written")
         refuse_our_own([refusal for refusal in written.refused if refusal.operation.document is None])
         letters = [
-            bury_document(refusal.operation.document, STAGE, RejectedError("index_refused", refusal.words[:2000]))
+            bury_document(
+                operation.document, STAGE, RejectedError("index_refused", refusal.words[:2000]), operation.scorer
+            )
             for refusal in written.refused
-            if refusal.operation.document is not None
+            if (operation := refusal.operation).document is not None
         ]
         refuse_our_own(self._bulk.write(operations(self._prefix, letters)).refused)
         failpoint("index.buried")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 
-from opinionwatch.pipeline.archives import ledger_of
+from opinionwatch.pipeline.archives import ledger_of, let_in
 from opinionwatch.pipeline.ledger_sqlite import SqliteLedger
 from opinionwatch.pipeline.outbox_fenced import NotingOutbox
 from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
@@ -15,7 +15,10 @@ from opinionwatch.pipeline.work import DaemonLedger
 
 @contextmanager
 def ledger(settings: Settings, stop: Event) -> Iterator[DaemonLedger]:
-    """The ledger and index that workers write to; once `stop` is set, it waits for nothing any more."""
+    """The ledger and index that workers write to; once `stop` is set, it waits for nothing any more.
+
+    Raises FatalError when the cluster refuses us.
+    """
     if settings.store == "sqlite":
         store = SqliteStore(settings.store_path)
         try:
@@ -23,6 +26,7 @@ def ledger(settings: Settings, stop: Event) -> Iterator[DaemonLedger]:
         finally:
             store.close()
         return
+    let_in(settings)
     found = ledger_of(settings.elasticsearch, stop)
     try:
         yield found

@@ -1,7 +1,9 @@
-"""Versions of one text: which of two stands, whichever came first."""
+"""Versions: of one text, which of two stands, whichever came first; and of this program."""
 
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import blake2b
+from importlib.metadata import version
 
 DELETED = 1 << 62
 """The version of a text that its author or its source has taken back: above all others, and the last one."""
@@ -25,3 +27,9 @@ def version_of(edited_at: datetime | None, text: str) -> int:
     micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     digest = int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=2).digest(), "big")
     return (micros << _HASH_BITS) | (digest & ((1 << _HASH_BITS) - 1))
+
+
+@cache
+def program() -> str:
+    """The version of this program: dead letters say which one buried them."""
+    return version("opinionwatch")

@@ -136,8 +136,10 @@ def test_envelopes_are_opened_tombstones_delete_what_their_key_names_and_nonsens
     topic.put(None, key=b"")
     headers = [("ce_specversion", b"1.0"), ("ce_id", b"8"), ("ce_source", b"/shop"), ("ce_type", b"t")]
     topic.put(b'{"text": "binary"}', headers=headers)
-    topic.put(b"\xff nonsense")
-    found = [item.body for item in items(until(topic.source(), None, 4))]
+    topic.put(b"\xff nonsense", headers=[("trace", b"7f"), ("empty", b"")])
+    taken = items(until(topic.source(), None, 4))
+    assert [item.headers for item in taken] == [(), (), tuple(headers), (("trace", b"7f"), ("empty", b""))]
+    found = [item.body for item in taken]
     assert json.loads(found.pop(1)) == {"native_id": "key", "deleted": True}
     assert json.loads(found[0]) == {"native_id": "/shop#7", "published_at": event["time"], "text": "structured"}
     assert json.loads(found[1]) == {"native_id": "/shop#8", "text": "binary"}

@@ -215,6 +215,23 @@ def test_renames_travel_with_the_items(desk: Desk) -> None:
     assert desk.items[0].fields == (("text", "body"),)
 
 
+def test_what_says_where_a_request_came_from_travels_with_the_items_and_its_signature_does_not(
+    sender: Sender, desk: Desk
+) -> None:
+    told = {
+        "user-agent": "shop/2",
+        "content-type": "application/json",
+        "cookie": "s3cret",
+        "x-forwarded-for": "10.9.8.7",
+    }
+    given = sender.headers(ONE) | told
+    assert sender.post(ONE, given)[0] == 200
+    kept = dict(desk.items[0].headers)
+    assert kept == {
+        name: given[name].encode() for name in ("content-type", "user-agent", "webhook-id", "webhook-timestamp")
+    }
+
+
 def test_secrets_come_from_files_and_show_in_nothing(tmp_path: Path, desk: Desk) -> None:
     file = tmp_path / "secret"
     file.write_text(SECRET + "\n")

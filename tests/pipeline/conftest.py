@@ -9,6 +9,7 @@ from opinionwatch.pipeline.archive_elastic import ElasticArchive
 from opinionwatch.pipeline.store_elastic import ElasticStore
 from tests.pipeline.command import Command
 from tests.pipeline.elastic import Cluster, cluster
+from tests.services.secure import SecureKafka
 
 
 @pytest.fixture
@@ -17,6 +18,18 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return Command(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def secure_kafka() -> Iterator[SecureKafka]:
+    """A broker that wants TLS and a password."""
+    server = SecureKafka()
+    try:
+        server.start()
+        server.wait()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from opinionwatch.pipeline.settings import Settings, load
 
 YOUNG_S = 20
 COMMAND = Path(sys.executable).parent / "opinionwatch"
-ROLES = {"ingest": ["ingest"], "score": ["worker", "score"], "trend": ["worker", "trend"], "notify": ["notify"]}
+ROLES = {"ingest": ["ingest"], "score": ["worker", "score"], "trend": ["worker", "trend"], "notify": ["notify"],
+         "web": ["web"]}  # fmt: skip
 
 
 def _is(true: Callable[[], bool]) -> bool:
@@ -112,6 +113,10 @@ class Daemons:
     def said(self) -> str:
         """The end of every role's standard error."""
         return "\n".join(f"{path.name}: {path.read_text()[-3000:]}" for path in sorted(self.folder.glob("*.err")))
+
+    def everything(self) -> str:
+        """All that was said on both outputs of every role."""
+        return "\n".join(path.read_text() for end in ("out", "err") for path in sorted(self.folder.glob(f"*.{end}")))
 
     def until(self, true: Callable[[], bool], timeout_s: float = 120) -> None:
         """Wait until something is true; a daemon that ended by itself fails the test."""

@@ -133,6 +133,9 @@ def dead(
         reason=reason,
         detail="Expecting value at character 9",
         raw='{"text": ',
+        headers=(("trace", f"7f{number}"), ("author", "[email]")),
+        program="0.1.0",
+        scorer="lexicon-1",
         accepted_at=accepted_at,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 
 import pytest
 
@@ -164,6 +165,15 @@ def test_a_dead_letter_keeps_its_bytes_as_one_line_of_masked_text() -> None:
     assert "[email]" in raw
     assert '"native_id":"7"' in raw
     assert letter(b"a\nb\xff\0\xe2\x80\xae").raw == "a b\\xff\\x00\\u202e"
+
+
+def test_a_dead_letter_keeps_its_headers_and_who_buried_it() -> None:
+    given = (("trace", b"7f"), ("sent-by", b"ann@example.org"), ("authorization", b"Bearer hunter2"))
+    accept = Accept(Limits(), "default", b"key")
+    [found] = accept([Arrival("forum", "kafka", "posts", Item(b"no json", headers=given))], NOW)
+    assert isinstance(found, DeadLetter)
+    assert found.headers == (("trace", "7f"), ("sent-by", "[email]"), ("authorization", "[hidden]"))
+    assert (found.program, found.scorer) == (version("opinionwatch"), None)
 
 
 def test_a_dead_letter_keeps_its_json_whole() -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sqlite3
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,8 @@ def test_dead_letters_are_listed_shown_and_driven_again(command: Command, store:
     shown = command("deadletters", "show", poison.id)
     assert shown.code == 0
     assert json.loads(shown.out)["reason"] == "stage_failed"
+    assert json.loads(shown.out)["program"] == version("opinionwatch")
+    assert json.loads(shown.out)["headers"] == []
 
     asked = command("deadletters", "redrive", poison.id)
     assert (asked.code, asked.err) == (0, "")

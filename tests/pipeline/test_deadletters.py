@@ -47,7 +47,8 @@ def test_a_record_that_was_not_accepted_comes_back_masked_and_is_read_in_the_sam
     body: bytes, fields: tuple[tuple[str, str], ...]
 ) -> None:
     accept = Accept(Limits(), "default", b"k" * 32)
-    arrival = Arrival("feed", "jsonl", "a.jsonl", Item(body, NOON, fields))
+    headers = (("trace", b"7f"), ("mail", b"a@b.com \xff"), ("token", b"hunter2"))
+    arrival = Arrival("feed", "jsonl", "a.jsonl", Item(body, NOON, fields, headers=headers))
     letter = accept.bury(arrival, RejectedError("stage_failed", "a defect, since mended"), NOON)
     returned = again(letter, LATER)
     assert isinstance(returned, Arrival)
@@ -57,6 +58,8 @@ def test_a_record_that_was_not_accepted_comes_back_masked_and_is_read_in_the_sam
     assert b"13812345678" not in returned.item.body
     [second] = accept([returned], LATER)
     assert second.id == letter.id
+    dead_again = accept.bury(returned, RejectedError("stage_failed", "still not"), LATER)
+    assert dead_again.headers == letter.headers == (("trace", "7f"), ("mail", "[email] \\xff"), ("token", "[hidden]"))
 
 
 def test_a_letter_that_dies_again_is_as_old_as_it_was_and_has_one_attempt_more() -> None:

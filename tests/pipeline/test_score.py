@@ -130,6 +130,7 @@ def test_only_the_poison_document_becomes_a_dead_letter(error: Exception, reason
     dead = [record for record in outcome if isinstance(record, DeadLetter)]
     assert [record.id for record in outcome] == [str(at) for at in range(32)]
     assert [(letter.id, letter.reason, letter.stage) for letter in dead] == [("13", reason, "score")]
+    assert {letter.scorer for letter in dead} == {judge.version}
     assert len(judge.asked) <= 2 * math.log2(32) + 1
 
 

@@ -107,6 +107,7 @@ def test_a_document_that_the_index_refuses_is_a_dead_letter_in_elasticsearchs_wo
         store.admit([good, bad])
         [letter] = store.write([scored(bad), scored(good), mention(scored(bad)), mention(scored(good))])
         assert (letter.id, letter.reason, letter.stage) == (bad.id, "index_refused", "index")
+        assert letter.scorer == scored(bad).scorer
         assert "document_parsing_exception" in letter.detail
         assert "native_id" in letter.detail
         assert Document.model_validate_json(letter.raw) == bad
