@@ -5,7 +5,8 @@ replay nor a late edit brings it back: an id, a source, a time. An erased author
 in the `state` index: what was published under it before then is dropped, whenever it arrives (`elastic_admission`).
 
 A deleted document stands in its segment until that is merged, and in the history that Elasticsearch keeps for its
-replicas (half a minute at least). `expunge` rewrites the segments that hold one, until the cluster counts none.
+replicas (half a minute at least). `expunge` rewrites the segments that hold one, until the cluster counts none and
+nobody has a view from before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -158,27 +159,41 @@ class ElasticErasing:
                         self._client.index(index=index, id=kept_delivery.id, document=source)
 
     def expunge(self, patience_s: float) -> None:
-        """Merge until no index holds a deleted document. Raises RetryableError when that takes longer."""
+        """Merge until no index holds a deleted document and nobody looks at one as it was before.
+
+        Raises RetryableError when that takes longer. A view that a killed process has left open keeps the files it sees
+        until it ends by itself (`elastic_query.KEEP`, and a minute at most after it).
+        """
         names = ",".join(pattern_of(self._prefix, kind) for kind in HOLDERS)
         end = monotonic() + patience_s
         with asking():
-            self._client.indices.put_settings(index=names, settings={_ALLOWED: 0}, ignore_unavailable=True)
+            self._allow(names, 0)
             try:
-                while self._deleted(names):
+                while left := self._deleted(names) or self._viewed(names):
                     if monotonic() > end:
-                        raise RetryableError(
-                            f"Elasticsearch still keeps deleted documents after {patience_s:g} s: run it again"
-                        )
+                        raise RetryableError(f"Elasticsearch still keeps {left} after {patience_s:g} s: run it again")
                     Event().wait(1.0)
             finally:
-                self._client.indices.put_settings(index=names, settings={_ALLOWED: None}, ignore_unavailable=True)
+                self._allow(names, None)
 
-    def _deleted(self, names: str) -> int:
-        """How many deleted documents there are after another merge."""
+    def _allow(self, names: str, percent: int | None) -> None:
+        self._client.indices.put_settings(
+            index=names, settings={_ALLOWED: percent}, ignore_unavailable=True, allow_no_indices=True
+        )
+
+    def _viewed(self, names: str) -> str:
+        """How many views are open, in words; empty for none."""
+        answer = self._client.indices.stats(index=names, metric="search")
+        count = answer["_all"]["total"].get("search", {}).get("open_contexts", 0)
+        return f"what {count} open views see" if count else ""
+
+    def _deleted(self, names: str) -> str:
+        """How many deleted documents there are after another merge, in words; empty for none."""
         indices = self._client.indices
         indices.flush(index=names, force=True, wait_if_ongoing=True, ignore_unavailable=True)
         indices.forcemerge(index=names, only_expunge_deletes=True, ignore_unavailable=True)
         indices.flush(index=names, force=True, wait_if_ongoing=True, ignore_unavailable=True)
         indices.refresh(index=names, ignore_unavailable=True)
         answer = indices.stats(index=names, metric="docs")
-        return int(answer["_all"]["total"].get("docs", {}).get("deleted", 0))
+        count = answer["_all"]["total"].get("docs", {}).get("deleted", 0)
+        return f"{count} deleted documents" if count else ""

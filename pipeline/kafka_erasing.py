@@ -5,6 +5,9 @@ hop's and the outbox's, which are written again without what is erased. Then eac
 everything before it is deleted. The brokers free the files by themselves at their next look (`log.retention.check.
 interval.ms`, five minutes by default, and `file.delete.delay.ms` after it).
 
+Compaction is off until they have let go of the compacted ones: it melts small segments together, and a new one that
+was melted into an old one, beside a successor that is not closed yet, kept the old records for a day.
+
 A crash at any place leaves every log complete, or cut after what it needs was written: do it again.
 """
 
@@ -20,11 +23,12 @@ from kafka.structs import OffsetAndMetadata
 
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.kafka_admin import admin
+from opinionwatch.pipeline.kafka_disk import held, wait_until_deleted
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.log import Appender, Entry
 from opinionwatch.pipeline.log_records import Mark, decode
 from opinionwatch.pipeline.settings_kafka import Kafka
-from opinionwatch.pipeline.topics import COMPACTED, TopicName, partitions_of, topic_of
+from opinionwatch.pipeline.topics import COMPACTED, TopicName, partitions_of, topic_of, topics
 
 READ: dict[TopicName, str] = {
     "documents": "documents",
@@ -37,6 +41,9 @@ FILLER = b"\n"
 """An entry without a record: it is in a segment of its own, before which everything is cut."""
 APPLIED_S = 5.0
 """How long brokers may take to follow a topic's new configuration; the client cannot ask each of them."""
+DELETED_S = 180.0
+"""How long brokers may take to delete the old segments of compacted topics (`log.cleaner.backoff.ms`: 15 s)."""
+NEVER_MS = 2**63 - 1
 Place = tuple[TopicName, int]
 """Topic and partition."""
 
@@ -86,14 +93,19 @@ def _groups(kafka: Kafka, names: list[str]) -> tuple[list[str], Mapping[str, Map
 def cutting(kafka: Kafka, names: Sequence[TopicName]) -> Iterator[Mapping[Place, int]]:
     """Whatever is appended within begins new segments, at the offsets that are given; when the block has ended well,
     everything before them is deleted.
+
+    Raises RetryableError when the brokers keep it: do it again.
     """
     places = [(topic, partition) for topic in names for partition in range(partitions_of(kafka, topic))]
+    melting = [_place(kafka, place) for place in places if place[0] in COMPACTED]
     _configure(kafka, names, rolled=True)
     try:
         Event().wait(APPLIED_S)
         reader = KafkaReader(kafka)
         begins = {place: reader.ends(*place)[1] for place in places}
+        old = held(kafka, melting)
         yield begins
+        appended_to = held(kafka, melting)
         with admin(kafka) as client:
             client.delete_records({_place(kafka, place): at for place, at in begins.items()})
             for topic, group in READ.items():
@@ -102,6 +114,7 @@ def cutting(kafka: Kafka, names: Sequence[TopicName]) -> Iterator[Mapping[Place,
                 if found:
                     moved = {place: OffsetAndMetadata(at, "", -1) for place, at in found.items()}
                     client.alter_group_offsets(f"{kafka.prefix}.{group}", moved)
+        wait_until_deleted(kafka, old, appended_to, DELETED_S)
     finally:
         _configure(kafka, names, rolled=False)
 
@@ -116,14 +129,18 @@ def fill(log: Appender, kafka: Kafka, names: Sequence[TopicName]) -> None:
 
 
 def _configure(kafka: Kafka, names: Sequence[TopicName], *, rolled: bool) -> None:
+    standing = {topic.name: dict(topic.configs) for topic in topics(kafka)}
     resources = []
     for name in names:
         values = {"segment.ms": "1"}
-        if name in COMPACTED:  # a broker deletes records of such topics only where the policy allows it
+        if name in COMPACTED:
+            # A broker deletes records of such topics only where the policy allows it; and it compacts none whose dirty
+            # part cannot exceed the ratio.
             values |= {"cleanup.policy": "compact,delete", "retention.ms": "-1"}
-        told: dict[str, object] = {key: ("SET", value) if rolled else ("DELETE", None) for key, value in values.items()}
-        if name in COMPACTED and not rolled:
-            told["cleanup.policy"] = ("SET", "compact")
+            values |= {"min.cleanable.dirty.ratio": "1", "max.compaction.lag.ms": str(NEVER_MS)}
+        usual = standing[topic_of(kafka, name)]
+        back = {key: ("SET", usual[key]) if key in usual else ("DELETE", None) for key in values}
+        told: dict[str, object] = {key: ("SET", value) for key, value in values.items()} if rolled else {**back}
         resources.append(ConfigResource(ConfigResourceType.TOPIC, topic_of(kafka, name), configs=told))
     with admin(kafka) as client:
         client.alter_configs(resources)

@@ -61,8 +61,7 @@ class QuickKafka(Kafka):
     """A broker that looks often for what it may delete; as it comes it does so every five minutes."""
 
     def _properties(self, controller: int) -> str:
-        quick = ("log.retention.check.interval.ms", "log.cleaner.backoff.ms", "log.segment.delete.delay.ms",
-                 "log.initial.task.delay.ms")  # fmt: skip
+        quick = ("log.retention.check.interval.ms", "log.segment.delete.delay.ms", "log.initial.task.delay.ms")
         return super()._properties(controller) + "".join(f"{key}=1000\n" for key in quick)
 
 

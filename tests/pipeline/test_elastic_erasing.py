@@ -9,6 +9,8 @@ import pytest
 from opinionwatch.pipeline.archive_elastic import ElasticArchive
 from opinionwatch.pipeline.contracts import Engagement
 from opinionwatch.pipeline.elastic_erasing import ElasticErasing
+from opinionwatch.pipeline.elastic_mapping import pattern_of
+from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.ports import Outcome
 from opinionwatch.pipeline.store_elastic import ElasticStore
 from tests.pipeline.elastic import Cluster, cluster
@@ -90,3 +92,16 @@ def test_files_that_documents_were_exported_to_are_remembered(archive: ElasticAr
         archive.note_export(Path("/tmp/some.csv"), count, NOON)
     place.refresh()
     assert archive.exports() == [(Path("/tmp/some.csv"), NOON, 5)]
+
+
+def test_a_view_that_somebody_left_open_holds_the_erasure_up_since_it_keeps_the_files(
+    place: Cluster, store: ElasticStore, erasing: ElasticErasing
+) -> None:
+    store.admit([document(9)])
+    store.write([scored(document(9))])
+    place.refresh()
+    left = place.client.open_point_in_time(index=pattern_of(place.settings.prefix, "documents"), keep_alive="5m")
+    with pytest.raises(RetryableError, match="what 1 open views see"):
+        erasing.expunge(0)
+    place.client.close_point_in_time(id=left["id"])
+    erasing.expunge(60)

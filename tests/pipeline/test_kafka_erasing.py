@@ -1,19 +1,24 @@
 """What has to be so before logs are cut, and what is left of them."""
 
 from collections.abc import Mapping
+from threading import Event
 from uuid import uuid4
 
 import pytest
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from opinionwatch.pipeline import kafka_admin
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.kafka_alerts import AlertFeed
+from opinionwatch.pipeline.kafka_disk import held
 from opinionwatch.pipeline.kafka_erasing import FILLER, at_rest, cutting, fill
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.log import Entry
 from opinionwatch.pipeline.log_records import Mark, encode
 from opinionwatch.pipeline.settings_kafka import Kafka
+from opinionwatch.pipeline.topics import topic_of
 from tests.pipeline.sample import NOON, document
 
 
@@ -66,4 +71,30 @@ def test_a_block_that_fails_cuts_nothing(kafka: Kafka) -> None:
         raise FatalError("half-way")
     assert [each.value for each in KafkaReader(kafka).stretch("documents", 0)] == [b"old"]
     assert all(state.right for state in kafka_admin.check(kafka))
+    log.close()
+
+
+def compacted(kafka: Kafka, log: KafkaLog) -> None:
+    """Returns when the broker has compacted a topic beside: whatever else it would compact, it has."""
+    eager = {"segment.ms": ("SET", "1"), "min.cleanable.dirty.ratio": ("SET", "0")}
+    with kafka_admin.admin(kafka) as client:
+        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic_of(kafka, "cursors"), configs=eager)])
+    place, most, pause = TopicPartition(topic_of(kafka, "cursors"), 0), 0, Event()
+    while (size := sum(held(kafka, [place]).values())) >= most:
+        most = size
+        log.append([Entry("cursors", 0, b"x" * 1000, b"the same")])
+        pause.wait(0.1)
+
+
+def test_a_compaction_while_a_log_is_cut_keeps_nothing_of_what_stood_before(kafka: Kafka) -> None:
+    """It once melted the first new entry into the old segment, which then was no longer before the cut."""
+    log = KafkaLog(kafka)
+    keys = [f"key{number}".encode() for number in range(20)]
+    log.append([Entry("outbox", 0, b"old" * 1000, key) for key in keys])
+    with cutting(kafka, ("outbox",)):
+        for value in (b"{}", b"[]"):  # the first of two segments is closed and may be compacted
+            log.append([Entry("outbox", 0, value, b"-")])
+        compacted(kafka, log)
+        log.append([Entry("outbox", 0, b"new", key) for key in keys])
+    assert 0 < sum(held(kafka, [TopicPartition(topic_of(kafka, "outbox"), 0)]).values()) < 3000
     log.close()

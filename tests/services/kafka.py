@@ -43,6 +43,7 @@ class Kafka(JavaServer):
             "log.dirs": str(self.folder / "data"),
             "auto.create.topics.enable": "false",
             "group.initial.rebalance.delay.ms": "0",
+            "log.cleaner.backoff.ms": "1000",
             **dict.fromkeys(ones, "1"),
         }
         return "".join(f"{key}={value}\n" for key, value in lines.items())
