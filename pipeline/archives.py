@@ -1,5 +1,6 @@
 """Which store the settings mean: the embedded one on this machine, or the index that the daemons share."""
 
+from collections.abc import Callable
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,14 @@ def archive_of(settings: Settings) -> Archive:
     return ElasticArchive(connect(settings.elasticsearch), settings.elasticsearch)
 
 
-def ledger_of(settings: Elastic, stop: Event | None = None) -> "ElasticStore":
-    """The daemons' ledger on Elasticsearch; gives up waiting for the cluster with RetryableError once `stop` is set."""
+def ledger_of(settings: Elastic, stop: Event | None = None, alive: Callable[[], None] = lambda: None) -> "ElasticStore":
+    """The daemons' ledger on Elasticsearch; gives up waiting for the cluster with RetryableError once `stop` is set,
+    and calls `alive` while it waits.
+    """
     from opinionwatch.pipeline.elastic_client import connect
     from opinionwatch.pipeline.store_elastic import ElasticStore
 
-    return ElasticStore(connect(settings), settings, stop)
+    return ElasticStore(connect(settings), settings, stop, alive)
 
 
 def let_in(settings: Settings) -> None:

@@ -39,6 +39,10 @@ class Life:
     ready: Event = field(default_factory=Event)
     """Set while it does its work."""
 
+    def waits(self) -> None:
+        """It waits for the world on purpose, with work in hand: a sign of life."""
+        self.watchdog.alive(waiting=True)
+
 
 @contextmanager
 def living(role: Role, settings: Monitor, port: int | None = None) -> Iterator[Life]:

@@ -50,7 +50,7 @@ class Notifier:
         """Run until told to stop. Raises FencedError when another notifier has taken over while this one slept."""
         with (
             stores.outbox(self._settings) as outbox,
-            stores.ledger(self._settings, self._life.stop) as ledger,
+            stores.ledger(self._settings, self._life.stop, self._life.waits) as ledger,
             AlertFeed(self._settings.kafka, lambda: self._begin(outbox), self._end) as feed,
         ):
             while not self._life.stop.is_set():

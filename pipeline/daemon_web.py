@@ -21,8 +21,8 @@ from opinionwatch.pipeline.wiring_why import explainer
 
 COUNT_S = 15.0
 """Seconds between two looks at the ledger."""
-DRIFT_ROUNDS = 40
-"""Rounds of counting between two looks at drift: ten minutes."""
+SLOW_ROUNDS = 40
+"""Rounds of counting between two looks at what takes many reads (alarms, drift): ten minutes."""
 log = structlog.get_logger(__name__)
 
 
@@ -57,18 +57,25 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
     )
     with web.serve(app, settings.web, ready):
         life.ready.set()
-        rounds = 0
+        left = 0
         while True:
-            try:
-                counted(archive, life.metrics, wall_clock())
-                realised(reader.alarms(), life.metrics)
-                if rounds % DRIFT_ROUNDS == 0:
-                    drifted(archive, life.metrics)
-                rounds += 1
-            except RetryableError as error:
-                log.warning("the ledger cannot be counted now", reason=str(error))
+            if told(archive, reader, life.metrics, slow=left == 0):
+                left = (left or SLOW_ROUNDS) - 1
             if life.stop.wait(COUNT_S):
                 return
+
+
+def told(archive: Archive, reader: HealthReader, metrics: Metrics, *, slow: bool) -> bool:
+    """One round of counting, a `slow` one with what takes many reads; False when the index was away."""
+    try:
+        counted(archive, metrics, wall_clock())
+        if slow:
+            realised(reader.alarms(), metrics)
+            drifted(archive, metrics)
+    except RetryableError as error:
+        log.warning("the ledger cannot be counted now", reason=str(error))
+        return False
+    return True
 
 
 def realised(alarms: Alarms, metrics: Metrics) -> None:

@@ -53,7 +53,7 @@ def score(settings: Settings, life: Life, scorer: Callable[[Settings], Scorer] =
     kafka = settings.kafka
     topics = KafkaLog(kafka)
     try:
-        with stores.ledger(settings, life.stop) as ledger:
+        with stores.ledger(settings, life.stop, life.waits) as ledger:
             hop = wiring.score_hop(settings, Timed(scorer(settings), life.metrics))
             trials = Trials(topics, KafkaReader(kafka))
             work = ScoreWork(kafka, settings.limits, hop, ledger, topics, trials, wall_clock, life.metrics)
@@ -82,7 +82,7 @@ def trend(settings: Settings, life: Life) -> None:
     topics, reader = KafkaLog(kafka), KafkaReader(kafka)
     store = TrendStore(lambda partition: KafkaLog(kafka, owner=f"{kafka.prefix}.trend.{partition}"), reader)
     try:
-        with stores.ledger(settings, life.stop) as ledger:
+        with stores.ledger(settings, life.stop, life.waits) as ledger:
             make = trend_of(settings)
             _run(settings, TrendWork(kafka, make, ledger, topics, reader, store, wall_clock, life.metrics), life)
     finally:

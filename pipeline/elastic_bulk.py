@@ -8,7 +8,7 @@ again, which is harmless because operations are idempotent. A request that is to
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum
@@ -18,6 +18,7 @@ from threading import Event, Lock
 import structlog
 from elasticsearch import ApiError, Elasticsearch, SerializationError, TransportError
 
+from opinionwatch.pipeline.attempts import waited
 from opinionwatch.pipeline.elastic_client import DENIED, distrust, reason
 from opinionwatch.pipeline.elastic_operations import Operation
 from opinionwatch.pipeline.errors import FatalError, RetryableError
@@ -116,8 +117,18 @@ def refuse_our_own(refused: Sequence[Refusal]) -> None:
 class BulkWriter:
     """Writes operations, several bulks at a time. For one caller at a time."""
 
-    def __init__(self, client: Elasticsearch, settings: Elastic, stop: Event | None = None) -> None:
-        """Once `stop` is set, what still waits for the cluster is given up with RetryableError."""
+    def __init__(
+        self,
+        client: Elasticsearch,
+        settings: Elastic,
+        stop: Event | None = None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Once `stop` is set, what still waits for the cluster is given up with RetryableError. `alive` is called while
+        it waits, from any thread: a cluster may be away for longer than a watchdog is patient. A question that has no
+        answer is no sign of life; it ends after `settings.timeout_s`.
+        """
+        self._alive = alive
         self.figures = Figures()
         self._client, self._settings = client, settings
         self._stop = stop or Event()
@@ -242,7 +253,7 @@ class BulkWriter:
 
     def _wait(self, wait_s: float, count: int, words: str) -> None:
         log.warning("writing again", operations=count, reason=words)
-        if self._stop.wait(wait_s * random.uniform(0.5, 1.0)):
+        if waited(wait_s * random.uniform(0.5, 1.0), self._stop, self._alive):
             raise RetryableError(f"told to stop while {count} records wait for Elasticsearch: {words}")
 
 

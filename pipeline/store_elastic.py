@@ -16,7 +16,7 @@ Delivery: at least once in, visible once. Durable on return: Elasticsearch syncs
 
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from threading import Event
 from typing import Literal, Protocol
@@ -83,10 +83,18 @@ class QuotaReport(Protocol):
 class ElasticStore:
     """A `Ledger` on Elasticsearch. Any number of processes; within one, for one caller at a time."""
 
-    def __init__(self, client: Elasticsearch, settings: Elastic, stop: Event | None = None) -> None:
-        """Once `stop` is set, calls that wait for the cluster give up with RetryableError."""
+    def __init__(
+        self,
+        client: Elasticsearch,
+        settings: Elastic,
+        stop: Event | None = None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Once `stop` is set, calls that wait for the cluster give up with RetryableError; `alive` is called while they
+        wait.
+        """
         self._client, self._prefix = client, settings.prefix
-        self._bulk = BulkWriter(client, settings, stop)
+        self._bulk = BulkWriter(client, settings, stop, alive)
         self._admission = Admission(client, settings.prefix, self._bulk)
         self._changes = Changes(client, settings.prefix, self._bulk)
 

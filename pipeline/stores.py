@@ -1,6 +1,6 @@
 """Where the daemons keep what they find: what `store` in the settings names, behind the ports."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
 
@@ -14,8 +14,9 @@ from opinionwatch.pipeline.work import DaemonLedger
 
 
 @contextmanager
-def ledger(settings: Settings, stop: Event) -> Iterator[DaemonLedger]:
-    """The ledger and index that workers write to; once `stop` is set, it waits for nothing any more.
+def ledger(settings: Settings, stop: Event, alive: Callable[[], None]) -> Iterator[DaemonLedger]:
+    """The ledger and index that workers write to; once `stop` is set, it waits for nothing any more. `alive` is called
+    while it waits for a cluster that is away.
 
     Raises FatalError when the cluster refuses us.
     """
@@ -27,7 +28,7 @@ def ledger(settings: Settings, stop: Event) -> Iterator[DaemonLedger]:
             store.close()
         return
     let_in(settings)
-    found = ledger_of(settings.elasticsearch, stop)
+    found = ledger_of(settings.elasticsearch, stop, alive)
     try:
         yield found
     finally:

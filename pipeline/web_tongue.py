@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 from opinionwatch.pipeline.web_words import ASPECTS, WORDS
+from opinionwatch.pipeline.web_words_one import ONE
 
 Lang = Literal["en", "zh"]
 LANGS: tuple[Lang, ...] = get_args(Lang)
@@ -18,8 +19,15 @@ class Tongue:
         self._column = LANGS.index(lang)
 
     def __call__(self, key: str, /, **gaps: object) -> str:
-        """The words for a key, gaps filled. Raises KeyError for an unknown key."""
-        return WORDS[key][self._column].format(**gaps)
+        """The words for a key, gaps filled. Raises KeyError for an unknown key.
+
+        >>> Tongue("en")("attempts_n", n=1), Tongue("en")("attempts_n", n=2), Tongue("zh")("attempts_n", n=1)
+        ('1 attempt', '2 attempts', '尝试1次')
+        """
+        words = WORDS[key][self._column]
+        if self.lang == "en" and str(gaps.get("n")) == "1":
+            words = ONE.get(key, words)
+        return words.format(**gaps)
 
     def aspect(self, name: str) -> str:
         """What an aspect is called; custom ones are called what their watchlist calls them."""

@@ -48,8 +48,8 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, target: str, plan: Plan) -> None:
-        super().__init__(("127.0.0.1", 0), _Between)
+    def __init__(self, target: str, plan: Plan, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Between)
         self.target, self.plan = urlsplit(target), plan
         self.made = Proxy(f"http://127.0.0.1:{self.server_address[1]}")
         self._dice, self._lock = random.Random(plan.seed), Lock()
@@ -135,9 +135,9 @@ class _Between(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def proxy(target: str, plan: Plan) -> Iterator[Proxy]:
-    """The proxy before `target` while the block runs."""
-    server = _Server(target, plan)
+def proxy(target: str, plan: Plan, port: int = 0) -> Iterator[Proxy]:
+    """The proxy before `target` while the block runs; at a free port, unless told at which."""
+    server = _Server(target, plan, port)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -1,9 +1,11 @@
 """Bulk writing: every answer of a cluster has one meaning, and a request that is too large is halved."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Thread
+from itertools import pairwise
+from threading import Event, Thread
 
 import pytest
 
@@ -11,7 +13,8 @@ from opinionwatch.pipeline.elastic_bulk import BulkWriter, Verdict, verdict
 from opinionwatch.pipeline.elastic_client import connect
 from opinionwatch.pipeline.elastic_mapping import index_of
 from opinionwatch.pipeline.elastic_operations import Operation, operations
-from opinionwatch.pipeline.errors import RejectedError
+from opinionwatch.pipeline.errors import RejectedError, RetryableError
+from opinionwatch.pipeline.settings_elastic import Elastic
 from tests.faults.elastic_proxy import Plan, Proxy, proxy
 from tests.pipeline.elastic import Cluster, cluster
 from tests.pipeline.sample import document, scored
@@ -108,6 +111,31 @@ def test_who_is_denied_is_shown_until_it_is_mended(services: dict[str, str]) -> 
         thread.join(60)
         assert bulk.figures.denied is None
         assert (bulk.figures.done, bulk.figures.refused) == (2, 0)
+
+
+def test_waiting_for_a_cluster_that_is_away_is_a_sign_of_life_again_and_again() -> None:
+    chosen, stop, signs = Elastic(hosts=("http://127.0.0.1:9",)), Event(), list[float]()
+    enough = Event()
+
+    def alive() -> None:
+        signs.append(time.monotonic())
+        if signs[-1] - signs[0] > 4:
+            enough.set()
+
+    with connect(chosen) as client:
+        bulk = BulkWriter(client, chosen, stop, alive)
+        thread = Thread(target=_until_told, args=(bulk,))
+        thread.start()
+        assert enough.wait(60)
+        stop.set()
+        thread.join(60)
+        bulk.close()
+    assert max(after - before for before, after in pairwise(signs)) < 3, "however long the pauses between attempts are"
+
+
+def _until_told(bulk: BulkWriter) -> None:
+    with pytest.raises(RetryableError, match="told to stop"):
+        bulk.write(operations("t", [scored(document(1))]))
 
 
 def test_writing_nothing_asks_nothing(services: dict[str, str]) -> None:

@@ -1,16 +1,19 @@
 """What Prometheus is told has one list of names, and the page that tells it says how the daemon is."""
 
 import time
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from opinionwatch.pipeline.daemon_web import realised
+from opinionwatch.pipeline.archive_sqlite import SqliteArchive
+from opinionwatch.pipeline.daemon_web import realised, told
 from opinionwatch.pipeline.metrics import HISTOGRAMS, LABELS, MetricName, Metrics
 from opinionwatch.pipeline.monitor import monitor
-from opinionwatch.pipeline.web_health import Alarms
+from opinionwatch.pipeline.store_sqlite import SqliteStore
+from opinionwatch.pipeline.web_health import Alarms, HealthReader
 
 
 def exported(metrics: Metrics) -> set[str]:
@@ -46,6 +49,17 @@ def test_the_realised_rate_of_alarms_stands_beside_the_budget(weeks: float, rate
     for kind, rate in zip(("all", "real", "not_crisis"), rates, strict=True):
         assert f'opinionwatch_alarms_per_watchlist_week{{kind="{kind}"}} {rate}' in text
     assert "opinionwatch_false_alarm_budget 0.1" in text
+
+
+def test_what_takes_many_reads_is_counted_in_slow_rounds_only(tmp_path: Path) -> None:
+    path, metrics = tmp_path / "store.db", Metrics()
+    SqliteStore(path).close()
+    archive = SqliteArchive(path)
+    reader = HealthReader(archive, None, 1, 0.1)
+    assert told(archive, reader, metrics, slow=False)
+    assert "opinionwatch_false_alarm_budget 0.0" in metrics.text().decode()
+    assert told(archive, reader, metrics, slow=True)
+    assert "opinionwatch_false_alarm_budget 0.1" in metrics.text().decode()
 
 
 def test_a_wedged_daemon_is_neither_alive_nor_ready_and_one_without_work_only_alive() -> None:

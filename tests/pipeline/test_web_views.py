@@ -13,7 +13,7 @@ from opinionwatch.connectors.pulling import Health as Pulled
 from opinionwatch.connectors.quota import Quota
 from opinionwatch.pipeline.archive import DocumentQuery, LedgerRow
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
-from opinionwatch.pipeline.contracts import ScoredDocument
+from opinionwatch.pipeline.contracts import Engagement, ScoredDocument
 from opinionwatch.pipeline.contracts_digest import NOTE, Told
 from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.errors import FatalError, RetryableError
@@ -171,6 +171,18 @@ def test_health_shows_sources_the_audit_and_what_was_lost_with_its_reason(page: 
     assert "no-watchlist 1" in shown
     assert "Total 45 40 1 4 0 0 0" in shown
     assert "forum ✓ ok 10 8 Mar 16:21 8 min" in shown
+
+
+def test_what_others_did_with_a_text_stands_beside_it_also_where_it_was_done_once(tmp_path: Path) -> None:
+    archive = open_store(tmp_path)
+    given = scored(Post("lumora", "en", "neutral", "shared"), 78, NOW)
+    figures = Engagement(likes=1, reposts=1, replies=3, seen_at=NOW)
+    store = SqliteStore(tmp_path / "own.db")
+    write(store, [given.model_copy(update={"document": given.document.model_copy(update={"engagement": figures})})])
+    store.close()
+    for path in ("/feed", f"/documents/{given.id}"):
+        assert "1 like, 1 share, 3 replies" in text(client(archive).get(path).text), path
+        assert "1个赞，1次转发，3条回复" in text(client(archive).get(path, params={"lang": "zh"}).text), path
 
 
 def test_a_gap_in_the_audit_is_said_aloud(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from opinionwatch.pipeline.aspects import built_in
 from opinionwatch.pipeline.contracts_trend import AlertEvent, DeliveryState, EpisodeKind, EpisodeState, Severity
 from opinionwatch.pipeline.web_tongue import Tongue
 from opinionwatch.pipeline.web_words import ASPECTS, WORDS
+from opinionwatch.pipeline.web_words_answers import ANSWERS
+from opinionwatch.pipeline.web_words_one import ONE
+from opinionwatch.pipeline.web_words_posts import POSTS
 
 PAGE = Path(web_words.__file__).with_name("page")
 TEMPLATES = "".join(path.read_text(encoding="utf-8") for path in PAGE.glob("*.html"))
@@ -27,6 +30,26 @@ def test_both_languages_say_something_with_the_same_gaps(key: str) -> None:
     english, chinese = WORDS[key]
     assert english and chinese
     assert gaps(english) == gaps(chinese)
+
+
+@pytest.mark.parametrize("key", ONE)
+def test_one_of_a_thing_is_said_in_the_singular(key: str) -> None:
+    assert gaps(ONE[key]) == gaps(WORDS[key][0])
+    assert "n" in gaps(ONE[key])
+    told: dict[str, object] = dict.fromkeys(gaps(ONE[key]), "7")
+    one, two = (Tongue("en")(key, **told | {"n": count}) for count in ("1", "2"))
+    assert len(one.split()[1]) < len(two.split()[1]), "a plural is longer"
+
+
+def test_no_key_stands_in_two_of_the_lists() -> None:
+    assert {key: WORDS[key] for key in (*ANSWERS, *POSTS)} == {**ANSWERS, **POSTS}
+    assert not ANSWERS.keys() & POSTS.keys()
+
+
+def test_what_is_counted_has_a_singular() -> None:
+    units = {"hours_n", "days_n", "minutes_n", "seconds_n"}
+    counted = {key for key, (english, _) in WORDS.items() if re.search(r"\{n\} [a-z]", english)}
+    assert counted - units == set(ONE)
 
 
 def test_every_key_that_a_template_names_is_there() -> None:
