@@ -24,7 +24,13 @@ def monitor(metrics: Metrics, alive: Callable[[], bool], ready: Callable[[], boo
     async def readyz(_: Request) -> Response:
         return answer(alive() and ready(), "ready")
 
-    async def numbers(_: Request) -> Response:
-        return Response(metrics.text(), media_type=CONTENT_TYPE)
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), numbers(metrics.text)])
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", numbers)])
+
+def numbers(text: Callable[[], bytes]) -> Route:
+    """`/metrics`: what `text` gives, on a thread of its own."""
+
+    def answer(_: Request) -> Response:
+        return Response(text(), media_type=CONTENT_TYPE)
+
+    return Route("/metrics", answer)

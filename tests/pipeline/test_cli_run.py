@@ -128,6 +128,11 @@ def test_the_daemon_serves_its_page_takes_what_comes_and_ends_well_on_sigterm() 
             archive = SqliteArchive(Path("data/opinionwatch.db"))
             while sum(row.indexed for row in archive.ledger()) < 20:
                 assert daemon.poll() is None
+            with urllib.request.urlopen(f"{found[0]}/metrics", timeout=30) as told:  # noqa: S310 - our own page
+                numbers = told.read().decode()
+            assert 'opinionwatch_source_documents_total{source="posts"} 20.0' in numbers
+            assert "opinionwatch_false_alarm_budget 0.1" in numbers
+            assert "opinionwatch_conservation_gap 0.0" in numbers
         finally:
             daemon.send_signal(signal.SIGTERM)
             code = daemon.wait(60)

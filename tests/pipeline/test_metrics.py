@@ -1,6 +1,7 @@
 """What Prometheus is told has one list of names, and the page that tells it says how the daemon is."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -9,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
-from opinionwatch.pipeline.daemon_web import realised, told
 from opinionwatch.pipeline.metrics import HISTOGRAMS, LABELS, MetricName, Metrics
 from opinionwatch.pipeline.monitor import monitor
+from opinionwatch.pipeline.store_metrics import realised, told
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.web_health import Alarms, HealthReader
 
@@ -56,9 +57,9 @@ def test_what_takes_many_reads_is_counted_in_slow_rounds_only(tmp_path: Path) ->
     SqliteStore(path).close()
     archive = SqliteArchive(path)
     reader = HealthReader(archive, None, 1, 0.1)
-    assert told(archive, reader, metrics, slow=False)
+    assert told(archive, reader, metrics, datetime.now(UTC), slow=False)
     assert "opinionwatch_false_alarm_budget 0.0" in metrics.text().decode()
-    assert told(archive, reader, metrics, slow=True)
+    assert told(archive, reader, metrics, datetime.now(UTC), slow=True)
     assert "opinionwatch_false_alarm_budget 0.1" in metrics.text().decode()
 
 
