@@ -16,7 +16,7 @@ if [ ! -f .env ]; then
 fi
 mkdir -p secrets
 chmod 0700 secrets
-for name in elasticsearch.password kibana.password web.token inbox.secret; do
+for name in elasticsearch.password kibana.password web.token inbox.secret serve.token; do
   [ -s "secrets/$name" ] && continue
   random > "secrets/$name.new"
   # Only you can enter the folder; inside the container another user reads the file.

@@ -23,7 +23,7 @@ WHOLE = of_yaml(FILE)
 SERVICES: dict[str, Json] = WHOLE["services"]
 OURS = {name: service for name, service in SERVICES.items() if str(service["image"]).startswith("opinionwatch:")}
 PROMISED = {"kafka", "elasticsearch", "kibana", "topics", "index", "ingest", "score", "score-gpu", "trend", "notify",
-            "web", "mail"}  # fmt: skip
+            "web", "serve", "mail"}  # fmt: skip
 
 
 def test_it_is_of_the_compose_schema() -> None:
@@ -78,6 +78,15 @@ def test_kafka_and_elasticsearch_are_on_a_network_without_a_way_out() -> None:
         assert SERVICES[name]["networks"] == ["backbone"]
 
 
+def test_the_scoring_service_is_asked_for_and_has_nothing_but_its_token() -> None:
+    serve = SERVICES["serve"]
+    assert serve["profiles"] == ["serve"]
+    assert serve["secrets"] == ["serve.token"]
+    assert serve["networks"] == ["front"]
+    assert not serve["depends_on"]
+    assert not any("ELASTICSEARCH" in name or "KAFKA" in name for name in serve["environment"])
+
+
 def test_every_file_that_is_mounted_or_built_from_exists() -> None:
     for service in SERVICES.values():
         for volume in service.get("volumes", []):
@@ -116,7 +125,7 @@ def test_what_waits_for_a_service_waits_for_one_that_is_there_and_can_be_healthy
 
 
 def test_a_daemon_is_asked_for_its_health_and_given_time_to_stop() -> None:
-    for name in ("ingest", "score", "score-gpu", "trend", "notify", "web"):
+    for name in ("ingest", "score", "score-gpu", "trend", "notify", "web", "serve"):
         assert SERVICES[name]["healthcheck"]["test"] == ["CMD", "probe", "/healthz"]
         assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > 30
         assert SERVICES[name]["restart"] == "unless-stopped"

@@ -16,7 +16,7 @@ from tests.deploy.files import COMPOSE, SETTINGS, Json, is_setting, keys, said, 
 FOLDER = COMPOSE / "kubernetes"
 OVERLAYS = ("base", "overlays/dev", "overlays/gpu")
 VERSION = "1.34"
-ROLES = {"ingest", "score", "trend", "notify", "web"}
+ROLES = {"ingest", "score", "trend", "notify", "web", "serve"}
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
 
 
@@ -163,7 +163,7 @@ def test_no_pod_of_ours_is_reached_or_reaches_out_unless_a_policy_says_so(overla
         world = [each for spec in mine for rule in spec.get("egress", []) for each in rule["to"] if "ipBlock" in each]
         assert bool(world) == (name in ("opinionwatch-ingest", "opinionwatch-notify")), name
         asked = [rule for spec in mine for rule in spec.get("ingress", [])]
-        assert bool(asked) == (name in ("opinionwatch-ingest", "opinionwatch-web")), name
+        assert bool(asked) == (name in ("opinionwatch-ingest", "opinionwatch-web", "opinionwatch-serve")), name
 
 
 @pytest.mark.parametrize("overlay", ["base", "overlays/gpu"])

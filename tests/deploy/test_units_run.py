@@ -23,7 +23,7 @@ from opinionwatch.pipeline.signature import secret_bytes, sign
 from tests.deploy.files import COMPOSE, SETTINGS, tool
 from tests.services.server import free_port, until
 
-ROLES = ("ingest", "score@", "trend@", "notify", "web")
+ROLES = ("ingest", "score@", "trend@", "notify", "web", "serve")
 STOP_S = 30.0
 
 
@@ -48,6 +48,7 @@ class Machine:
     prefix: str = field(default_factory=lambda: f"u{uuid4().hex[:10]}")
     hooks: int = field(default_factory=free_port)
     page: int = field(default_factory=free_port)
+    scores: int = field(default_factory=free_port)
     secret: str = field(default_factory=lambda: secrets.token_hex(24))
     lives: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Machine:
             "KAFKA__SERVERS": json.dumps([self.kafka]), "ELASTICSEARCH__HOSTS": json.dumps([self.elasticsearch]),
             "KAFKA__PREFIX": self.prefix, "ELASTICSEARCH__PREFIX": self.prefix, "SCORER__KIND": "lexicon",
             "DATA_DIR": str(self.folder / "data" / unit), "HOOKS__PORT": str(self.hooks), "WEB__PORT": str(self.page),
+            "SERVE__PORT": str(self.scores),
         }  # fmt: skip
         return {**os.environ, **given, **{f"OPINIONWATCH__{name}": value for name, value in here.items()}}
 
@@ -100,7 +102,7 @@ class Machine:
 def machine(services: dict[str, str], tmp_path: Path) -> Iterator[Machine]:
     found = Machine(tmp_path, services["elasticsearch"], services["kafka"])
     (tmp_path / "credentials").mkdir()
-    for name in ("inbox.secret", "web.token"):
+    for name in ("inbox.secret", "web.token", "serve.token"):
         (tmp_path / "credentials" / name).write_text(found.secret, encoding="utf-8")
     yield found
     for life in found.lives.values():
@@ -108,7 +110,9 @@ def machine(services: dict[str, str], tmp_path: Path) -> Iterator[Machine]:
         life.wait()
 
 
-def test_the_units_bring_a_text_from_the_hook_to_the_index_and_the_page_and_stop_when_told(machine: Machine) -> None:
+def test_the_units_bring_a_text_from_the_hook_to_the_index_and_the_page_score_another_and_stop_when_told(
+    machine: Machine,
+) -> None:
     for command in commands("setup"):
         done = subprocess.run(
             command, cwd=machine.folder / "credentials", env=machine.environment("setup"), capture_output=True,
@@ -146,6 +150,13 @@ def test_the_units_bring_a_text_from_the_hook_to_the_index_and_the_page_and_stop
     page.add_header("authorization", f"Bearer {machine.secret}")
     with urllib.request.urlopen(page, timeout=60) as answered:  # noqa: S310 - our own address
         assert answered.status == 200
+
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{machine.scores}/api/score", data=b'{"texts": ["The battery is awful"]}',
+        headers={"authorization": f"Bearer {machine.secret}", "content-type": "application/json"},
+    )  # fmt: skip
+    with urllib.request.urlopen(asked, timeout=60) as answered:  # noqa: S310 - our own address
+        assert b"negative" in answered.read()
 
     for life in machine.lives.values():
         life.send_signal(signal.SIGTERM)
