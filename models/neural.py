@@ -12,6 +12,7 @@ from opinionwatch.models.calibrate import Calibration, for_lang
 from opinionwatch.models.device import Precision, pick_device, pick_dtype
 from opinionwatch.models.manifest import DEFAULT
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
+from opinionwatch.models.packed import PackedBody, fits
 from opinionwatch.pipeline.contracts import Confusion, Label, OpinionTerm, Reading, Sentiment
 from opinionwatch.pipeline.ports import Passage
 
@@ -41,7 +42,7 @@ class NeuralScorer:
             "auto", description="torch device, e.g. cpu or cuda:0; auto takes an accelerator if there is one"
         )
         precision: Precision = Field("auto", description="auto: bf16 where the hardware is faster at it, else fp32")
-        tokens_per_batch: int = Field(TOKENS_PER_BATCH, ge=16, description="padded tokens a forward pass")
+        tokens_per_batch: int = Field(TOKENS_PER_BATCH, ge=16, description="tokens a forward pass")
         threads: int | None = Field(
             1,
             gt=0,
@@ -55,13 +56,16 @@ class NeuralScorer:
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         device = pick_device(settings.device)
+        dtype = pick_dtype(device, settings.precision)
+        if device.type == "cpu" and fits(artefact.model.body):
+            artefact.model.body = PackedBody(artefact.model.body, dtype)
         self.version = artefact.version
         self._calibrations = artefact.config.calibration
         self._network = Network(
             artefact.model,
             artefact.tokens,
             device,
-            pick_dtype(device, settings.precision),
+            dtype,
             settings.tokens_per_batch,
             artefact.config.decoding,
             artefact.companion,
