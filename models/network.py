@@ -64,7 +64,7 @@ class Network:
         """
         encoded = self.tokens.encode(texts)
         found: dict[int, Raw] = {}
-        for group in self._groups(encoded):
+        for group in self.groups(encoded):
             raws = self._fitting(group, [encoded[at] for at in group.indices], [texts[at] for at in group.indices])
             found.update(zip(group.indices, raws, strict=True))
         raws = [found[at] for at in range(len(texts))]
@@ -74,7 +74,7 @@ class Network:
         """The uncalibrated sentiment logits alone, in order: what a student learns from."""
         encoded = self.tokens.encode(texts)
         found: dict[int, tuple[float, float, float]] = {}
-        for group in self._groups(encoded):
+        for group in self.groups(encoded):
             ids, mask, _ = self.padded(group.width, [encoded[at] for at in group.indices])
             with torch.inference_mode():
                 logits = self.model(ids, mask).sentiment.cpu().tolist()
@@ -91,7 +91,8 @@ class Network:
         mask = (torch.arange(width) < torch.tensor(sizes).unsqueeze(1)).long()
         return ids.to(self.device), mask.to(self.device), sizes
 
-    def _groups(self, encoded: Sequence[Tokens]) -> Iterator[Group]:
+    def groups(self, encoded: Sequence[Tokens]) -> Iterator[Group]:
+        """How texts are cut into passes."""
         cut = packs if isinstance(self.model.body, PackedBody) else groups
         return cut([len(tokens.ids) for tokens in encoded], self.tokens_per_batch)
 

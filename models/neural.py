@@ -61,7 +61,7 @@ class NeuralScorer:
             artefact.model.body = PackedBody(artefact.model.body, dtype)
         self.version = artefact.version
         self._calibrations = artefact.config.calibration
-        self._network = Network(
+        self.network = Network(
             artefact.model,
             artefact.tokens,
             device,
@@ -76,7 +76,7 @@ class NeuralScorer:
         # captum takes a second to load, which only this needs.
         from opinionwatch.models.explain import explain
 
-        return explain(self._network, passage.text, for_lang(self._calibrations, passage.lang))
+        return explain(self.network, passage.text, for_lang(self._calibrations, passage.lang))
 
     @property
     def confusion(self) -> dict[str, Confusion]:
@@ -86,12 +86,13 @@ class NeuralScorer:
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
         """One reading a passage, in order; equal passages are read once. Raises RejectedError, see `Network.read`."""
         distinct = list(dict.fromkeys(passages))
-        raws = self._network.read([passage.text for passage in distinct])
-        readings = {
-            passage: _reading(raw, passage.text, for_lang(self._calibrations, passage.lang))
-            for passage, raw in zip(distinct, raws, strict=True)
-        }
+        raws = self.network.read([passage.text for passage in distinct])
+        readings = {passage: self.reading(raw, passage) for passage, raw in zip(distinct, raws, strict=True)}
         return [readings[passage] for passage in passages]
+
+    def reading(self, raw: Raw, passage: Passage) -> Reading:
+        """What the network says of a passage, calibrated for its language."""
+        return _reading(raw, passage.text, for_lang(self._calibrations, passage.lang))
 
 
 def _reading(raw: Raw, text: str, calibration: Calibration) -> Reading:
