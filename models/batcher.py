@@ -1,7 +1,8 @@
 """Cuts texts into batches by a token budget, sorted by length, with no timers.
 
-A text is padded to a width that depends on its own length only, never on its neighbours. So the arithmetic of a text is
-the same whatever batch it falls into, up to what the matrix library does with the number of rows.
+In a group a text is padded to a width that depends on its own length only, never on its neighbours; in a pack it is not
+padded at all. So the arithmetic of a text is the same whatever batch it falls into, up to what the matrix library does
+with the number of rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,3 +43,20 @@ def groups(lengths: Sequence[int], budget: int) -> Iterator[Group]:
         group.append(at)
     if group:
         yield Group(group, width(lengths[group[0]]))
+
+
+def packs(lengths: Sequence[int], budget: int) -> Iterator[Group]:
+    """For a body that needs no padding: texts of any lengths, equal ones beside each other, the longest first. Each
+    holds at most `budget` real tokens, and at least one text; the width is that of its longest.
+    """
+    order = sorted(range(len(lengths)), key=lambda at: (-lengths[at], at))
+    group: list[int] = []
+    tokens = 0
+    for at in order:
+        if group and tokens + lengths[at] > budget:
+            yield Group(group, lengths[group[0]])
+            group, tokens = [], 0
+        group.append(at)
+        tokens += lengths[at]
+    if group:
+        yield Group(group, lengths[group[0]])

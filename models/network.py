@@ -1,15 +1,16 @@
 """A trained encoder and its tokenizer on a device: texts in, raw logits and triplets in characters out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 
-from opinionwatch.models.batcher import Group, groups
+from opinionwatch.models.batcher import Group, groups, packs
 from opinionwatch.models.companion import Companion
 from opinionwatch.models.decode import Decoding, Triplet, triplets
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import Span
+from opinionwatch.models.packed import PackedBody
 from opinionwatch.models.tokens import TextTokens, Tokens, character_span
 from opinionwatch.pipeline.errors import RejectedError
 
@@ -63,7 +64,7 @@ class Network:
         """
         encoded = self.tokens.encode(texts)
         found: dict[int, Raw] = {}
-        for group in groups([len(tokens.ids) for tokens in encoded], self.tokens_per_batch):
+        for group in self.groups(encoded):
             raws = self._fitting(group, [encoded[at] for at in group.indices], [texts[at] for at in group.indices])
             found.update(zip(group.indices, raws, strict=True))
         raws = [found[at] for at in range(len(texts))]
@@ -73,7 +74,7 @@ class Network:
         """The uncalibrated sentiment logits alone, in order: what a student learns from."""
         encoded = self.tokens.encode(texts)
         found: dict[int, tuple[float, float, float]] = {}
-        for group in groups([len(tokens.ids) for tokens in encoded], self.tokens_per_batch):
+        for group in self.groups(encoded):
             ids, mask, _ = self.padded(group.width, [encoded[at] for at in group.indices])
             with torch.inference_mode():
                 logits = self.model(ids, mask).sentiment.cpu().tolist()
@@ -89,6 +90,11 @@ class Network:
         ids = torch.tensor([tokens.ids + [self.tokens.pad] * (width - len(tokens.ids)) for tokens in encoded])
         mask = (torch.arange(width) < torch.tensor(sizes).unsqueeze(1)).long()
         return ids.to(self.device), mask.to(self.device), sizes
+
+    def groups(self, encoded: Sequence[Tokens]) -> Iterator[Group]:
+        """How texts are cut into passes."""
+        cut = packs if isinstance(self.model.body, PackedBody) else groups
+        return cut([len(tokens.ids) for tokens in encoded], self.tokens_per_batch)
 
     def _fitting(self, group: Group, encoded: list[Tokens], texts: list[str]) -> list[Raw]:
         """Read a group; out of memory, read its halves."""

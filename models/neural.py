@@ -12,6 +12,7 @@ from opinionwatch.models.calibrate import Calibration, for_lang
 from opinionwatch.models.device import Precision, pick_device, pick_dtype
 from opinionwatch.models.manifest import DEFAULT
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
+from opinionwatch.models.packed import PackedBody, fits
 from opinionwatch.pipeline.contracts import Confusion, Label, OpinionTerm, Reading, Sentiment
 from opinionwatch.pipeline.ports import Passage
 
@@ -41,7 +42,7 @@ class NeuralScorer:
             "auto", description="torch device, e.g. cpu or cuda:0; auto takes an accelerator if there is one"
         )
         precision: Precision = Field("auto", description="auto: bf16 where the hardware is faster at it, else fp32")
-        tokens_per_batch: int = Field(TOKENS_PER_BATCH, ge=16, description="padded tokens a forward pass")
+        tokens_per_batch: int = Field(TOKENS_PER_BATCH, ge=16, description="tokens a forward pass")
         threads: int | None = Field(
             1,
             gt=0,
@@ -55,13 +56,16 @@ class NeuralScorer:
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         device = pick_device(settings.device)
+        dtype = pick_dtype(device, settings.precision)
+        if device.type == "cpu" and fits(artefact.model.body):
+            artefact.model.body = PackedBody(artefact.model.body, dtype)
         self.version = artefact.version
         self._calibrations = artefact.config.calibration
-        self._network = Network(
+        self.network = Network(
             artefact.model,
             artefact.tokens,
             device,
-            pick_dtype(device, settings.precision),
+            dtype,
             settings.tokens_per_batch,
             artefact.config.decoding,
             artefact.companion,
@@ -72,7 +76,7 @@ class NeuralScorer:
         # captum takes a second to load, which only this needs.
         from opinionwatch.models.explain import explain
 
-        return explain(self._network, passage.text, for_lang(self._calibrations, passage.lang))
+        return explain(self.network, passage.text, for_lang(self._calibrations, passage.lang))
 
     @property
     def confusion(self) -> dict[str, Confusion]:
@@ -82,12 +86,13 @@ class NeuralScorer:
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
         """One reading a passage, in order; equal passages are read once. Raises RejectedError, see `Network.read`."""
         distinct = list(dict.fromkeys(passages))
-        raws = self._network.read([passage.text for passage in distinct])
-        readings = {
-            passage: _reading(raw, passage.text, for_lang(self._calibrations, passage.lang))
-            for passage, raw in zip(distinct, raws, strict=True)
-        }
+        raws = self.network.read([passage.text for passage in distinct])
+        readings = {passage: self.reading(raw, passage) for passage, raw in zip(distinct, raws, strict=True)}
         return [readings[passage] for passage in passages]
+
+    def reading(self, raw: Raw, passage: Passage) -> Reading:
+        """What the network says of a passage, calibrated for its language."""
+        return _reading(raw, passage.text, for_lang(self._calibrations, passage.lang))
 
 
 def _reading(raw: Raw, text: str, calibration: Calibration) -> Reading:

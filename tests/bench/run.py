@@ -23,6 +23,7 @@ def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
     found = {
         "throughput": ("Throughput, embedded", ["tests/bench/throughput.py"]),
         "scorer": ("The scorer beside two pipelines", ["tests/bench/scorer.py"]),
+        "load": ("The scorer: latency at a load, and memory", ["tests/bench/scorer_load.py"]),
         "kill": ("Kill campaign, embedded", ["tests/faults/campaign.py", "--documents", "100000", "--kills", "40"]),
         "indexing": ("Indexing: our writer beside the bare client", ["tests/bench/indexing.py"]),
         "daemons": ("Throughput through Kafka, Faust and Elasticsearch", ["tests/bench/daemons.py"]),

@@ -75,6 +75,17 @@ class TestShipped(ScorerSuite):
         return NeuralScorer(NeuralScorer.Settings(device="cpu", precision="fp32"))
 
 
+class TestShippedInSixteenBits(ScorerSuite):
+    """The artefact that ships, in bf16."""
+
+    bound = PROBABILITY_BOUND[torch.bfloat16]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def scorer(cls) -> Scorer:
+        return NeuralScorer(NeuralScorer.Settings(device="cpu", precision="bf16"))
+
+
 def test_every_scorer_of_the_registry_is_held_to_the_contract() -> None:
     held = {LexiconScorer: "lexicon", HuggingFaceScorer: "huggingface", NeuralScorer: "neural"}
     assert {resolve(SCORERS, kind, "scorer"): kind for kind in SCORERS} == held

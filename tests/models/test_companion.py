@@ -121,9 +121,9 @@ def test_an_artefact_keeps_its_companion_and_says_so_in_its_version(model: Encod
         NeuralScorer(NeuralScorer.Settings(artefact=tmp_path / name, **settings)) for name in ("joined", "plain")
     ]
     expected = companion.mix(
-        torch.tensor([raw.logits for raw in alone._network.read([*GOOD, *BAD])]), read(kept, *GOOD, *BAD)
+        torch.tensor([raw.logits for raw in alone.network.read([*GOOD, *BAD])]), read(kept, *GOOD, *BAD)
     )
-    got = torch.tensor([raw.logits for raw in joined._network.read([*GOOD, *BAD])])
+    got = torch.tensor([raw.logits for raw in joined.network.read([*GOOD, *BAD])])
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
     assert [one.opinions for one in joined.score(passages)] == [one.opinions for one in alone.score(passages)]
 

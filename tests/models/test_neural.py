@@ -87,7 +87,7 @@ def test_a_huge_word_takes_no_longer_than_a_long_text(scorer: NeuralScorer) -> N
 
 def test_numbers_that_are_not_finite_are_refused(scorer: NeuralScorer) -> None:
     with torch.no_grad():
-        scorer._network.model.sentiment.classify.bias[0] = float("nan")
+        scorer.network.model.sentiment.classify.bias[0] = float("nan")
     with pytest.raises(RejectedError, match="model_output"):
         scorer.score(PASSAGES[:2])
 
