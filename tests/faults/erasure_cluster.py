@@ -225,8 +225,8 @@ class Cluster:
             pieces = sorted((key for key in found if key.startswith(b"piece/")), key=lambda key: int(key[6:]))
             state = b"".join(found[key] for key in pieces).partition(b"\n")[2]
             contents[f"trend state {number}"] = zlib.decompressobj().decompress(state) if state else b""
-        found = {name: number for name, content in contents.items() if (number := count(content))}
-        return found | shown(self.settings, ElasticArchive(self.client, self.settings.elasticsearch))
+        planted = {name: number for name, content in contents.items() if (number := count(content))}
+        return planted | shown(self.settings, ElasticArchive(self.client, self.settings.elasticsearch))
 
     def freed(self) -> dict[str, int]:
         """The same, once the broker has deleted the files it was told to delete, or patience has ended."""
