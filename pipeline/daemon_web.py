@@ -12,7 +12,7 @@ from opinionwatch.pipeline.archives import archive_of, let_in
 from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.drifting import lately
-from opinionwatch.pipeline.errors import RetryableError
+from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.source_metrics import tell_pace
@@ -55,7 +55,7 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
         explain=explainer(settings),
         corrections=Corrections(settings.data_dir),
     )
-    with web.serve(app, settings.web, ready):
+    with web.serve(app, settings.web, ready) as serving:
         life.ready.set()
         left = 0
         while True:
@@ -63,6 +63,8 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
                 left = (left or SLOW_ROUNDS) - 1
             if life.stop.wait(COUNT_S):
                 return
+            if not serving.alive:
+                raise FatalError("the page has stopped by itself")
 
 
 def told(archive: Archive, reader: HealthReader, metrics: Metrics, *, slow: bool) -> bool:
