@@ -1,12 +1,20 @@
 """Commands that look before anything runs: config, doctor."""
 
+from typing import Annotated
+
 import typer
 import yaml
 
-from opinionwatch.pipeline import digests, wiring, wiring_shown
+from opinionwatch.pipeline import digests, tuning, wiring, wiring_shown
 from opinionwatch.pipeline.console import ConfigOption, out, plain, settings
 from opinionwatch.pipeline.doctor import examine
+from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.live_scorer import in_force
+from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.tuning import LONGEST_S
 
+PRECISIONS = ("fp32", "bf16")
+"""The most exact first."""
 config_app = typer.Typer(help="The settings: check them, show them, see what there is.", no_args_is_help=True)
 
 
@@ -41,11 +49,22 @@ def schema() -> None:
     out.print_json(data=wiring_shown.schema())
 
 
-def doctor(config: ConfigOption = None) -> None:
+def doctor(
+    config: ConfigOption = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Measure how the neural scorer is fastest here; writes nothing.")
+    ] = False,
+    within: Annotated[
+        float, typer.Option("--within", min=1, max=600, help="Seconds that --tune may take.")
+    ] = LONGEST_S,
+) -> None:
     """Look at everything opinionwatch needs here: Python, scorer, store, port, sources, channels. Exits 1 on a problem.
 
     Example: opinionwatch doctor
     """
+    if tune:
+        _tune(settings(config), within)
+        return
     problems = 0
     for finding in examine(settings(config)):
         mark = "[green]ok  [/]" if finding.ok else "[bold red]BAD [/]"
@@ -54,6 +73,15 @@ def doctor(config: ConfigOption = None) -> None:
         problems += not finding.ok
     if problems:
         raise typer.Exit(1)
+
+
+def _tune(chosen: Settings, within: float) -> None:
+    if chosen.scorer.kind != "neural":
+        raise SettingsError(f"doctor --tune measures the neural scorer; the settings say '{chosen.scorer.kind}'")
+    given = {key: str(value) for key, value in in_force(chosen).scorer.options.items() if key in ("artefact", "device")}
+    out.print(tuning.HEADING, markup=False)
+    advice = tuning.tune(given, PRECISIONS, lambda way: out.print(plain(way.row), markup=False), longest_s=within)
+    out.print(plain(advice.words, keep_lines=True), markup=False)
 
 
 def register(app: typer.Typer) -> None:

@@ -120,6 +120,13 @@ def test_doctor_finds_what_is_wrong_says_the_cure_and_exits_1(command: Command) 
     assert "did you mean 'rss'?" in ended.said
 
 
+def test_doctor_tunes_the_neural_scorer_only(command: Command) -> None:
+    Path("lexicon.yaml").write_text("data_dir: store\nscorer: {kind: lexicon}\n", encoding="utf-8")
+    ended = command("doctor", "--tune", "-c", "lexicon.yaml")
+    assert ended.code == 2
+    assert "the settings say 'lexicon'" in ended.said
+
+
 def test_a_test_message_goes_to_the_channel_and_says_that_it_is_one(command: Command, config: Path) -> None:
     ended = command("notify", "test", "console", "-c", config)
     assert ended.code == 0
