@@ -4,30 +4,23 @@ python tests/faults/erasure.py [--documents 10000]
 """
 
 import argparse
-import random
 import sqlite3
 import sys
 import tempfile
 import zlib
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-
-import orjson
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
-from opinionwatch.pipeline.ports import Item
-from tests.pipeline.rig import Rig, pages, rows, story
-
-PEOPLE = 12
-SECRETS = ("Wilhelmina{n}", "wilhelmina{n}", "zanzibarquux{n}", "奇异词壹贰叁{n}")
-"""What only one person says, and what he is called; `zanzibarquux` and the Chinese become terms of explanations."""
+from tests.faults.erasure_story import SHOWN, count, named, people, shown, told
+from tests.pipeline.rig import Rig, pages, rows
 
 
 @dataclass(frozen=True)
@@ -47,55 +40,18 @@ class Verdict:
     erase_s: float
 
 
-def planted(items: list[Item]) -> list[Item]:
-    """The story with a sixth of its negative posts said by a few people, one dead letter each among them."""
-    dice = random.Random(11)
-    found: list[Item] = []
-    for number, item in enumerate(items):
-        try:
-            body = orjson.loads(item.body)
-        except orjson.JSONDecodeError:
-            found.append(item)
-            continue
-        cross = any(word in body.get("text", "") for word in ("awful", "太差"))
-        if cross and dice.random() < 1 / 6:
-            n = number % PEOPLE
-            said = f"My Lumora 流墨 overheats, the battery is awful, 电池发烫 zanzibarquux{n} 奇异词壹贰叁{n} "
-            body = {
-                **body,
-                "native_id": f"wilhelmina{n}-{number}",
-                "author": f"Wilhelmina{n}",
-                "text": said + " ".join(f"{dice.choice('abcdefgh')}{dice.randrange(9999)}" for _ in range(12)),
-                "url": f"https://people.example/wilhelmina{n}",
-            }
-        found.append(replace(item, body=orjson.dumps(body)))
-    last = items[-1].arrived_at
-    for n in range(PEOPLE):
-        broken = {
-            "native_id": f"wilhelmina{n}-dead",
-            "author": f"Wilhelmina{n}",
-            "text": f"zanzibarquux{n}",
-            "title": 1,
-        }
-        found.append(Item(orjson.dumps(broken), last))
-    return found
-
-
 def places(folder: Path) -> dict[str, int]:
     """Every file of the data folder, and the unpacked snapshot, with how often planted bytes stand in it."""
     contents = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for name, state in rows(folder / "opinionwatch.db", "SELECT name, state FROM snapshots"):
         assert isinstance(state, bytes)
         contents[f"snapshot {name}"] = zlib.decompress(state)
-    needles = [secret.format(n=n).encode() for secret in SECRETS for n in range(PEOPLE)]
-    counts = {name: sum(content.count(needle) for needle in needles) for name, content in contents.items()}
-    return {name: count for name, count in counts.items() if count}
+    return {name: found for name, content in contents.items() if (found := count(content))}
 
 
 def campaign(folder: Path, documents: int) -> Verdict:
     """One story of about `documents`, erased while a runtime is at work, then delivered again."""
-    days = 2
-    items = planted(story(days=days, an_hour=max(1, (documents - 150) // (24 * days))))
+    items = told(documents)
     first = len(items) * 3 // 4
     rig = Rig(folder)
     rig.play(pages(items[:first], [400] * (first // 400)))
@@ -105,9 +61,11 @@ def campaign(folder: Path, documents: int) -> Verdict:
     rig.runtime.save()
     with closing(sqlite3.connect(rig.path)) as other:
         other.execute("PRAGMA wal_checkpoint(PASSIVE)")
-    before = places(folder) | tables(folder)
+    before = everywhere(rig)
     authors = [
-        name for n in range(PEOPLE) for name in wiring.pseudonyms(rig.settings, f"Wilhelmina{n}", [rig.feed.kind])
+        name
+        for n in range(people(documents))
+        for name in wiring.pseudonyms(rig.settings, f"Wilhelmina{n}", [rig.feed.kind])
     ]
     with rig.store.transaction():
         rig.store.erasures.request(authors, (), datetime.now(UTC) + timedelta(days=3650))
@@ -115,7 +73,7 @@ def campaign(folder: Path, documents: int) -> Verdict:
     rig.play([])
     rig.play([])
     erase_s = perf_counter() - began
-    after = places(folder) | tables(folder)
+    after = everywhere(rig)
     rig.die()
     again = Rig(folder)
     again.play(pages(items, [400] * (len(items) // 400)))
@@ -126,30 +84,19 @@ def campaign(folder: Path, documents: int) -> Verdict:
         planted=len({name for item in items if (name := named(item))}),
         before=before,
         after=after,
-        replayed=places(folder) | tables(folder),
+        replayed=everywhere(again),
         dropped=archive.dropped().get("erased", 0),
         gap=sum(abs(row.gap) for row in archive.ledger()) + archive.misfiled(),
         erase_s=erase_s,
     )
 
 
-def named(item: Item) -> str | None:
-    """The native id of a planted item."""
-    try:
-        name: str = orjson.loads(item.body)["native_id"]
-    except orjson.JSONDecodeError:
-        return None
-    return name if name.startswith("wilhelmina") else None
-
-
-def tables(folder: Path) -> dict[str, int]:
-    """Which tables hold planted bytes."""
-    found = {}
+def everywhere(rig: Rig) -> dict[str, int]:
+    """Files, tables, and what people get to see."""
+    found = places(rig.path.parent) | shown(rig.settings, SqliteArchive(rig.path))
     for table in ("documents", "episodes", "deliveries", "deadletters"):
-        bodies = b"".join(bytes(body) for (body,) in rows(folder / "opinionwatch.db", f"SELECT body FROM {table}"))  # type: ignore[call-overload]  # BLOBs
-        count = sum(bodies.count(secret.format(n=n).encode()) for secret in SECRETS for n in range(PEOPLE))
-        if count:
-            found[f"table {table}"] = count
+        bodies = b"".join(bytes(body) for (body,) in rows(rig.path, f"SELECT body FROM {table}"))  # type: ignore[call-overload]  # BLOBs
+        found |= {f"table {table}": number for number in [count(bodies)] if number}
     return found
 
 
@@ -169,7 +116,10 @@ def main() -> int:
         ("seconds to erase", f"{verdict.erase_s:.1f}"),
     ]
     sys.stdout.write("| | |\n|---|---|\n" + "".join(f"| {what} | {value} |\n" for what, value in table))
-    return 1 if verdict.after or verdict.replayed or verdict.gap else 0
+    untold = SHOWN - verdict.before.keys()
+    if untold:
+        sys.stdout.write(f"the proof covers too little: nothing planted got to {', '.join(sorted(untold))}\n")
+    return 1 if verdict.after or verdict.replayed or verdict.gap or untold else 0
 
 
 if __name__ == "__main__":

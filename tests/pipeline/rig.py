@@ -91,14 +91,14 @@ def post(number: int, text: str, at: datetime | None = None, **more: object) -> 
     return Item(orjson.dumps(body), at)
 
 
-def story(seed: int = 5, days: int = 2, an_hour: int = 6) -> list[Item]:
-    """Quiet days, then two hours in which many people say that the battery overheats; late, repeated and broken
+def story(seed: int = 5, days: int = 2, an_hour: int = 6, crowd: int = 110) -> list[Item]:
+    """Quiet days, then two hours in which a `crowd` says that the battery overheats; late, repeated and broken
     records among them. In order of arrival.
     """
     dice = random.Random(seed)
     turn = BEGIN + timedelta(days=days)
     calm = [BEGIN + timedelta(seconds=dice.uniform(0, days * 86400 + 7200)) for _ in range(days * 24 * an_hour)]
-    storm = [turn + timedelta(seconds=dice.uniform(0, 7200)) for _ in range(110)]
+    storm = [turn + timedelta(seconds=dice.uniform(0, 7200)) for _ in range(crowd)]
     moments = sorted([(at, False) for at in calm] + [(at, True) for at in storm])
     items: list[Item] = []
     for number, (at, cross) in enumerate(moments):
