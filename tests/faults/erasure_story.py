@@ -30,7 +30,7 @@ def count(content: bytes) -> int:
 
 def people(documents: int) -> int:
     """How many the planted ones are: a person is one voice, so a large crowd must have many, or it quotes none."""
-    return max(12, documents // 100)
+    return max(30, documents // 50)
 
 
 def told(documents: int) -> list[Item]:
