@@ -18,11 +18,12 @@ LIKE = 2
 class Discourse(Walking):
     """Read the posts of a Discourse forum.
 
-    Asks `GET /posts.json?before=ID` (https://docs.discourse.org/, "List latest posts across topics", from memory,
-    2026-11-26). The service looks at a window of 50 ids and leaves out what we may not see, so an answer may be empty
-    although older posts exist; the walk goes on below it. Open forums need no key. Posts marked as deleted are handed
-    on as deletions, those of a `version` above 1 as edited at their `updated_at`; hidden ones, which may come back, are
-    left out. Terms: those of the forum; name a `contact`.
+    Asks `GET /posts.json?before=ID` (https://docs.discourse.org/, "List latest posts across topics"; the server's
+    `posts_controller.rb` of commit 002becf, `latest_posts_query.rb` and `post_serializer.rb`, read 2026-11-26). Forums
+    of 2026 answer the 50 newest below that id; older ones what is visible in a window of 50 ids up to it and including
+    it, so their answer may be empty although older posts exist. The walk does right by both. Open forums need no key.
+    Posts marked as deleted are handed on as deletions, those of a `version` above 1 as edited at their `updated_at`;
+    hidden ones, which may come back, are left out. Terms: those of the forum; name a `contact`.
 
     Delivery: at least once. An edit or a deletion is seen within `late_s` of the publication; without the key of staff
     a forum shows deleted posts to nobody.
@@ -49,11 +50,13 @@ class Discourse(Walking):
         return [self._url]
 
     def ask(self, lane: str, older: str | None, since: int) -> Batch:
-        """The posts of a window of ids; `older` is its upper end."""
+        """The posts up to the id `older`, perhaps without it."""
         del lane, since
         posts = self._api.get("posts.json", before=older).list("latest_posts")
         ids = [int(number) for post in posts if (number := post.number("id")) is not None]
-        below = min(ids) - 1 if ids else int(older) - WINDOW if older else 0
+        last = int(older) if older else None
+        # The id itself and not the one below it, which a forum that leaves out `before` would never show.
+        below = min(ids) if ids and (last is None or min(ids) < last) else last - WINDOW if last else 0
         reached = min((at for post in posts if (at := post.seconds("created_at")) is not None), default=None)
         return Batch(list(self._posts(posts)), str(below) if below > 0 else None, reached)
 

@@ -1,6 +1,7 @@
 """Stack Exchange: questions, answers and comments of one of its sites."""
 
 import html
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,9 @@ from opinionwatch.connectors.walking import Batch, Dated, Walking, WalkingSettin
 from opinionwatch.pipeline.errors import RetryableError
 
 _NEWEST: Mapping[str, Param] = {"order": "desc", "sort": "creation", "pagesize": 100, "filter": "withbody"}
+_AVAILABLE = re.compile(rb"available in (\d{1,6}) seconds")
+BACKOFF_S = 60.0
+"""How long to leave it alone when it says that we have not waited, but not for how long we should have."""
 _KEY = {"questions": "question_id", "answers": "answer_id", "comments": "comment_id"}
 
 
@@ -23,10 +27,12 @@ class StackExchange(Walking):
     """Read the newest questions, answers and comments of a Stack Exchange site.
 
     Asks `/questions`, `/answers`, `/comments` of API 2.3 with `fromdate` and `todate`, newest first, texts included
-    (`filter=withbody`; https://api.stackexchange.com/docs and …/docs/throttle, from memory and secondary pages,
-    2026-11-26). 300 requests a day without a key, 10,000 with one: with three kinds and an `interval_s` of 900 a day
-    takes 288. `backoff` in an answer is heeded, and a spent quota waits for the next day (UTC). Terms: contents are
-    CC BY-SA; link to the source, as the documents do. `last_edit_date` makes a later version.
+    (`filter=withbody`; https://api.stackexchange.com/docs/throttle, its errors in meta.stackexchange.com/q/256691 and
+    issue 6 of mudassir0909/stackoverflow-card, read 2026-11-26; fields from secondary pages). 300 requests a day
+    without a key, 10,000 with one: with three kinds and an `interval_s` of 900 a day takes 288. `backoff` in an answer
+    is heeded. A `throttle_violation` says "Violation of backoff parameter", or that too many requests came from this
+    address, and mostly in how many seconds there are more: so long it rests. Terms: contents are CC BY-SA; link to the
+    source, as the documents do. `last_edit_date` makes a later version.
 
     Delivery: at least once. An edit is seen within `late_s` of the publication, a deletion never.
     """
@@ -66,7 +72,7 @@ class StackExchange(Walking):
             answer = self._api.get(what, fromdate=max(0, since), todate=older, tagged=tag)
         except RefusedError as error:
             if b"throttle_violation" in error.said and error.after_s is None:
-                raise RetryableError(f"{error}: the day's quota is spent", until_midnight_s()) from error
+                raise _throttled(error) from error
             raise
         posts = answer.list("items")
         self._client.learn(answer.number("quota_remaining"), answer.number("quota_max"))
@@ -76,6 +82,13 @@ class StackExchange(Walking):
             self._client.pause(self._api.host, backoff)
         last = posts[-1].seconds("creation_date") if posts and answer.flag("has_more") else None
         return Batch(list(_posts(what, posts)), down_to(last, older))
+
+
+def _throttled(error: RefusedError) -> RetryableError:
+    if b"backoff" in error.said:
+        return RetryableError(f"{error}: it wants to be left alone for a while", BACKOFF_S)
+    told = _AVAILABLE.search(error.said)
+    return RetryableError(f"{error}: the day's quota is spent", float(told[1]) if told else until_midnight_s())
 
 
 def _posts(what: str, posts: list[Found]) -> Iterator[Dated]:

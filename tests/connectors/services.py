@@ -107,14 +107,18 @@ class MastodonServer(Posts):
 
 
 class DiscourseForum(Posts):
-    """`GET /posts.json?before=`: what is visible among 50 ids."""
+    """`GET /posts.json?before=`: the 50 newest below it; before 2026, what is visible among 50 ids up to it."""
+
+    windows: bool = False
 
     def answer(self, asked: Asked) -> Told:
         """The latest posts."""
         if asked.path != "/posts.json":
             return Told({"errors": ["not found"], "error_type": "not_found"}, 404)
-        before = asked.number("before", self.count)
-        numbers = [number for number in self.newest_first() if before - 50 < number <= before]
+        before = asked.number("before", self.count + (not self.windows))
+        numbers = [number for number in self.newest_first() if number < before][:50]
+        if self.windows:
+            numbers = [number for number in self.newest_first() if before - 50 < number <= before]
         posts = [{**self.post(number), **self.changed.get(number, {})} for number in numbers]
         return Told({"latest_posts": posts})
 
