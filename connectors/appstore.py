@@ -16,11 +16,11 @@ PAGES = 10
 class AppStore(Walking):
     """Read the newest customer reviews of an app from the App Store's feeds, one a country.
 
-    Asks `/{country}/rss/customerreviews/page={n}/id={app}/sortby=mostrecent/json` of itunes.apple.com (Apple's RSS
-    generator never documented it; fields from memory and secondary pages, 2026-11-26). In 2026 the feed is often empty
-    or partial; what it does not show is not seen. 500 reviews a country at most: poll hourly. For your own apps Apple's
-    App Store Connect API is the dependable way. Helpful votes (`im:voteSum`) are likes. Terms: Apple's media services
-    terms.
+    Asks `/{country}/rss/customerreviews/page={n}/id={app}/sortby=mostrecent/json` of itunes.apple.com (Apple never
+    documented it, and nothing dependable was found on 2026-11-26; fields from memory and secondary pages). In 2026 the
+    feed is often empty or partial; what it does not show is not seen. 500 reviews a country at most: poll hourly. For
+    your own apps Apple's App Store Connect API is the dependable way. Helpful votes (`im:voteSum`) are likes. Terms:
+    Apple's media services terms.
 
     Delivery: at least once, of what the feed shows; reviews that no longer fitted are recorded as a gap. A review
     that its author has updated comes again under its id, as a later version. The feed tells no more than when a review

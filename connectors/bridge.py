@@ -28,7 +28,7 @@ class Bridge(Named):
     the author is taken as far as the feed gives it. A recipe is asked for as Atom, for only there RSSHub tells how many
     like an entry and answer it (`rsshub:upvotes`, `rsshub:comments`; its lib/views/atom.tsx, read 2026-11-26), if the
     route knows: the counts of when it was first seen. The access key of RSSHub is sent as its `code`
-    (https://docs.rsshub.app/deploy/config, from memory, 2026-11-26), never as itself.
+    (its lib/middleware/access-control.ts, read 2026-11-26), never as itself.
     Terms: whether you may run the bridge, and keep what it reads, is between you, the platform and the law of your
     country (in China the PIPL); several platforms forbid it. RSSHub's licence is AGPL.
 

@@ -1,4 +1,6 @@
-"""CloudEvents envelopes (https://cloudevents.io, Kafka protocol binding 1.0.2, from memory, 2026-11-26)."""
+"""CloudEvents envelopes: https://github.com/cloudevents/spec, cloudevents/bindings/kafka-protocol-binding.md, its
+headers as the JavaScript SDK 9.0.0 writes them (dist/message/kafka/headers.js), read 2026-11-26.
+"""
 
 from base64 import b64decode
 from binascii import Error as Base64Error

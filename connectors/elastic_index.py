@@ -30,7 +30,7 @@ class ElasticIndex(Polling):
 
     Opens a point in time, so that a poll sees one state of the index, and pages by `search_after` over the time field
     and `_shard_doc`
-    (https://www.elastic.co/docs/reference/elasticsearch/rest-apis/paginate-search-results, from memory, 2026-11-26;
+    (https://www.elastic.co/docs/reference/elasticsearch/rest-apis/paginate-search-results, read 2026-11-26;
     run against a real 8.19). Needs the privilege `read` on the index, nothing else. The cursor is the newest time and
     what was delivered within `late_s` of it. `fields` says where our fields stand in `_source`; the id is `_id`. A time
     field that is set on indexing (`event.ingested`) is better than one that its writer sets.

@@ -20,9 +20,9 @@ _PAGE_CHARS = 500_000
 def announced(raw: bytes) -> Iterator[Entry]:
     """The results in a digest; none when the message is not one of Google Alerts.
 
-    They stand in the mail's HTML twice: for people, and as JSON in `<script data-scope="inboxmarkup">` (from memory,
-    2026-11-26; Google documents neither). The JSON is taken, so a new look changes nothing. Who claims to be the
-    sender is not checked here: the mail server does that.
+    They stand in the mail's HTML twice: for people, and as JSON in `<script data-scope="inboxmarkup">` (from memory:
+    Google documents neither, and nothing was found on 2026-11-26). The JSON is taken, so a new look changes nothing.
+    Who claims to be the sender is not checked here: the mail server does that.
     """
     try:
         message = read(raw)

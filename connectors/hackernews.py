@@ -16,13 +16,13 @@ HITS = 200
 class HackerNews(Walking):
     """Read stories and comments of Hacker News, all of them or those that a search finds.
 
-    Asks `search_by_date` of the HN Search API (https://hn.algolia.com/api, from memory; its limit of 1,000 hits in
-    issue 230 of algolia/hn-search, read 2026-11-26). That service gives at most 1,000 hits a question, so the walk
-    back goes by time and not by page number. No key; 10,000 requests an hour. Terms: the API is public; name Hacker
-    News and link to the item, as the documents do.
+    Asks `search_by_date` of the HN Search API (https://hn.algolia.com/api, read in its source,
+    app/assets/templates/api.html.haml of algolia/hn-search; its limit of 1,000 hits in issue 230 there; 2026-11-26).
+    That service gives at most 1,000 hits a question, so the walk back goes by time and not by page number. No key;
+    10,000 requests an hour. Terms: the API is public; name Hacker News and link to the item, as the documents do.
 
-    What is marked `deleted` or `dead` is handed on as a deletion; a story's points and number of comments are its
-    figures.
+    What is marked `deleted` or `dead`, as in Hacker News' own API (its documentation of the search names neither), is
+    handed on as a deletion; a story's points and number of comments are its figures.
 
     Delivery: at least once. What the search service indexes more than `late_s` after its time is not seen, a deletion
     within that time if the service still shows the item; of edits it says nothing.

@@ -5,8 +5,9 @@
     RateLimit-Limit/-Remaining/-Reset     IETF httpapi draft until -07; Bluesky
     RateLimit: "default";r=50;t=30        IETF httpapi draft from -08
 
-(docs.github.com/rest "Rate limits", docs.joinmastodon.org/api/rate-limits, docs.x.com "Rate limits",
-draft-ietf-httpapi-ratelimit-headers; from memory of 2026, no network when this was written.)
+(https://docs.x.com/fundamentals/rate-limits, https://docs.joinmastodon.org/api/rate-limits with an answer shown in
+qiita.com/KEINOS/items/8ad7a88d42e94d894f0d, Reddit's in reddit.com/r/redditdev/comments/1yxrp7: read 2026-11-26.
+GitHub's, Bluesky's and draft-ietf-httpapi-ratelimit-headers from memory.)
 """
 
 import re

@@ -22,11 +22,11 @@ class Reddit(Walking):
     """Read the newest posts and comments of communities (subreddits).
 
     Asks `/r/{a+b}/new` and `/r/{a+b}/comments` of the Data API as an application (client credentials;
-    https://www.reddit.com/dev/api and https://github.com/reddit-archive/reddit/wiki/OAuth2, from memory, 2026-11-26).
-    A key has had to be approved since the end of 2025, and commercial use needs a contract. 100 requests a minute; the
-    X-Ratelimit headers are heeded. A listing reaches back about 1,000 items: poll more often than a community writes
-    those. Removed and deleted items are handed on as deletions, `edited` as a later version. Terms: the Data API terms;
-    `contact` is part of how you are known.
+    https://www.reddit.com/dev/api, from memory; fields as in r2/r2/lib/jsontemplates.py of reddit-archive/reddit, the
+    X-Ratelimit headers as in reddit.com/r/redditdev/comments/1yxrp7, read 2026-11-26). A key has had to be approved
+    since the end of 2025, and commercial use needs a contract. 100 requests a minute; the headers are heeded. A listing
+    reaches back about 1,000 items: poll more often than a community writes those. Removed and deleted items are handed
+    on as deletions, `edited` as a later version. Terms: the Data API terms; `contact` is part of how you are known.
 
     Delivery: at least once, within the listing; what it no longer held is recorded as a gap. An edit or a deletion is
     seen within `late_s` of the publication.

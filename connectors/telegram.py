@@ -30,11 +30,11 @@ class Telegram(Polling):
     """Read the posts of Telegram channels, new and edited, through a bot that their owners have made an administrator.
 
     Asks `getUpdates` of the Bot API over plain HTTP, with `allowed_updates` of `channel_post` and `edited_channel_post`
-    (https://core.telegram.org/bots/api#getupdates, read in the copy of docs.rs/telers, and Retry-After in the
-    server's source, 2026-11-26; fields of `Message` from memory). Asking for an `offset` makes Telegram forget what
-    is below it, so it is asked for only when the page before is durable. Channels that are not yours need a user's
-    account and its phone number, which Telegram may ban for reading much: that is left out on purpose. A bot has
-    one reader: no webhook, no second program. Terms: the Bot API's; tell the channel's readers.
+    (https://core.telegram.org/bots/api#getupdates, read in the copy of docs.rs/telers, and Retry-After in the server's
+    source, 2026-11-26; fields of `Message` in that of hexdocs.pm/ex_gram, 0.64.0). Asking for an `offset` makes
+    Telegram forget what is below it, so it is asked for only when the page before is durable. Channels that are not
+    yours need a user's account and its phone number, which Telegram may ban for reading much: that is left out on
+    purpose. A bot has one reader: no webhook, no second program. Terms: the Bot API's; tell the channel's readers.
 
     History: none to bring. A bot sees what is posted while it is in the channel, and nothing from before.
 

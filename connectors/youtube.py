@@ -26,10 +26,11 @@ class YouTube(Walking):
     """Read comments, and the replies that come with them, under videos or under all videos of channels.
 
     Asks `commentThreads.list` of the YouTube Data API v3, by time
-    (https://developers.google.com/youtube/v3/docs/commentThreads/list, read 2026-11-26, errors' reasons from
-    memory). Each request is one unit of a day's 10,000, which begins at midnight in California; when it is spent
-    the source rests until then. An answer holds at most five replies a comment; later replies are not seen. Terms:
-    YouTube API services; data must be refreshed or deleted after 30 days, so keep the retention below that.
+    (https://developers.google.com/youtube/v3/docs/commentThreads/list and …/docs/errors, read 2026-11-26;
+    `dailyLimitExceeded`, which older keys get, from memory). Each request is one unit of a day's 10,000, which begins
+    at midnight in California; when it is spent the source rests until then. An answer holds at most five replies a
+    comment; later replies are not seen. Terms: YouTube API services; data must be refreshed or deleted after 30 days,
+    so keep the retention below that.
 
     Delivery: at least once. A video whose comments are closed or which is gone brings nothing; the others go on. An
     edit (`updatedAt`) is seen within `late_s` of the publication, a deletion never.
