@@ -49,6 +49,10 @@ WORTH = 68_000
 LIFE_S = 6.0
 """A daemon that is at work lives so long at most."""
 YOUNG_S = 20.0
+CONNECT_S = 30
+"""A broker that has just been killed, beside forty other processes, takes longer than the five seconds of the default
+until it lets a daemon in, and a daemon that gives up at its start is its supervisor's to start again.
+"""
 KEY = b"the same authors in every folder"
 
 
@@ -70,7 +74,7 @@ class SourceCampaign:
                 "hooks": {"port": port if "webhook" in kinds[number::2] else 0},
                 "kafka": {
                     "servers": [broker.address], "prefix": name, "heartbeat_s": 1, "documents_partitions": PARTITIONS,
-                    "mentions_partitions": 1, "ingest": f"daemon{number}",
+                    "mentions_partitions": 1, "ingest": f"daemon{number}", "connect_s": CONNECT_S,
                 },
             }  # fmt: skip
             self.configs.append(folder / f"daemon{number}.yaml")
