@@ -221,12 +221,12 @@ class Cluster:
                 if path.is_file():
                     contents[f"{name}/{path.relative_to(folder)}"] = path.read_bytes()
         for number in range(self.kafka.mentions_partitions):
-            found = self.reader.latest("trend", number)
-            pieces = sorted((key for key in found if key.startswith(b"piece/")), key=lambda key: int(key[6:]))
-            state = b"".join(found[key] for key in pieces).partition(b"\n")[2]
+            saved = self.reader.latest("trend", number)
+            pieces = sorted((key for key in saved if key.startswith(b"piece/")), key=lambda key: int(key[6:]))
+            state = b"".join(saved[key] for key in pieces).partition(b"\n")[2]
             contents[f"trend state {number}"] = zlib.decompressobj().decompress(state) if state else b""
-        planted = {name: number for name, content in contents.items() if (number := count(content))}
-        return planted | shown(self.settings, ElasticArchive(self.client, self.settings.elasticsearch))
+        found = {name: times for name, content in contents.items() if (times := count(content))}
+        return found | shown(self.settings, ElasticArchive(self.client, self.settings.elasticsearch))
 
     def freed(self) -> dict[str, int]:
         """The same, once the broker has deleted the files it was told to delete, or patience has ended."""
