@@ -1,6 +1,7 @@
 """Commands that look at sources before they run: list, check, try, schema."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -31,7 +32,8 @@ def list_sources(
     config: ConfigOption = None,
 ) -> None:
     """List the sources of the settings: how often each is asked, how it is doing, how often its service had
-    dropped something before it was asked for (gaps; `audit` lists them), and what it guarantees.
+    dropped something before it was asked for (gaps; `audit` lists them), and what it guarantees, in a few words; `try`
+    and `--kinds` have all of them.
 
     Example: opinionwatch source list -c opinionwatch.yaml
     """
@@ -50,7 +52,7 @@ def list_sources(
     for source in built:
         standing = doing.get(source.name, Standing())
         last, pace = standing.words()
-        reads, delivery = plain(redact(source.instance)), promise(type(source), "Delivery")
+        reads, delivery = plain(redact(source.instance)), re.split("[.,:;]", promise(type(source), "Delivery"))[0]
         table.add_row(source.name, source.kind, reads, _pace(source), last, pace, str(standing.gaps), delivery)
     out.print(table)
 
