@@ -44,10 +44,12 @@ def queue(
     chosen = settings(config)
     known = Corrections(chosen.data_dir).standing()
     done = {each.document_id for each in known}
-    newest = _newest(archive_of(chosen), watchlist)
+    archive = archive_of(chosen)
+    newest = _newest(archive, watchlist)
     found = most_useful([each for each in newest if each.id not in done], [each.text for each in known], limit)
     if csv is not None:
         csv.write_text(to_csv(found), encoding="utf-8-sig", newline="")
+        archive.note_export(csv, len(found), datetime.now(UTC))  # so that an erasure names it
         out.print(plain(f"{len(found)} documents in {csv}: fill in the column `label`, then"))
         out.print(plain(f"  opinionwatch label add --csv {csv}"))
     elif json_:

@@ -28,6 +28,14 @@ def stored(command: Command) -> list[str]:
     return [whole.id for whole in wholes]
 
 
+def test_a_table_to_label_is_remembered_like_any_export_so_that_an_erasure_names_it(
+    command: Command, stored: list[str]
+) -> None:
+    command("label", "queue", "--csv", "to-label.csv")
+    ended = command("erase", "--document", stored[0])
+    assert f"2 documents were exported to {Path('to-label.csv').absolute()}" in ended.said
+
+
 def test_a_queue_is_filled_in_as_a_table_and_comes_back(command: Command, stored: list[str]) -> None:
     ended = command("label", "queue", "--csv", "to-label.csv", "--limit", "10")
     assert (ended.code, ended.err) == (0, "")
