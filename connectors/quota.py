@@ -2,12 +2,14 @@
 
     X-RateLimit-Limit/-Remaining/-Reset   GitHub and Reddit; Mastodon writes the time as ISO 8601
     X-Rate-Limit-…                        X
-    RateLimit-Limit/-Remaining/-Reset     IETF httpapi draft until -07; Bluesky
-    RateLimit: "default";r=50;t=30        IETF httpapi draft from -08
+    RateLimit-Limit/-Remaining/-Reset     IETF httpapi draft until -06; Bluesky
+    RateLimit: limit=9, remaining=5, reset=30   -07; servers of Node, by express-rate-limit
+    RateLimit: "default";r=50;t=30        from -08
 
 (https://docs.x.com/fundamentals/rate-limits, https://docs.joinmastodon.org/api/rate-limits with an answer shown in
 qiita.com/KEINOS/items/8ad7a88d42e94d894f0d, Reddit's in reddit.com/r/redditdev/comments/1yxrp7: read 2026-11-26.
-GitHub's, Bluesky's and draft-ietf-httpapi-ratelimit-headers from memory.)
+The versions of draft-ietf-httpapi-ratelimit-headers as rate limiters for Node write them, read that day;
+GitHub's and Bluesky's from memory.)
 """
 
 import re
@@ -24,7 +26,7 @@ LONGEST = timedelta(days=2)
 _PREFIXES = ("x-ratelimit-", "x-rate-limit-", "ratelimit-")
 _EPOCH_S = 1e9
 """A larger number is a moment (seconds since 1970), a smaller one a number of seconds from now."""
-_PARAMETER = re.compile(r";\s*([rt])=(\d{1,12})\b")
+_PARAMETER = re.compile(r"(?:^|[;,])\s*(r|t|remaining|reset)=(\d{1,12})\b")
 _NUMBER = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*(?:$|[,;])")
 
 
@@ -67,7 +69,8 @@ def read_quota(headers: Mapping[str, str], now: datetime) -> Quota | None:
         remaining = _number(headers.get(f"{prefix}remaining"))
         if remaining is not None:
             return Quota(remaining, _reset(headers.get(f"{prefix}reset"), now), _number(headers.get(f"{prefix}limit")))
-    told = dict(_PARAMETER.findall(headers.get("ratelimit", "")[:500]))
+    found: list[tuple[str, str]] = _PARAMETER.findall(headers.get("ratelimit", "")[:500])
+    told = {{"remaining": "r", "reset": "t"}.get(name, name): value for name, value in found}
     if "r" not in told:
         return None
     return Quota(float(told["r"]), _reset(told.get("t"), now))

@@ -77,7 +77,7 @@ class StackExchange(Walking):
         posts = answer.list("items")
         self._client.learn(answer.number("quota_remaining"), answer.number("quota_max"))
         backoff = answer.number("backoff")
-        if backoff and answer.flag("has_more"):
+        if backoff and (answer.flag("has_more") or backoff > self._given.interval_s):
             # The service says so in the body. The batch is not lost: the walk asks for it again after the wait.
             self._client.pause(self._api.host, backoff)
         last = posts[-1].seconds("creation_date") if posts and answer.flag("has_more") else None

@@ -30,11 +30,12 @@ class X(Polling):
     """Read recent posts of X by a search query. Every read costs money, so a hard cap a day has to be set.
 
     Asks `GET /2/tweets/search/recent`, newest first, with `since_id` and `next_token`
-    (https://docs.x.com/x-api/posts/search-recent-posts, its pages on pagination and
-    https://docs.x.com/fundamentals/rate-limits read 2026-11-26, the fields from memory). Reads are counted in the
-    cursor, and as many as an answer may bring are counted before it is asked for, so that not even a crash reads more
-    than `reads_per_day` (a day is one of UTC). The cost is in the log after each poll and in `source check`. Terms: the
-    X developer agreement; posts that were deleted there have to go here, too, so keep the retention short.
+    (https://docs.x.com/x-api/posts/search-recent-posts, its pages on pagination,
+    https://docs.x.com/fundamentals/rate-limits, https://docs.x.com/x-api/fundamentals/edit-posts and
+    https://developer.x.com/en/docs/x-api/fields read 2026-11-26). Reads are counted in the cursor, and as many as an
+    answer may bring are counted before it is asked for, so that not even a crash reads more than `reads_per_day` (a day
+    is one of UTC). The cost is in the log after each poll and in `source check`. Terms: the X developer agreement;
+    posts that were deleted there have to go here, too, so keep the retention short.
 
     History: none to bring. The first poll goes back the seven days that the service shows, and a second reader would
     spend reads beside the cap.

@@ -153,6 +153,17 @@ def test_stack_exchange_waits_as_the_answer_says_and_loses_nothing() -> None:
     assert len(first.items) == 100
 
 
+def test_stack_exchange_waits_as_the_answer_says_although_it_was_the_last_when_the_next_poll_comes_too_soon() -> None:
+    site = StackExchangeSite(4)
+    site.backoff = 90
+    with imitating(site) as service:
+        pages = source("stackexchange", service, site="stackoverflow", interval_s=60).fetch(None)
+        assert next(pages).items
+        with pytest.raises(RetryableError) as caught:
+            next(pages)
+    assert caught.value.after_s is not None and 60 < caught.value.after_s <= 90
+
+
 @pytest.mark.parametrize(
     ("said", "least", "most"),
     [

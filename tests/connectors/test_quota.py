@@ -34,6 +34,8 @@ EPOCH = str(int(IN_A_MINUTE.timestamp()))
         ),
         ({"ratelimit": '"default";r=50;t=60'}, Quota(50, IN_A_MINUTE)),
         ({"ratelimit": '"default";r=0'}, Quota(0)),
+        ({"ratelimit": "limit=100, remaining=7, reset=60"}, Quota(7, IN_A_MINUTE)),
+        ({"ratelimit": "limit=100, remaining=many"}, None),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "99999999999999"}, Quota(0)),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "soon"}, Quota(0)),
         ({"x-ratelimit-remaining": "-1", "x-ratelimit-reset": "1"}, None),
