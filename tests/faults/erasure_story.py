@@ -36,8 +36,8 @@ def people(documents: int) -> int:
 
 
 def told(documents: int) -> list[Item]:
-    """A planted story of about so many documents (700 at least, or quotes may miss those who are planted), with a crisis
-    as large as is seen among them.
+    """A planted story of about so many documents (700 at least, or quotes may miss those who are planted), with a
+    crisis as large as is seen among them.
     """
     crowd = max(110, documents // 12)
     return planted(story(days=2, an_hour=max(1, (documents - crowd * 15 // 11) // 48), crowd=crowd), people(documents))
