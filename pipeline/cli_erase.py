@@ -37,8 +37,9 @@ def erase(
     outbox, corrections, the detector's memory and the free pages of the file. A replay does not bring them back.
 
     Counts stay, and so does the keyed pseudonym of an erased author. In the cluster every daemon has to be stopped
-    first, all topics but the saved states are emptied, and the brokers free their files some minutes later. Exit 1: it
-    could not be completed; run it again.
+    first, all topics but the saved states are emptied, and the brokers free their files some minutes later; their user
+    needs ALTER_CONFIGS and DELETE on our topics and DESCRIBE on the cluster. After an erasure that was killed, the next
+    waits up to six minutes until Elasticsearch has let go of its view. Exit 1: it could not be completed; run it again.
 
     Example: opinionwatch erase --author @anna --document 3f2a…
     """

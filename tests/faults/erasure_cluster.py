@@ -250,7 +250,7 @@ def campaign(folder: Path, documents: int, kills: int) -> Verdict:
         cluster.correct()
         verdict.before = cluster.places()
         for _ in range(kills):
-            verdict.killed += cluster.erase(number, after_s=dice.uniform(2.0, 30.0)) < 0
+            verdict.killed += cluster.erase(number, after_s=dice.uniform(2.0, 25 + documents / 100)) < 0
         began = perf_counter()
         verdict.erased = cluster.erase(number)
         verdict.erase_s = perf_counter() - began

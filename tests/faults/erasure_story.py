@@ -20,6 +20,8 @@ SHOWN = {"quotes of episodes", "quotes of alerts", "export by write_jsonl", "exp
 """Where people must have seen planted bytes before the erasure, or it proves little. Digests tell figures and names of
 watchlists, aspects and sources, never what somebody wrote.
 """
+DEAD = 12
+"""Dead letters."""
 URL = "http://127.0.0.1:8765"
 
 
@@ -30,17 +32,19 @@ def count(content: bytes) -> int:
 
 def people(documents: int) -> int:
     """How many the planted ones are: a person is one voice, so a large crowd must have many, or it quotes none."""
-    return max(30, documents // 50)
+    return max(50, documents // 12)
 
 
 def told(documents: int) -> list[Item]:
-    """A planted story of about so many documents, with a crisis as large as is seen among them."""
+    """A planted story of about so many documents (700 at least, or quotes may miss those who are planted), with a
+    crisis as large as is seen among them.
+    """
     crowd = max(110, documents // 12)
     return planted(story(days=2, an_hour=max(1, (documents - crowd * 15 // 11) // 48), crowd=crowd), people(documents))
 
 
 def planted(items: list[Item], people: int) -> list[Item]:
-    """The story with half of its negative posts said by so many people, one dead letter each among them."""
+    """The story with half of its negative posts said by so many people, and a dead letter of some of them."""
     dice = random.Random(11)
     found: list[Item] = []
     for number, item in enumerate(items):
@@ -62,7 +66,7 @@ def planted(items: list[Item], people: int) -> list[Item]:
             }
         found.append(replace(item, body=orjson.dumps(body)))
     last = items[-1].arrived_at
-    for n in range(people):
+    for n in range(DEAD):
         broken = {
             "native_id": f"wilhelmina{n}-dead",
             "author": f"Wilhelmina{n}",
