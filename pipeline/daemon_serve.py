@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opinionwatch.pipeline import live_scorer
 from opinionwatch.pipeline.daemon_life import Life
+from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.ports import Scorer
 from opinionwatch.pipeline.score_queue import ScoreQueue
@@ -24,6 +25,8 @@ from opinionwatch.pipeline.web_guard import HEADERS, Guard
 from opinionwatch.pipeline.web_score import ScoreApi
 from opinionwatch.pipeline.web_serve import started
 
+LOOK_S = 0.5
+"""Seconds between two looks whether it goes on."""
 DRAIN_S = 20.0
 """What waits at SIGTERM has so long to be answered."""
 
@@ -36,7 +39,8 @@ def serve(
 ) -> None:
     """Serve until told to stop; what is in hand by then is answered, what comes after is put off with 503.
 
-    Raises SettingsError when strangers could reach it without a token.
+    Raises SettingsError when strangers could reach it without a token, FatalError when the server ends by itself. A
+    pass that takes longer than the watchdog is patient ends the process.
     """
     check_exposure(settings.serve, "serve")
     metrics = life.metrics
@@ -52,7 +56,14 @@ def serve(
         with started(app, settings.serve, what="serve.port") as serving:
             life.ready.set()
             ready(serving.url)
-            life.stop.wait()
+            seen: int | None = None
+            while not life.stop.wait(LOOK_S):
+                if not serving.alive:
+                    raise FatalError("the service has stopped by itself")
+                reading = queue.reading
+                if reading is None or reading != seen:
+                    life.watchdog.alive(waiting=True)
+                seen = reading
             life.ready.clear()
             queue.close(DRAIN_S)
     finally:

@@ -7,6 +7,7 @@ from opinionwatch.pipeline import web, wiring
 from opinionwatch.pipeline.archives import archive_of, let_in
 from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
+from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.store_metrics import told
 from opinionwatch.pipeline.web_health import HealthReader, SourceStatus
@@ -47,7 +48,7 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
         explain=explainer(settings),
         corrections=Corrections(settings.data_dir),
     )
-    with web.serve(app, settings.web, ready):
+    with web.serve(app, settings.web, ready) as serving:
         life.ready.set()
         left = 0
         while True:
@@ -55,3 +56,5 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
                 left = (left or SLOW_ROUNDS) - 1
             if life.stop.wait(COUNT_S):
                 return
+            if not serving.alive:
+                raise FatalError("the page has stopped by itself")

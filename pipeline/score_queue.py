@@ -51,6 +51,8 @@ class ScoreQueue:
         """Seconds a character, smoothed."""
         self._change = Condition()
         self._closing = False
+        self._number = 0
+        self._reading: int | None = None
         self._thread = Thread(target=self._work, name="score-queue", daemon=True)
         self._thread.start()
 
@@ -58,6 +60,11 @@ class ScoreQueue:
     def waiting_chars(self) -> int:
         """Characters that wait for their pass."""
         return self._chars
+
+    @property
+    def reading(self) -> int | None:
+        """Which pass is under way, by its number; None between passes. The same one for long: the scorer hangs."""
+        return self._reading
 
     def submit(self, texts: Sequence[str]) -> "Future[list[Answer]]":
         """Ask for answers, in order; cancel the future when nobody waits for them any more.
@@ -99,7 +106,10 @@ class ScoreQueue:
                 if not batch and self._closing and not self._orders:
                     return
             if batch:
+                self._number += 1
+                self._reading = self._number
                 self._pass(batch)
+                self._reading = None
 
     def _take(self) -> list[_Order]:
         """The orders whose next texts make up a pass, one entry a text, in turn."""

@@ -17,6 +17,8 @@ from threading import Event, Lock, Thread
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from opinionwatch.pipeline.errors import RetryableError
+from opinionwatch.pipeline.kafka_client import admitted
 from opinionwatch.pipeline.settings import Settings
 
 EVERY_S = 0.25
@@ -119,13 +121,13 @@ class Watch:
         kafka = self.settings.kafka
         try:
             self._admin = self._admin or KafkaAdminClient(
-                bootstrap_servers=list(kafka.servers), bootstrap_timeout_ms=2000, request_timeout_ms=3000
+                **admitted(kafka), bootstrap_timeout_ms=2000, request_timeout_ms=3000
             )
             groups = {"score": f"{kafka.prefix}.documents", "trend": f"{kafka.prefix}.mentions"}
             found = {name: self._admin.list_group_offsets(group)[group] for name, group in groups.items()}
             places = [TopicPartition(f"{kafka.prefix}.documents", n) for n in range(kafka.documents_partitions)]
             ends = self._ends(places)
-        except (KafkaError, OSError):
+        except (KafkaError, OSError, RetryableError):
             self._away()
             return None
         stand = {name: {place.partition: one.offset for place, one in offsets.items()}
@@ -138,7 +140,7 @@ class Watch:
     def _ends(self, places: list[TopicPartition]) -> dict[int, int]:
         kafka = self.settings.kafka
         self._consumer = self._consumer or KafkaConsumer(
-            bootstrap_servers=list(kafka.servers), enable_auto_commit=False, bootstrap_timeout_ms=2000
+            **admitted(kafka), enable_auto_commit=False, bootstrap_timeout_ms=2000
         )
         return {place.partition: end for place, end in self._consumer.end_offsets(places, timeout_ms=3000).items()}
 
