@@ -78,6 +78,7 @@ class Watch:
     def __exit__(self, *error: object) -> None:
         self._ended.set()
         self._thread.join()
+        self._away()
 
     def hit(self, fault: str, kind: str, at: float) -> None:
         """A fault of this kind has happened at this moment (a service: has come back)."""
