@@ -148,7 +148,7 @@ class Embedded:
             retried = [again(letter, up_to) for letter in letters.values()]
             arrivals += [record for record in retried if isinstance(record, Arrival)]
             admitted = self._store.admit(
-                [*self._hops.ingest(arrivals, now), *(record for record in retried if isinstance(record, Document))]
+                [*self._hops.ingest(arrivals, now), *(record for record in retried if not isinstance(record, Arrival))]
             )
             failpoint("batch.admitted")
             scored = self._hops.score([record for record in admitted if isinstance(record, Document)], now)

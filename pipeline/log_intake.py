@@ -91,7 +91,9 @@ class LogIntake:
         done.set_result(None)
         return done
 
-    def retry(self, letter: DeadLetter, record: Callable[[DeadLetter, datetime], Arrival | Document]) -> None:
+    def retry(
+        self, letter: DeadLetter, record: Callable[[DeadLetter, datetime], Arrival | Document | DeadLetter]
+    ) -> None:
         """Put a dead letter that a person wants tried again into the log once more, accepted now."""
         ticket, now, _ = self._begin(())
         try:

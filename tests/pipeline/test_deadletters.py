@@ -10,6 +10,7 @@ from opinionwatch.pipeline.accept import Accept, Arrival
 from opinionwatch.pipeline.contracts import DeadLetter, Document
 from opinionwatch.pipeline.deadletters import again, tried
 from opinionwatch.pipeline.errors import RejectedError
+from opinionwatch.pipeline.log_records import Unreadable
 from opinionwatch.pipeline.ports import Item
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.stages import bury_document
@@ -60,6 +61,17 @@ def test_a_record_that_was_not_accepted_comes_back_masked_and_is_read_in_the_sam
     assert second.id == letter.id
     dead_again = accept.bury(returned, RejectedError("stage_failed", "still not"), LATER)
     assert dead_again.headers == letter.headers == (("trace", "7f"), ("mail", "[email] \\xff"), ("token", "[hidden]"))
+
+
+def test_a_line_of_a_log_that_kept_no_bytes_comes_back_as_the_letter_it_is() -> None:
+    letter = Unreadable(b"what is this?", RejectedError("malformed_json", "no line of this log")).letter(
+        "log/0/7", NOON
+    )
+    assert again(letter, LATER) is letter
+    old = bury_document(document(1), "score", RejectedError("stage_failed", "x")).model_copy(
+        update={"raw": '{"id": 1}'}
+    )
+    assert again(old, LATER) is old
 
 
 def test_a_letter_that_dies_again_is_as_old_as_it_was_and_has_one_attempt_more() -> None:

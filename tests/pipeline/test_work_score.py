@@ -63,6 +63,17 @@ def test_a_line_that_is_no_record_is_buried_and_counted_and_its_neighbours_go_on
     assert sorted(map(str, states)) == ["dead", "indexed"]
 
 
+def test_a_line_that_kept_no_bytes_is_not_read_by_trying_it_again_and_ends_nobody(fleet: Fleet) -> None:
+    fleet.log.append([Entry("documents", 0, b"what is this?")])
+    score(fleet)
+    [letter] = lines(fleet, "deadletters", 1)
+    assert isinstance(letter, DeadLetter)
+    fleet.intake.retry(letter, again)
+    score(fleet)
+    [kept] = SqliteArchive(fleet.settings.store_path).deadletters()
+    assert kept == letter.model_copy(update={"attempts": 2})
+
+
 def test_more_dead_letters_than_the_limit_stop_the_worker_before_any_is_written(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, random.Random(1))
     limits = fleet.settings.limits.model_copy(update={"deadletters_per_hour": 5})
