@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -16,8 +16,11 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def pick_dtype(device: torch.device, precision: Precision = "auto") -> torch.dtype:
-    """bfloat16 where it is the faster one: on accelerators, and on CPUs with AVX512-BF16 or AMX; else float32."""
-    if precision != "auto":
+    """bfloat16 where it is the faster one: on accelerators, and on CPUs with AVX512-BF16 or AMX; else float32.
+
+    With int8 it is the precision of what does not run in 8 bits.
+    """
+    if precision in ("fp32", "bf16"):
         return torch.bfloat16 if precision == "bf16" else torch.float32
     if device.type != "cpu":
         return torch.bfloat16

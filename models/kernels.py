@@ -1,23 +1,29 @@
-"""One linear layer on a CPU, its weights laid out once for the processor.
+"""One linear layer on a CPU, its weights laid out once for the processor; in 32, 16 or 8 bits.
 
 The products are oneDNN's, through the operators that TorchInductor uses for the same purpose. On processors that MKL
 does not favour they are twice as fast as `torch.nn.functional.linear` in fp32, and activation functions are joined to
-them.
+them. In 8 bits weights have a scale a row, and inputs one grid, measured beforehand (static quantisation: Jacob et al.,
+Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, CVPR 2018).
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 ROWS = 512
 """Tokens for which the layout is chosen; it serves any number."""
+LARGEST, STEPS, SIGN = 127, 255, 128
+FEW = 2
+"""Columns that reach farthest: so many are kept out of the 8 bits, or made smaller."""
+ROOM = 1.5
+"""How much farther than measured columns may reach: what lies beyond is cut, and cutting errs more than rounding."""
 After = Literal["none", "gelu"]
 
 
 def available() -> bool:
     """Whether this build of PyTorch has the operators; every official x86 build has."""
-    return bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return bool(torch._C._has_mkldnn) and hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
 class Product:
@@ -34,6 +40,123 @@ class Product:
             rows.to(self._dtype), self._weight, self._bias, self._after, [], "none" if self._after == "gelu" else ""
         )
         return found
+
+
+class Block:
+    """The two products around the activation function."""
+
+    def __init__(self, up: nn.Linear, down: nn.Linear, dtype: torch.dtype) -> None:
+        self._up = Product(up.weight, up.bias, dtype, "gelu")
+        self._down = Product(down.weight, down.bias, dtype)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Rows (T, H) in, the same out."""
+        return self._down(self._up(rows))
+
+
+class Reach(NamedTuple):
+    """The smallest and the largest number that each column (inner,) of a product's input was seen to take."""
+
+    low: Tensor
+    high: Tensor
+
+
+class Grid(NamedTuple):
+    """256 steps: the size of one, and which of them stands for 0."""
+
+    scale: float
+    zero: int
+
+
+def grid(low: Tensor, high: Tensor) -> Grid:
+    """One for all columns (inner,) that reach from `low` to `high`, with some room."""
+    under, over = ROOM * min(0.0, float(low.min())), ROOM * max(0.0, float(high.max()))
+    scale = max(over - under, 1e-6) / STEPS
+    return Grid(scale, round(-under / scale))
+
+
+def farthest(reach: Reach) -> Tensor:
+    """Numbers of all columns, those that reach farthest first."""
+    return torch.maximum(reach.high, -reach.low).argsort(descending=True)
+
+
+class ByteProduct:
+    """In 8 bits, with one grid for all that goes in; sums of 8-bit products are whole numbers.
+
+    A few columns of a BERT reach ten times as far as the rest. They are made smaller and their weights larger
+    (SmoothQuant: Xiao et al., ICML 2023), which suits all products but the one after the activation function.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        reach: Reach,
+        gives: torch.dtype,
+        after: After = "none",
+        to: Grid | None = None,
+    ) -> None:
+        """`reach` is that of the input. With a grid the output stays in 8 bits."""
+        far, order = torch.maximum(reach.high, -reach.low).clamp(min=1e-6), farthest(reach)
+        smaller = torch.ones_like(far)
+        smaller[order[:FEW]] = far[order[:FEW]] / far[order[min(FEW, len(order) - 1)]]
+        wide = weight.detach().float() * smaller
+        self._grid, self._to = grid(reach.low / smaller, reach.high / smaller), to
+        self._factor = (1 / (smaller * self._grid.scale)).contiguous()
+        self._shift = torch.tensor(float(self._grid.zero - SIGN))
+        self._gives, self._after = gives if to is None else torch.uint8, after
+        self._bias = bias.detach().float().contiguous()
+        self._scales = wide.abs().amax(1).clamp(min=1e-12) / LARGEST
+        narrow = (wide / self._scales.unsqueeze(1)).round().to(torch.int8).contiguous()
+        self._zeros = torch.zeros(len(narrow), dtype=torch.int64)
+        self._weight = torch.ops.onednn.qlinear_prepack(narrow, [ROWS, narrow.shape[1]])
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Rows of any floating type, or bytes on this product's grid."""
+        if rows.dtype != torch.uint8:
+            # By way of signed bytes: PyTorch converts to them five times faster than to unsigned ones, and oneDNN has
+            # no fast product of signed by signed. The two differ in the highest bit.
+            steps = torch.addcmul(self._shift, rows.float(), self._factor).round_().clamp_(-SIGN, SIGN - 1)
+            rows = steps.to(torch.int8).view(torch.uint8).bitwise_xor_(SIGN)
+        found: Tensor = torch.ops.onednn.qlinear_pointwise(
+            rows,
+            self._grid.scale,
+            self._grid.zero,
+            self._weight,
+            self._scales,
+            self._zeros,
+            self._bias,
+            *(self._to or (1.0, 0)),
+            self._gives,
+            self._after,
+            [],
+            "none" if self._after == "gelu" else "",
+        )
+        return found
+
+
+class ByteBlock:
+    """The two products around the activation function, with bytes between them.
+
+    The few columns between them that reach farthest stay out of the 8 bits (LLM.int8(): Dettmers et al., NeurIPS 2022).
+    """
+
+    def __init__(self, up: nn.Linear, down: nn.Linear, into: Reach, between: Reach) -> None:
+        apart = farthest(between)[:FEW]
+        inside = torch.ones_like(between.low)
+        inside[apart] = 0
+        rest = Reach(between.low * inside, between.high * inside)
+        self._few = Product(up.weight[apart], up.bias[apart], torch.float32, "gelu")
+        self._wide = down.weight.detach().float()[:, apart].T.contiguous()
+        # With its columns alike nothing is made smaller, so that the grid is that of the bytes that come.
+        level = grid(*rest)
+        even = Reach(rest.low.min().expand_as(rest.low), rest.high.max().expand_as(rest.high))
+        self._up = ByteProduct(up.weight, up.bias, into, torch.float32, "gelu", level)
+        self._down = ByteProduct(down.weight.detach() * inside, down.bias, even, torch.float32)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Rows (T, H) in 32 bits in, the same out."""
+        return self._down(self._up(rows)).addmm_(self._few(rows), self._wide)
 
 
 def joined(layers: list[nn.Linear], first_factor: float) -> tuple[Tensor, Tensor]:

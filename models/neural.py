@@ -13,13 +13,15 @@ from opinionwatch.models.device import Precision, pick_device, pick_dtype
 from opinionwatch.models.manifest import DEFAULT
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
 from opinionwatch.models.packed import PackedBody, fits
+from opinionwatch.models.reach import reaches, sample
 from opinionwatch.pipeline.contracts import Confusion, Label, OpinionTerm, Reading, Sentiment
+from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.ports import Passage
 
 if TYPE_CHECKING:
     from opinionwatch.models.explain import Explanation
 
-PROBABILITY_BOUND = {torch.float32: 1e-4, torch.bfloat16: 0.02}
+PROBABILITY_BOUND = {torch.float32: 1e-4, torch.bfloat16: 0.02, torch.int8: 0.05}
 """How far a probability may move with the company a text keeps in a batch, by precision of the body."""
 DECIMALS = 4
 _LABELS: tuple[Label, ...] = ("negative", "neutral", "positive")
@@ -41,7 +43,9 @@ class NeuralScorer:
         device: str = Field(
             "auto", description="torch device, e.g. cpu or cuda:0; auto takes an accelerator if there is one"
         )
-        precision: Precision = Field("auto", description="auto: bf16 where the hardware is faster at it, else fp32")
+        precision: Precision = Field(
+            "auto", description="auto: bf16 where the hardware is faster at it, else fp32; int8: static, on a CPU"
+        )
         tokens_per_batch: int = Field(TOKENS_PER_BATCH, ge=16, description="tokens a forward pass")
         threads: int | None = Field(
             1,
@@ -57,8 +61,11 @@ class NeuralScorer:
             torch.set_num_threads(settings.threads)
         device = pick_device(settings.device)
         dtype = pick_dtype(device, settings.precision)
-        if device.type == "cpu" and fits(artefact.model.body):
-            artefact.model.body = PackedBody(artefact.model.body, dtype)
+        body, eight = artefact.model.body, settings.precision == "int8"
+        if device.type == "cpu" and fits(body):
+            artefact.model.body = PackedBody(body, dtype, reaches(body, artefact.tokens, sample()) if eight else ())
+        elif eight:
+            raise SettingsError("scorer.precision: int8 is for BERT bodies on an x86 CPU; write auto")
         self.version = artefact.version
         self._calibrations = artefact.config.calibration
         self.network = Network(

@@ -5,7 +5,7 @@ lie beside each other when a batch comes sorted by length. It is a stand-in for 
 in, padded states out, the same numbers up to rounding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple, TypeGuard, cast
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, layer_norm, scaled_dot_product_attention
 from transformers import BertModel
 
-from opinionwatch.models.kernels import Product, available, joined
+from opinionwatch.models.kernels import Block, ByteBlock, ByteProduct, Product, Reach, available, joined
 
 
 class States(NamedTuple):
@@ -55,19 +55,24 @@ def runs(lengths: Sequence[int]) -> list[Run]:
 class PackedBody(nn.Module):
     """Runs without gradients only. In 32 bits the body it stands in for stays, and runs where gradients are wanted."""
 
-    def __init__(self, body: BertModel, dtype: torch.dtype) -> None:
-        """`dtype` is that of products and attention; states between layers have 32 bits."""
+    def __init__(self, body: BertModel, dtype: torch.dtype, reaches: Sequence[Reach] = ()) -> None:
+        """`dtype` is that of products and attention; states between layers have 32 bits.
+
+        With the reaches of `linears(body)` the products have 8 bits, and `dtype` is that of attention alone.
+        """
         super().__init__()
         self.config = body.config
         table = body.embeddings
         self._words = table.word_embeddings.weight.detach()
-        if dtype != torch.float32:
+        if dtype != torch.float32 or reaches:
             self._words = self._words.to(torch.bfloat16)
         else:
             self.plain = body
         self._places = (table.position_embeddings.weight + table.token_type_embeddings.weight[0]).detach().float()
         self._norm = _Norm(table.LayerNorm)
-        self._layers = [_Layer(layer, dtype) for layer in body.encoder.layer]
+        self._layers = [
+            _Layer(layer, dtype, reaches[4 * at : 4 * at + 4]) for at, layer in enumerate(body.encoder.layer)
+        ]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> States:
         """States (B, L, H) of a padded batch, zero on padding."""
@@ -92,6 +97,16 @@ class PackedBody(nn.Module):
         return states
 
 
+def linears(body: BertModel) -> list[nn.Linear]:
+    """Those whose inputs must be known for 8 bits: four a layer, from the bottom."""
+    return [each for layer in body.encoder.layer for each in _linears(layer)]
+
+
+def _linears(layer: nn.Module) -> list[nn.Linear]:
+    names = ("attention.self.query", "attention.output.dense", "intermediate.dense", "output.dense")
+    return [cast(nn.Linear, layer.get_submodule(name)) for name in names]
+
+
 class _Norm:
     def __init__(self, norm: nn.LayerNorm) -> None:
         self._shape, self._eps = tuple(norm.normalized_shape), norm.eps
@@ -104,7 +119,7 @@ class _Norm:
 class _Layer:
     """Attention and the two products after it. States between layers have 32 bits."""
 
-    def __init__(self, layer: nn.Module, dtype: torch.dtype) -> None:
+    def __init__(self, layer: nn.Module, dtype: torch.dtype, reaches: Sequence[Reach]) -> None:
         inner, after = layer.get_submodule("attention.self"), layer.get_submodule("attention.output")
         query, key, value = (cast(nn.Linear, inner.get_submodule(name)) for name in ("query", "key", "value"))
         # A layer may have lost heads, never their size.
@@ -113,20 +128,25 @@ class _Layer:
             _Norm(cast(nn.LayerNorm, after.get_submodule("LayerNorm"))),
             _Norm(cast(nn.LayerNorm, layer.get_submodule("output.LayerNorm"))),
         )
-        self._attention = Product(*joined([query, key, value], self._size**-0.5), dtype)
-        output = cast(nn.Linear, after.get_submodule("dense"))
-        up, down = (
-            cast(nn.Linear, layer.get_submodule("intermediate.dense")),
-            cast(nn.Linear, layer.get_submodule("output.dense")),
-        )
-        self._output = Product(output.weight, output.bias, dtype)
-        self._up = Product(up.weight, up.bias, dtype, "gelu")
-        self._down = Product(down.weight, down.bias, dtype)
+
+        whole = joined([query, key, value], self._size**-0.5)
+        _, output, up, down = _linears(layer)
+        self._block: Callable[[Tensor], Tensor]
+        if reaches:
+            self._attention: Callable[[Tensor], Tensor] = ByteProduct(*whole, reaches[0], dtype)
+            self._output: Callable[[Tensor], Tensor] = ByteProduct(
+                output.weight, output.bias, reaches[1], torch.float32
+            )
+            self._block = ByteBlock(up, down, reaches[2], reaches[3])
+        else:
+            self._attention = Product(*whole, dtype)
+            self._output = Product(output.weight, output.bias, dtype)
+            self._block = Block(up, down, dtype)
 
     def __call__(self, states: Tensor, equal: Sequence[Run]) -> Tensor:
         attended = self._output(attend(self._attention(states), equal, self._size))
         states = self._norms[0](states.add(attended))
-        return self._norms[1](states.add(self._down(self._up(states))))
+        return self._norms[1](states.add(self._block(states)))
 
 
 def attend(joint: Tensor, equal: Sequence[Run], size: int) -> Tensor:

@@ -13,7 +13,7 @@ from opinionwatch.pipeline.live_scorer import in_force
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.tuning import LONGEST_S
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "int8")
 """The most exact first."""
 config_app = typer.Typer(help="The settings: check them, show them, see what there is.", no_args_is_help=True)
 

@@ -24,7 +24,7 @@ from transformers import AutoConfig, BertForSequenceClassification, BertForToken
 
 from opinionwatch.models.artefact import load
 from opinionwatch.models.device import pick_dtype
-from opinionwatch.models.kernels import Product
+from opinionwatch.models.kernels import ByteProduct, Product, Reach
 from opinionwatch.models.manifest import DEFAULT
 from opinionwatch.models.network import Raw
 from opinionwatch.models.neural import NeuralScorer
@@ -34,7 +34,7 @@ from opinionwatch.pipeline.ports import Passage
 ROOT = Path(__file__).resolve().parents[2]
 SEED, BATCH = 7, 32
 CPU = torch.device("cpu")
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
 
 
 def sentences() -> list[str]:
@@ -76,10 +76,15 @@ def ceiling(dtype: torch.dtype) -> float:
     """Multiply-adds a second, twice, on the encoder's own shapes, 2,048 tokens at a time."""
     flops, seconds = 0, 0.0
     for inner, outer in ((384, 1152), (384, 384), (384, 1536), (1536, 384)):
-        product = Product(torch.randn(outer, inner), torch.randn(outer), dtype)
-        rows = torch.randn(2048, inner).to(dtype)
+        weight, bias, rows = torch.randn(outer, inner), torch.randn(outer), torch.randn(2048, inner)
+        product: Callable[[torch.Tensor], torch.Tensor]
+        if dtype == torch.int8:
+            product = ByteProduct(weight, bias, Reach(rows.amin(0), rows.amax(0)), torch.float32)
+            rows = rows.to(torch.uint8)
+        else:
+            product, rows = Product(weight, bias, dtype), rows.to(dtype)
 
-        def multiply(product: Product = product, rows: torch.Tensor = rows) -> None:
+        def multiply(product: Callable[[torch.Tensor], torch.Tensor] = product, rows: torch.Tensor = rows) -> None:
             for _ in range(10):
                 product(rows)
 
@@ -153,7 +158,7 @@ def table(title: str, texts: Sequence[str], two: Callable[[Sequence[str]], objec
 
 def precisions() -> list[str]:
     """Those that this processor is fast at."""
-    return ["fp32", "bf16"] if pick_dtype(CPU) == torch.bfloat16 else ["fp32"]
+    return ["fp32", "bf16", "int8"] if pick_dtype(CPU) == torch.bfloat16 else ["fp32", "int8"]
 
 
 def main() -> None:

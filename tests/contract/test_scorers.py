@@ -86,6 +86,17 @@ class TestShippedInSixteenBits(ScorerSuite):
         return NeuralScorer(NeuralScorer.Settings(device="cpu", precision="bf16"))
 
 
+class TestShippedInEightBits(ScorerSuite):
+    """The artefact that ships, in int8."""
+
+    bound = PROBABILITY_BOUND[torch.int8]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def scorer(cls) -> Scorer:
+        return NeuralScorer(NeuralScorer.Settings(device="cpu", precision="int8"))
+
+
 def test_every_scorer_of_the_registry_is_held_to_the_contract() -> None:
     held = {LexiconScorer: "lexicon", HuggingFaceScorer: "huggingface", NeuralScorer: "neural"}
     assert {resolve(SCORERS, kind, "scorer"): kind for kind in SCORERS} == held

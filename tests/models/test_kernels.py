@@ -1,0 +1,105 @@
+"""Products laid out for the processor, beside plain ones; and what the shipped model says in fewer bits."""
+
+import pytest
+import torch
+from torch.nn.functional import gelu, linear
+
+from opinionwatch.models.device import Precision
+from opinionwatch.models.kernels import Block, ByteBlock, ByteProduct, Product, Reach
+from opinionwatch.models.neural import NeuralScorer
+from opinionwatch.models.reach import sample
+from opinionwatch.models.tuning import posts
+from opinionwatch.pipeline.contracts import Sentiment
+from opinionwatch.pipeline.ports import Passage
+
+MOST_FLIPS: dict[Precision, float] = {"bf16": 0.01, "int8": 0.03}
+SURE = 0.1
+"""A label whose probability leads by more than this must stay."""
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(4)
+
+
+def rows_with_far_columns() -> torch.Tensor:
+    rows = torch.randn(60, 48)
+    rows[:, 7] *= 30
+    rows[:, 20] = rows[:, 20] * 5 + 12
+    return rows
+
+
+def reach(rows: torch.Tensor) -> Reach:
+    return Reach(rows.amin(0), rows.amax(0))
+
+
+@torch.inference_mode()
+def test_a_product_is_a_linear_layer() -> None:
+    rows, weight, bias = torch.randn(9, 48), torch.randn(16, 48), torch.randn(16)
+    assert torch.allclose(Product(weight, bias, torch.float32)(rows), linear(rows, weight, bias), atol=1e-4)
+    after = Product(weight, bias, torch.float32, "gelu")(rows)
+    assert torch.allclose(after, gelu(linear(rows, weight, bias)), atol=1e-4)
+
+
+@torch.inference_mode()
+def test_eight_bits_err_little_beside_columns_that_reach_far() -> None:
+    rows, weight, bias = rows_with_far_columns(), torch.randn(16, 48), torch.randn(16)
+    wanted = linear(rows, weight, bias)
+    error = ByteProduct(weight, bias, reach(rows), torch.float32)(rows) - wanted
+    assert float(error.square().mean().sqrt()) < 0.02 * float(wanted.square().mean().sqrt())
+
+
+@torch.inference_mode()
+def test_rows_in_eight_bits_do_not_depend_on_their_neighbours() -> None:
+    rows, weight, bias = rows_with_far_columns(), torch.randn(16, 48), torch.randn(16)
+    product = ByteProduct(weight, bias, reach(rows), torch.float32)
+    assert torch.equal(product(rows)[3:5], product(rows[3:5]))
+
+
+@torch.inference_mode()
+def test_what_lies_beyond_the_reach_is_cut_and_does_not_wrap_around() -> None:
+    product = ByteProduct(torch.ones(1, 8), torch.zeros(1), Reach(-torch.ones(8), torch.ones(8)), torch.float32)
+    assert float(product(torch.full((1, 8), 1e6))) > 8
+    assert float(product(torch.full((1, 8), -1e6))) < -8
+
+
+@torch.inference_mode()
+def test_a_block_of_bytes_is_a_block() -> None:
+    up, down = torch.nn.Linear(48, 96), torch.nn.Linear(96, 48)
+    up.bias[5] = 40.0
+    rows = torch.randn(60, 48)
+    between = gelu(up(rows))
+    wanted = down(between)
+    assert torch.allclose(Block(up, down, torch.float32)(rows), wanted, atol=1e-4)
+    error = ByteBlock(up, down, reach(rows), reach(between))(rows) - wanted
+    assert float(error.square().mean().sqrt()) < 0.03 * float((wanted - down.bias).square().mean().sqrt())
+
+
+def test_calibration_reads_sentences_of_both_languages_without_their_marks() -> None:
+    texts = sample(60)
+    assert len(set(texts)) == 60
+    assert not any("|" in text for text in texts)
+    assert any("\u4e00" <= letter <= "\u9fff" for text in texts for letter in text)
+    assert any(text.isascii() for text in texts)
+
+
+@pytest.fixture(scope="module")
+def whole() -> list[Sentiment]:
+    return moods("fp32")
+
+
+def moods(precision: Precision) -> list[Sentiment]:
+    scorer = NeuralScorer(NeuralScorer.Settings(device="cpu", precision=precision))
+    return [reading.sentiment for reading in scorer.score([Passage(text, "en") for text in posts(300)])]
+
+
+def lead(mood: Sentiment) -> float:
+    first, second, _ = sorted((mood.negative, mood.neutral, mood.positive), reverse=True)
+    return first - second
+
+
+@pytest.mark.parametrize("precision", list(MOST_FLIPS))
+def test_fewer_bits_change_few_labels_and_none_that_is_sure(precision: Precision, whole: list[Sentiment]) -> None:
+    flipped = [one for one, other in zip(whole, moods(precision), strict=True) if one.label != other.label]
+    assert len(flipped) <= MOST_FLIPS[precision] * len(whole)
+    assert [mood for mood in flipped if lead(mood) > SURE] == []
