@@ -7,7 +7,7 @@ import yaml
 
 from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.pipeline.errors import SettingsError
-from opinionwatch.pipeline.tuning import HEADING, WORTH, Advice, Way, cores, fastest, tune
+from opinionwatch.pipeline.tuning import HEADING, WORTH, Advice, Options, Way, cores, fastest, tune
 from tests.models.tiny import tiny_artefact
 
 LONG_S = 300
@@ -54,7 +54,7 @@ def test_what_comes_first_stands_unless_something_is_worth_the_change() -> None:
 
 
 def test_rows_stand_below_their_heading_and_the_words_say_what_to_do() -> None:
-    options = {"precision": "bf16", "threads": 1, "tokens_per_batch": 2048}
+    options: Options = {"precision": "bf16", "threads": 1, "tokens_per_batch": 2048}
     best = Way(2, options, 512.4)
     assert best.row.split() == ["512", "2", "1", "bf16", "2048"]
     assert len(best.row) == len(HEADING)
