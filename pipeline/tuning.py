@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from threading import Timer
+from threading import Event, Timer
 from typing import NamedTuple
 
 import yaml
@@ -63,7 +63,7 @@ class Advice(NamedTuple):
         short = "Time was over before everything was measured: try again with more, e.g. --within 180.\n"
         many = f"\nand run {self.best.processes} of `opinionwatch worker score`: one process alone uses one core."
         return (
-            f"{short if self.cut_short else ''}Fastest here. Write into the settings file:\n{self.lines}"
+            f"{short if self.cut_short else ''}Fastest of these. Write into the settings file:\n{self.lines}"
             f"{many if self.best.processes > 1 else ''}"
         )
 
@@ -87,7 +87,7 @@ def tune(
     until = time.monotonic() + longest_s
     count = min(cores(), MOST_PROCESSES)
     ways: list[Way] = []
-    with _Crew(count, longest_s) as crew:
+    with _Crew(longest_s) as crew:
 
         def measure(processes: int, **changed: JsonValue) -> Way | None:
             if time.monotonic() > until:
@@ -129,19 +129,14 @@ def fastest(tried: Sequence[Way | None]) -> Way | None:
 class _Crew:
     """Processes that carry out orders at the same time. All of them end with the block, or when time is over."""
 
-    def __init__(self, count: int, longest_s: float) -> None:
+    def __init__(self, longest_s: float) -> None:
         self._command = [sys.executable, "-m", "opinionwatch.models.tuning"]
-        self._count, self._members = count, list[subprocess.Popen[str]]()
+        self._members = list[subprocess.Popen[str]]()
+        self._over = Event()
         self._alarm = Timer(longest_s, self._end)
         self._alarm.daemon = True
 
     def __enter__(self) -> "_Crew":
-        pipe = subprocess.PIPE
-        for _ in range(self._count):
-            member = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
-                self._command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
-            )
-            self._members.append(member)
         self._alarm.start()
         return self
 
@@ -153,16 +148,34 @@ class _Crew:
 
     def ask(self, processes: int, order: Order) -> list[Pace]:
         """What each of the first so many says; nothing when time is over."""
-        members = self._members[:processes]
         try:
-            for member in members:
-                if member.stdin is not None:
-                    member.stdin.write(order.model_dump_json() + "\n")
-                    member.stdin.flush()
-            return [Pace.model_validate_json(member.stdout.readline() if member.stdout else "") for member in members]
+            # Started when they are needed: each loads PyTorch, and would hold up those that measure.
+            while len(self._members) < processes:
+                self._start()
+            members = self._members[:processes]
+            if processes > 1:  # All have loaded their model before any of them is measured.
+                self._round(members, order.model_copy(update={"seconds": 0.0}))
+            return self._round(members, order)
         except (OSError, ValidationError):
             return []
 
+    def _round(self, members: Sequence[subprocess.Popen[str]], order: Order) -> list[Pace]:
+        for member in members:
+            if member.stdin is not None:
+                member.stdin.write(order.model_dump_json() + "\n")
+                member.stdin.flush()
+        return [Pace.model_validate_json(member.stdout.readline() if member.stdout else "") for member in members]
+
+    def _start(self) -> None:
+        pipe = subprocess.PIPE
+        member = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
+            self._command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+        )
+        self._members.append(member)
+        if self._over.is_set():  # the alarm may have gone off just before
+            member.kill()
+
     def _end(self) -> None:
+        self._over.set()
         for member in self._members:
             member.kill()
