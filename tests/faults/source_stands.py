@@ -33,6 +33,8 @@ DOCUMENTS = {
     "rss": 2_500, "bridge": 2_500,
 }  # fmt: skip
 """How many numbers each stand counts to; several are worth more than one document each."""
+SHOWN = {"appstore": 500}
+"""As many reviews of a country as Apple shows: what has been is asked of the service at the end."""
 
 
 @dataclass
@@ -190,7 +192,7 @@ def files(kind: str, most: int, folder: Path) -> Iterator[Stand]:
 @contextmanager
 def stands(folder: Path, servers: str, port: int, part: float) -> Iterator[dict[str, Stand]]:
     """All of them, each with its part of the documents; by kind."""
-    made = {kind: max(24, int(count * part)) for kind, count in DOCUMENTS.items()}
+    made = {kind: max(24, min(int(count * part), SHOWN.get(kind, count))) for kind, count in DOCUMENTS.items()}
     with ExitStack() as stack:
         found: dict[str, Stand] = {}
         for kind, most in made.items():
