@@ -1,11 +1,16 @@
 """What tests of all folders share: a real Kafka and a real Elasticsearch, started once a session when asked for."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.services.pair import running
 from tests.services.run import given
+
+# Workers of pytest-xdist are told a size of 80 columns, and rich keeps what it finds when a console is made.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -49,12 +49,15 @@ def java_home() -> Path:
 def programs() -> Path:
     """The folder with `kafka/*.jar` and `elasticsearch/bin/elasticsearch`; fetched at the first call of a machine."""
     kept = _own_folder() / f"kafka-{KAFKA}-elasticsearch-{ELASTICSEARCH}"
-    with (kept.parent / "fetching").open("w") as turn:
+    turn = os.open(kept.parent, os.O_RDONLY)
+    try:
         fcntl.flock(turn, fcntl.LOCK_EX)  # two sessions may want it at once
         if not kept.exists():
             # Made beside its place and moved there whole: whoever fetches may be killed.
             with tempfile.TemporaryDirectory(dir=kept.parent, prefix="fetching-") as scratch:
                 _fetched(Path(scratch)).rename(kept)
+    finally:
+        os.close(turn)
     return kept
 
 
