@@ -249,8 +249,8 @@ def campaign(folder: Path, documents: int, kills: int) -> Verdict:
         cluster.tell(items, "one")
         cluster.correct()
         verdict.before = cluster.places()
-        for _ in range(kills):
-            verdict.killed += cluster.erase(number, after_s=dice.uniform(2.0, 25 + documents / 100)) < 0
+        for turn in range(kills):  # farther into it each time, however fast this machine is
+            verdict.killed += cluster.erase(number, after_s=dice.uniform(2.0, 4.0) * 2**turn) < 0
         began = perf_counter()
         verdict.erased = cluster.erase(number)
         verdict.erase_s = perf_counter() - began
@@ -292,7 +292,7 @@ def main() -> int:
     untold = SHOWN - verdict.before.keys()
     if untold:
         sys.stdout.write(f"the proof covers too little: nothing planted got to {', '.join(sorted(untold))}\n")
-    return 1 if found or verdict.changed or verdict.gap or untold else 0
+    return 1 if found or verdict.changed or verdict.gap or untold or verdict.killed < min(1, given.kills) else 0
 
 
 if __name__ == "__main__":
