@@ -1,9 +1,10 @@
 """The only file that knows Faust: feeds a hop's `Work` with micro-batches of its log.
 
 What is set here and what is not done here follows from failures that were measured: `take` and plain iteration
-acknowledge work that failed; `concurrency` above 1 commits past work in flight; any supervisor but the crashing one
-leaves a dead agent in a living process; typed topics stall on one bad entry; a finite poll interval loses the group
-for ever; `exactly_once` and Faust's tables lose what they promise; its web server listens on every address.
+acknowledge work that failed; a stream whose own acknowledgements are not off acknowledges its buffer when its agent
+ends; `concurrency` above 1 commits past work in flight; any supervisor but the crashing one leaves a dead agent in a
+living process; typed topics stall on one bad entry; a finite poll interval loses the group for ever; `exactly_once` and
+Faust's tables lose what they promise; its web server listens on every address.
 
 An entry is acknowledged only after `take` has returned for the batch it was in. Whatever goes wrong ends the process
 with a code other than 0: its supervisor starts it again, and the batch comes again.
@@ -115,6 +116,9 @@ class FaustRuntime:
         )
 
         async def take(stream: Any) -> AsyncIterator[None]:  # noqa: ANN401 - Faust's own, untyped
+            # When `noack_take` ends it puts back what it found here, and whatever is still buffered runs through the
+            # stream: with True that is acknowledged though nobody has done it, and committed at the goodbye.
+            stream.enable_acks = False
             async for events in stream.noack_take(BATCH, within=WITHIN_S):
                 if self._stop.is_set():
                     continue
