@@ -1,10 +1,13 @@
 """Every scorer of the registry against the one suite."""
 
+from typing import ClassVar
+
 import pytest
 import torch
 from pydantic import JsonValue
 
 from opinionwatch.models.artefact import Config, save
+from opinionwatch.models.device import Precision
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.huggingface import PROBABILITY_BOUND as FOREIGN_BOUND
 from opinionwatch.models.huggingface import HuggingFaceScorer
@@ -68,33 +71,26 @@ class TestShipped(ScorerSuite):
     """The artefact that ships."""
 
     bound = PROBABILITY_BOUND[torch.float32]
+    precision: ClassVar[Precision] = "fp32"
 
     @pytest.fixture(scope="class")
     @classmethod
     def scorer(cls) -> Scorer:
-        return NeuralScorer(NeuralScorer.Settings(device="cpu", precision="fp32"))
+        return NeuralScorer(NeuralScorer.Settings(device="cpu", precision=cls.precision))
 
 
-class TestShippedInSixteenBits(ScorerSuite):
+class TestShippedInSixteenBits(TestShipped):
     """The artefact that ships, in bf16."""
 
     bound = PROBABILITY_BOUND[torch.bfloat16]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def scorer(cls) -> Scorer:
-        return NeuralScorer(NeuralScorer.Settings(device="cpu", precision="bf16"))
+    precision = "bf16"
 
 
-class TestShippedInEightBits(ScorerSuite):
+class TestShippedInEightBits(TestShipped):
     """The artefact that ships, in int8."""
 
     bound = PROBABILITY_BOUND[torch.int8]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def scorer(cls) -> Scorer:
-        return NeuralScorer(NeuralScorer.Settings(device="cpu", precision="int8"))
+    precision = "int8"
 
 
 def test_every_scorer_of_the_registry_is_held_to_the_contract() -> None:

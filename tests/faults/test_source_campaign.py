@@ -10,7 +10,7 @@ from opinionwatch.connectors.registry import CONNECTORS
 from tests.faults.source_campaign import SourceCampaign
 from tests.faults.source_stands import DOCUMENTS, stands
 from tests.services.kafka import Kafka
-from tests.services.server import free_port
+from tests.services.server import free_port, up
 
 LEFT_OUT = {"demo", "mastodon_stream"}
 """A recording, and a stream whose own tests kill it."""
@@ -22,17 +22,12 @@ def test_every_kind_takes_part() -> None:
 
 def test_all_sources_together_survive_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "SHARED", Hosts(per_s=10_000, burst=10_000))
-    broker, port = Kafka(), free_port()
-    broker.start()
-    try:
-        broker.wait()
-        with stands(tmp_path / "stands", broker.address, port, 0.02) as made:
-            campaign = SourceCampaign(tmp_path, broker, made, port, seed=5)
-            try:
-                verdict = campaign.run(kills=3, terms=0, brokers=0)
-            finally:
-                campaign.end()
-    finally:
-        broker.remove()
+    port = free_port()
+    with up(Kafka()) as broker, stands(tmp_path / "stands", broker.address, port, 0.02) as made:
+        campaign = SourceCampaign(tmp_path, broker, made, port, seed=5)
+        try:
+            verdict = campaign.run(kills=3, terms=0, brokers=0)
+        finally:
+            campaign.end()
     assert verdict.faults == dict.fromkeys(verdict.faults, 0), f"{verdict.text()}\n{campaign.said()}"
     assert verdict.replays > 0, "kills that nobody noticed prove nothing"

@@ -10,6 +10,7 @@ from opinionwatch.pipeline.store_elastic import ElasticStore
 from tests.pipeline.command import Command
 from tests.pipeline.elastic import Cluster, cluster
 from tests.services.secure import SecureKafka
+from tests.services.server import up
 
 
 @pytest.fixture
@@ -23,13 +24,8 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
 @pytest.fixture(scope="session")
 def secure_kafka() -> Iterator[SecureKafka]:
     """A broker that wants TLS and a password."""
-    server = SecureKafka()
-    try:
-        server.start()
-        server.wait()
+    with up(SecureKafka()) as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="module")

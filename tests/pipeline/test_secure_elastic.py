@@ -25,6 +25,7 @@ from tests.pipeline.daemons import Daemons
 from tests.pipeline.sample import document, scored
 from tests.services.key_proxy import key_proxy
 from tests.services.secure import CERTIFICATE, PASSWORD, USER, SecureElastic, SecureKafka
+from tests.services.server import up
 
 Settings = Callable[..., Elastic]
 WRONG = "hunter2 of the tests"
@@ -33,13 +34,8 @@ KEY = "a2V5OmEgc2VjcmV0IGtleSBvZiB0aGUgdGVzdHM="
 
 @pytest.fixture(scope="module")
 def elastic() -> Iterator[SecureElastic]:
-    server = SecureElastic()
-    try:
-        server.start()
-        server.wait()
+    with up(SecureElastic()) as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

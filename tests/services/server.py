@@ -9,10 +9,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tests.services.artifacts import UnavailableError
 
@@ -49,6 +50,20 @@ class Service(Protocol):
     def remove(self) -> None:
         """Stop, and delete everything it wrote."""
         ...
+
+
+Given = TypeVar("Given", bound=Service)
+
+
+@contextmanager
+def up(service: Given) -> Iterator[Given]:
+    """It answers while the block runs, and is gone with everything it wrote afterwards."""
+    try:
+        service.start()
+        service.wait()
+        yield service
+    finally:
+        service.remove()
 
 
 def free_port() -> int:
