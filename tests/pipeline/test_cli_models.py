@@ -68,7 +68,7 @@ def test_the_model_in_force_is_exported_and_measured(command: Command, here: Pat
     assert (ended.code, ended.err) == (0, "")
     assert in_force() in ended.said
     assert "0 labels differ" in ended.said
-    assert "fixed.jsonl" in ended.said
+    assert "│ fixed" in ended.said
     assert (tmp_path / "onnx" / "model.onnx").is_file()
     missing = command("model", "export", "--out", tmp_path / "again", "--on", "none.jsonl")
     assert (missing.code, "no such file: none.jsonl" in missing.said) == (2, True)
