@@ -24,6 +24,7 @@ from shutil import rmtree
 
 import numpy as np
 import torch
+import transformers
 from pydantic import BaseModel
 from tokenizers import Tokenizer
 
@@ -255,6 +256,7 @@ def main() -> int:
     given = parser.parse_args()
     os.environ["RAYON_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in transformers
     quiet_logs()
     ablation = Ablation(
         given.data, given.backbone, given.out, given.recipe, rows=given.rows, dev=given.dev, steps=given.steps
