@@ -181,11 +181,6 @@ class Ablation:
     def table(self, trials: Sequence[Trial], rows: Sequence[Row]) -> Iterator[str]:
         """As Markdown, with what is missing."""
         base = self.made[self.key(self.trials[0])]
-        yield (
-            f"{len(self.rows.train):,} rows to train on ({self.a_pass} steps a pass), {len(self.dev):,} dev rows; "
-            f"the base took {base.steps} steps."
-        )
-        yield ""
         yield "| | steps | CPU s a step | CPU s | macro-F1 (95 %) | beside the base (95 %) |"
         yield "|---|---|---|---|---|---|"
         for row in rows:
@@ -198,10 +193,15 @@ class Ablation:
             pace = f"{row.cpu_s / row.steps:.2f}" if row.steps else "–"
             figure = f"{100 * own.value:.1f} ({100 * own.low:.1f} … {100 * own.high:.1f})"
             yield f"| {row.name} | {row.steps} | {pace} | {row.cpu_s:.0f} | {figure} | {beside} |"
+        yield ""
+        yield (
+            f"{len(self.rows.train):,} rows to train on ({self.a_pass} steps a pass), {len(self.dev):,} dev rows; "
+            f"the base took {base.steps} steps."
+        )
         there = {row.name for row in rows}
         if missing := [trial.name for trial in trials if trial.name not in there]:
             yield ""
-            yield f"Not made yet: {', '.join(missing)}."
+            yield f"Not made yet: {'; '.join(missing)}."
 
 
 def _base(shipped: Recipe, rows: int, dev: int) -> Recipe:
