@@ -1,4 +1,4 @@
-"""The default architecture: any Hugging Face encoder as the body, both heads on its one pass."""
+"""The default architecture: any Hugging Face encoder as the body, all heads on its one pass."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from opinionwatch.models.heads import OpinionsHead, SentimentHead, SpanBatch
+from opinionwatch.models.heads import OpinionsHead, SentimentHead, SpanBatch, TargetHead
 from opinionwatch.models.prune import narrow_heads
 from opinionwatch.models.recipe import Body
 from opinionwatch.pipeline.errors import SettingsError
@@ -41,6 +41,14 @@ class Encoder(nn.Module):
         self.body: nn.Module = body
         self.sentiment = SentimentHead(hidden, settings.dropout)
         self.opinions = OpinionsHead(hidden, settings.span_size, settings.dropout)
+        self.targets: TargetHead | None = None
+        self.read_targets(settings)
+
+    def read_targets(self, settings: Body) -> None:
+        """Give it the head for targets, if it is to have one and has none."""
+        if settings.targets and self.targets is None:
+            hidden = self.sentiment.classify.in_features
+            self.targets = TargetHead(hidden, settings.span_size, settings.dropout)
 
     @classmethod
     def from_backbone(cls, backbone: str, settings: Body) -> Self:
@@ -101,6 +109,13 @@ class Encoder(nn.Module):
     def pairs(self, encoded: Encoded, aspects: SpanBatch, opinions: SpanBatch, pairs: Tensor) -> Tensor:
         """Logits (P, 4) of {no link, negative, neutral, positive}; see `OpinionsHead.pairs`."""
         return self.opinions.pairs(encoded.hidden, aspects, opinions, pairs)
+
+    def toward(self, encoded: Encoded, spans: SpanBatch) -> Tensor:
+        """What each of the spans (n,) adds to the sentiment logits of its text (n, 3); nothing without that head."""
+        if self.targets is None:
+            return encoded.sentiment.new_zeros(len(spans.row), 3)
+        change: Tensor = self.targets(encoded.hidden, spans)
+        return change
 
 
 def _shorten(body: PreTrainedModel, layers: int | None) -> PreTrainedModel:

@@ -25,6 +25,7 @@ from opinionwatch.models.data import Rows, read_rows
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.loop import Material, loop
 from opinionwatch.models.manifest import MANIFEST
+from opinionwatch.models.priors import priors
 from opinionwatch.models.recipe import Recipe, load_recipe
 from opinionwatch.models.registry import ARCHITECTURES
 from opinionwatch.models.scratch import Scratch
@@ -70,7 +71,8 @@ def fit(
     recipe = load_recipe(recipe_path)
     start = load(Path(backbone)) if (Path(backbone) / MANIFEST).exists() else None
     if start is not None:
-        recipe = recipe.model_copy(update={"body": start.config.body})
+        body = start.config.body.model_copy(update={"targets": start.config.body.targets or recipe.body.targets})
+        recipe = recipe.model_copy(update={"body": body})
     out.mkdir(parents=True, exist_ok=True)
     rows = read_rows(recipe, data, strict=strict)
     describe(out, recipe, rows)
@@ -84,16 +86,18 @@ def fit(
         model = _fresh(backbone, recipe, tokenizer)
     else:
         tokenizer, model = start.tokens.tokenizer, start.model
+        model.read_targets(recipe.body)
     merge = None if recipe.adapters is None else wear(model.body, recipe.adapters)
     tokens = TextTokens(tokenizer, schedule.train_tokens)
     texts = [example.text for example in rows.train]
-    encoded = encode(rows.train, tokens)
+    shares = priors(rows.train, schedule.prior_strength)
+    encoded = encode(rows.train, tokens, shares)
     if teacher is not None:
         told = teacher(texts).tolist()
         encoded = [replace(row, soft=(soft[0], soft[1], soft[2])) for row, soft in zip(encoded, told, strict=True)]
     log.info("train.rows", train=len(encoded), dev=len(rows.dev), bad=len(rows.bad))
     identity = sha256((recipe.model_dump_json() + json.dumps(rows.hashes, sort_keys=True)).encode()).hexdigest()
-    material = Material(encoded, texts, encode(rows.validation, tokens), tokens)
+    material = Material(encoded, texts, encode(rows.validation, tokens, shares), tokens)
     done = loop(Learner(model, schedule), material, recipe, out, resume=resume, identity=identity)
     if merge is not None:
         merge()

@@ -12,10 +12,11 @@ from tensorboardX import SummaryWriter
 from torch import Tensor
 
 from opinionwatch.models.checkpoint import Progress
+from opinionwatch.models.losses import Losses
 from opinionwatch.pipeline.errors import FatalError
 
 log = structlog.get_logger(__name__)
-PARTS = ("sentiment", "tags", "pairs")
+PARTS = Losses._fields
 
 
 class Track:
