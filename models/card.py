@@ -21,7 +21,7 @@ large enough that single mistakes even out. Not for judging single people, and n
 {backbone}
 
 ## Training rows
-Only rows whose terms do not forbid commercial use were trained on. The rows themselves are not part of this artefact.
+{permitted} The rows themselves are not part of this artefact.
 
 | source | rows | terms |
 |---|---|---|
@@ -52,6 +52,9 @@ labels are right in {sure:.0%} of the dev texts. At most {cap} texts a source ta
 - English opinion terms were learnt from a small set written for this project and from Chinese reviews: many are missed.
 - Texts beyond {max_tokens} tokens are read up to there. Languages other than English and Chinese were never trained on.
 """
+
+_PERMITTED = "Only rows whose terms do not forbid commercial use were trained on."
+_LOCAL = "**Not to be passed on:** some of these rows are for research only."
 
 _COMPANION = """## Linear companion
 A table of 2^{bits} hashed n-grams (characters 1–{characters}, word pieces 1–{pieces}) × 3 classes, with weights of
@@ -98,6 +101,7 @@ def write_card(
     """The card as Markdown. `counts` are the rows trained on a source, `backbone` says where the weights came from."""
     return _TEMPLATE.format(
         name=recipe.name,
+        permitted=_LOCAL if recipe.local else _PERMITTED,
         layers=recipe.body.layers or "full-depth",
         minutes=minutes,
         steps=steps,

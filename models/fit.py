@@ -6,7 +6,7 @@ The run folder holds `recipe.yaml`, `rows.json` (counts and sha256 of what was r
 
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -87,6 +87,7 @@ def fit(
     else:
         tokenizer, model = start.tokens.tokenizer, start.model
         model.read_targets(recipe.body)
+    before = {} if start is None or recipe.soup == 1 else {k: w.clone() for k, w in model.state_dict().items()}
     merge = None if recipe.adapters is None else wear(model.body, recipe.adapters)
     tokens = TextTokens(tokenizer, schedule.train_tokens)
     texts = [example.text for example in rows.train]
@@ -101,7 +102,18 @@ def fit(
     done = loop(Learner(model, schedule), material, recipe, out, resume=resume, identity=identity)
     if merge is not None:
         merge()
+    model.load_state_dict(stirred(model.state_dict(), before, recipe.soup))
     return Fit(model, tokens.tokenizer, rows, recipe, done.step, done.elapsed_s / 60)
+
+
+def stirred(after: Mapping[str, Tensor], before: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """So much of the weights `after` as `share`, the rest from `before`, where that has any.
+
+    Between two ends of training that began alike lies what is better than both on texts of other kinds (Wortsman et
+    al., Model Soups, ICML 2022; Robust Fine-Tuning of Zero-Shot Models, CVPR 2022).
+    """
+    mixed = {n: before[n].lerp(w, share) for n, w in after.items() if n in before and w.is_floating_point()}
+    return dict(after) | mixed
 
 
 def _fresh(backbone: str, recipe: Recipe, tokenizer: Tokenizer) -> Encoder:

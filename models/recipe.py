@@ -181,6 +181,12 @@ class Recipe(Section):
     start: str | None = Field(
         None, description="recipe of the same folder that is trained first; this one goes on from what it reached"
     )
+    soup: float = Field(
+        1.0, gt=0, le=1, description="with `start`: how much of this run's weights there is; the rest is the start's"
+    )
+    local: bool = Field(
+        False, description="its weights stay here: rows may be trained on whose terms forbid passing them on"
+    )
     uncapped: bool = Field(False, description="caps of sources are ignored: for machines that read every row in time")
     distillation: Distillation | None = Field(None, description="null: no teacher")
     adapters: Adapters | None = Field(None, description="null: all weights of the body are trained")
@@ -196,6 +202,8 @@ class Recipe(Section):
     def _has_what_it_needs(self) -> Self:
         if self.distillation is None and (idle := [s.name for s in self.sentiment if s.unlabelled]):
             raise ValueError(f"'{idle[0]}' is unlabelled: without `distillation` there is no teacher to learn from")
+        if self.soup < 1 and self.start is None:
+            raise ValueError("`soup` needs `start`, the recipe whose weights are the rest")
         if self.schedule.patience is not None and not self.validation:
             raise ValueError("`patience` needs `validation`, the share of rows that is looked at")
         return self
