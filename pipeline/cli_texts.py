@@ -128,7 +128,9 @@ def explain(
     places = _places(folded, _name(target))
     scorer = NeuralScorer(NeuralScorer.Settings.model_validate({**chosen.scorer.options, "precision": "fp32"}))
     if places and not scorer.tells_targets:
-        raise SettingsError(f"--target: {scorer.version} knows no targets; leave it out, or use a model that was taught")
+        raise SettingsError(
+            f"--target: {scorer.version} knows no targets; leave it out, or use a model that was taught"
+        )
     passage = Passage(folded.text, language(folded.text).tag, places)
     found = scorer.explain(passage)
     if json_:

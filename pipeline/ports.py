@@ -186,7 +186,7 @@ class Scorer(Protocol):
 
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
         """One reading a passage, spans in the passage's own text, and a sentiment towards each of its targets or none
-        at all. Raises RejectedError for a single passage it can never read, RetryableError when the device is not ready.
+        at all. Raises RejectedError for a passage it can never read, RetryableError when the device is not ready.
         """
         ...
 

@@ -86,7 +86,7 @@ _NAME = TypeAdapter[str](TermText)
 
 
 def name(given: object) -> str:
-    """A name as people give it. Raises RejectedError(invalid_field) for none, an empty one, or one of over 200 signs."""
+    """A name as people give it. Raises RejectedError(invalid_field) for none, an empty or an endless one."""
     try:
         return _NAME.validate_python(given, strict=True)
     except ValidationError as error:

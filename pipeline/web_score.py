@@ -29,8 +29,8 @@ from opinionwatch.pipeline.score_queue import ScoreQueue
 from opinionwatch.pipeline.scoring import Answer, RefusedText
 from opinionwatch.pipeline.settings_serve import Serve
 from opinionwatch.pipeline.submission import load
-from opinionwatch.pipeline.web_openapi import Operation, document
 from opinionwatch.pipeline.watchlists import TermText
+from opinionwatch.pipeline.web_openapi import Operation, document
 from opinionwatch.pipeline.web_query import wrong
 
 JSON = "application/json"

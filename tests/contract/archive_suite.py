@@ -110,7 +110,9 @@ def said(scored: ScoredDocument, watchlist: str | None) -> list[str]:
     """The label of a text, or of what it says of a watchlist."""
     if watchlist is None:
         return [scored.reading.sentiment.label]
-    return [(each.sentiment or scored.reading.sentiment).label for each in scored.matches if each.watchlist == watchlist]
+    return [
+        (each.sentiment or scored.reading.sentiment).label for each in scored.matches if each.watchlist == watchlist
+    ]
 
 
 def question(dice: random.Random) -> DocumentQuery:

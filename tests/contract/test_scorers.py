@@ -64,7 +64,9 @@ class TestNeural(ScorerSuite):
         shape |= {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "pad_token_id": 1}
         model = Encoder.from_config(shape, cls.body).eval()
         artefact = tmp_path_factory.mktemp("runs") / "tiny"
-        save(artefact, Config(name="tiny", body=cls.body, backbone=model.shape()), tiny_tokenizer(), model, "# a card\n")
+        save(
+            artefact, Config(name="tiny", body=cls.body, backbone=model.shape()), tiny_tokenizer(), model, "# a card\n"
+        )
         return NeuralScorer(
             NeuralScorer.Settings(artefact=artefact, device="cpu", precision="fp32", tokens_per_batch=64)
         )

@@ -124,7 +124,9 @@ def test_what_is_added_comes_after_the_companion_and_before_the_calibration(scor
     finally:
         network.companion = None
     assert mixed.added == alone.added
-    assert mixed.logits == pytest.approx([0.5 * own + bias for own, bias in zip(alone.logits, (0.25, 0, 0), strict=True)])
+    assert mixed.logits == pytest.approx(
+        [0.5 * own + bias for own, bias in zip(alone.logits, (0.25, 0, 0), strict=True)]
+    )
     logits = plus(mixed.logits, mixed.added[0])
     told = scorer.reading(mixed, passage).targets[0]
     assert told.negative == pytest.approx(exp(logits[0]) / sum(map(exp, logits)), abs=1e-4)

@@ -5,16 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.models.tiny import partisan_artefact, tiny_artefact
+from opinionwatch.pipeline.contracts import Label
+from tests.models.tiny import Taught, partisan_artefact, tiny_artefact
 from tests.pipeline.command import Command, lines
 
+BOTH: tuple[tuple[str, Label], ...] = (("Corvo", "positive"), ("Brava", "negative"))
 TEXT = "ﬁne, Ｃｏｒｖｏ beats Brava"
-TAUGHT = (("Corvo beats Brava", "Corvo", "positive"), ("Corvo beats Brava", "Brava", "negative"),
-          ("fine, Corvo beats Brava", "Corvo", "positive"), ("fine, Corvo beats Brava", "Brava", "negative"))  # fmt: skip
+TAUGHT: tuple[Taught, ...] = tuple(
+    (text, name, label) for text in ("Corvo beats Brava", "fine, Corvo beats Brava") for name, label in BOTH
+)
 
 
 def choose(artefact: Path) -> None:
-    Path("opinionwatch.yaml").write_text(f"scorer: {{kind: neural, artefact: {artefact}, device: cpu, precision: fp32}}\n")
+    Path("opinionwatch.yaml").write_text(
+        f"scorer: {{kind: neural, artefact: {artefact}, device: cpu, precision: fp32}}\n"
+    )
 
 
 @pytest.fixture

@@ -67,7 +67,9 @@ class Torn(Judge):
 
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
         return [
-            whole.model_copy(update={"targets": tuple(self._toward(passage.text, places) for places in passage.targets)})
+            whole.model_copy(
+                update={"targets": tuple(self._toward(passage.text, places) for places in passage.targets)}
+            )
             for whole, passage in zip(super().score(passages), passages, strict=True)
         ]
 

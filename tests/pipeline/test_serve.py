@@ -154,7 +154,12 @@ def test_a_name_is_found_in_each_text_and_what_is_said_of_it_told(service: Servi
     status, body, _ = service.raw(json.dumps({"texts": texts, "target": "corvo"}).encode())
     assert status == 200
     found = [answer.model_dump()["target"] for answer in Scores.model_validate_json(body).items]
-    assert [each["sentiment"] and each["sentiment"]["label"] for each in found] == ["positive", "negative", "negative", None]
+    assert [each["sentiment"] and each["sentiment"]["label"] for each in found] == [
+        "positive",
+        "negative",
+        "negative",
+        None,
+    ]
     assert [[text[start:end] for start, end in each["spans"]] for text, each in zip(texts, found, strict=True)] == [
         ["Corvo"], ["Corvo"], ["Corvo"], [],
     ]  # fmt: skip

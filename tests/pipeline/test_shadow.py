@@ -88,7 +88,9 @@ def test_hours_are_counted_by_what_each_model_says_of_the_watchlist(tmp_path: Pa
     [hour] = found.hours
     assert (hour.mentions, hour.negative, hour.negative_shadow) == (2, 1, 1)
     other = watchlists(({"id": "lumora", "names": ["Nobody"]},))
-    found = follow(SqliteArchive(path), First(), other, since=NOON - timedelta(days=1), seconds=0, most=10, stop=Event())
+    found = follow(
+        SqliteArchive(path), First(), other, since=NOON - timedelta(days=1), seconds=0, most=10, stop=Event()
+    )
     assert [(hour.negative, hour.negative_shadow) for hour in found.hours] == [(1, 0)]
 
 

@@ -356,9 +356,7 @@ def every_third(document: ScoredDocument, watchlist: str | None = None) -> Why:
     """An explanation in which every third character counts."""
     spans = [(at, at + 1) for at in range(0, len(document.document.text), 3)]
     words = tuple(Weight(span=span, weight=1.0 if at % 2 else -0.3) for at, span in enumerate(spans))
-    return Why(
-        label="negative", probability=0.9, words=words, faithfulness=0.21, scorer="another", watchlist=watchlist
-    )
+    return Why(label="negative", probability=0.9, words=words, faithfulness=0.21, scorer="another", watchlist=watchlist)
 
 
 def is_harmless(html: str) -> None:

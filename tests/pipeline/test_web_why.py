@@ -12,8 +12,8 @@ from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.web_why import Weight, Why, WhyViews, stretches
 from tests.alerts.hostile import TEXTS
-from tests.pipeline.test_web_views import every_third, first
 from tests.pipeline.sample import toward
+from tests.pipeline.test_web_views import every_third, first
 from tests.pipeline.web_client import client, open_store, sample, text
 from tests.pipeline.web_sample import NOW, Post, scored, write
 
