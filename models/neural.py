@@ -15,6 +15,7 @@ from opinionwatch.models.manifest import DEFAULT
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
 from opinionwatch.models.packed import PackedBody, fits
 from opinionwatch.models.reach import reaches, sample
+from opinionwatch.models.targets import Logits, plus
 from opinionwatch.pipeline.contracts import Confusion, Label, OpinionTerm, Reading, Sentiment
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.ports import Passage
@@ -32,7 +33,9 @@ class NeuralScorer:
     """Scores with a trained artefact. Deterministic: the same passages in the same batch give the same readings.
 
     In another batch a probability may differ by PROBABILITY_BOUND of the precision, so a label can only differ where
-    two classes are as close as that. A text longer than the artefact's `max_tokens` is read up to there.
+    two classes are as close as that. A text longer than the artefact's `max_tokens` is read up to there. An artefact
+    with a head for targets also says what a text says of each target of its passage, by the same calibration; of one
+    that is named beyond there, what the text says.
     """
 
     class Settings(BaseModel):
@@ -79,12 +82,20 @@ class NeuralScorer:
             artefact.companion,
         )
 
+    @property
+    def tells_targets(self) -> bool:
+        """Whether it can tell the sentiment towards a target from that of the text."""
+        return self.network.model.targets is not None
+
     def explain(self, passage: Passage) -> "Explanation":
-        """Why a text is read as it is. Needs `precision: fp32`, as `opinionwatch explain` sets it; takes a second."""
+        """Why a text is read as it is, or, of a passage with a target, why it is read so for the first of them. Needs
+        `precision: fp32`, as `opinionwatch explain` sets it; takes a second.
+        """
         # captum takes a second to load, which only this needs.
         from opinionwatch.models.explain import explain
 
-        return explain(self.network, passage.text, for_lang(self._calibrations, passage.lang))
+        places = next(iter(passage.targets), ())
+        return explain(self.network, passage.text, for_lang(self._calibrations, passage.lang), places)
 
     @property
     def confusion(self) -> dict[str, Confusion]:
@@ -93,8 +104,10 @@ class NeuralScorer:
 
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
         """One reading a passage, in order; equal passages are read once. Raises RejectedError, see `Network.read`."""
+        if not self.tells_targets:
+            passages = [passage._replace(targets=()) for passage in passages]
         distinct = list(dict.fromkeys(passages))
-        raws = self.network.read([passage.text for passage in distinct])
+        raws = self.network.read([passage.text for passage in distinct], [passage.targets for passage in distinct])
         readings = {passage: self.reading(raw, passage) for passage, raw in zip(distinct, raws, strict=True)}
         return [readings[passage] for passage in passages]
 
@@ -104,21 +117,26 @@ class NeuralScorer:
 
 
 def _reading(raw: Raw, text: str, calibration: Calibration) -> Reading:
+    return Reading(
+        sentiment=_sentiment(raw.logits, calibration),
+        opinions=tuple(_opinion(term, text) for term in raw.terms),
+        targets=tuple(_sentiment(plus(raw.logits, more), calibration) for more in raw.added),
+    )
+
+
+def _sentiment(logits: Logits, calibration: Calibration) -> Sentiment:
     # By hand: tensors of three numbers cost ten times as much.
-    highest = max(raw.logits)
-    sizes = [exp((logit - highest) / calibration.temperature) for logit in raw.logits]
+    highest = max(logits)
+    sizes = [exp((logit - highest) / calibration.temperature) for logit in logits]
     chances = [size / sum(sizes) for size in sizes]
     top = max(range(3), key=chances.__getitem__)
     negative, positive = round(chances[0], DECIMALS), round(chances[2], DECIMALS)
-    return Reading(
-        sentiment=Sentiment(
-            label=_LABELS[top],
-            negative=negative,
-            neutral=max(0.0, round(1 - negative - positive, DECIMALS)),
-            positive=positive,
-            unsure=chances[top] < calibration.unsure_below,
-        ),
-        opinions=tuple(_opinion(term, text) for term in raw.terms),
+    return Sentiment(
+        label=_LABELS[top],
+        negative=negative,
+        neutral=max(0.0, round(1 - negative - positive, DECIMALS)),
+        positive=positive,
+        unsure=chances[top] < calibration.unsure_below,
     )
 
 
