@@ -151,3 +151,18 @@ def test_a_part_of_nothing_is_refused(recipe: Path) -> None:
     recipe.write_text(recipe.read_text() + "soup: 0.5\n")
     with pytest.raises(SettingsError, match="needs `start`"):
         load_recipe(recipe)
+
+
+def test_the_card_says_how_well_names_are_told_from_their_text(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(
+        recipe.read_text().replace("epochs: 4", "epochs: 60").replace("dropout: 0.0", "dropout: 0.0, targets: true")
+    )
+    done = train(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+    [figure] = [each for each in done.figures.sources if each.targets]
+    assert (figure.source, figure.targets) == ("triplets", 2)
+    assert figure.target_macro_f1 == 1
+    assert figure.target_text_macro_f1 is not None
+    assert figure.target_text_macro_f1 < 1, "one text, two names, two moods"
+    assert "| triplets | yes | 2 | 100.0 |" in (done.artefact / "card.md").read_text()
