@@ -23,7 +23,7 @@ def choose(artefact: Path) -> None:
 
 
 @pytest.fixture
-def partisan(tmp_path: Path) -> None:
+def partisan(command: Command, tmp_path: Path) -> None:  # noqa: ARG001 - it comes into the folder first
     """A model that takes every text well, and knows who beats whom."""
     choose(partisan_artefact(tmp_path / "partisan", "positive", TAUGHT))
 
