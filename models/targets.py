@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from opinionwatch.models.batches import span_batch
 from opinionwatch.models.encoder import Encoded, Encoder
@@ -47,16 +46,17 @@ def added(model: Encoder, encoded: Encoded, targets: Sequence[Sequence[Named]]) 
     Raises RejectedError(model_output) where that is no finite number.
     """
     flat = [(row, *span) for row, own in enumerate(targets) for spans in own for span in spans]
-    counts = [len(spans) for own in targets for spans in own]
     if not flat:
         return [(NOTHING,) * len(own) for own in targets]
     logits = model.toward(encoded, span_batch(flat, encoded.hidden.device)).float().cpu()
     if not bool(torch.isfinite(logits).all()):
         raise RejectedError("model_output", "the sentiment logits towards a name are not finite numbers")
-    means = iter([_mean(part) if len(part) else NOTHING for part in logits.split(counts)])
-    return [tuple(next(means) for _ in own) for own in targets]
+    rows = iter(logits.tolist())
+    return [tuple(_mean([next(rows) for _ in spans]) for spans in own) for own in targets]
 
 
-def _mean(logits: Tensor) -> Logits:
-    negative, neutral, positive = logits.mean(0).tolist()
+def _mean(rows: Sequence[Sequence[float]]) -> Logits:
+    if not rows:
+        return NOTHING
+    negative, neutral, positive = (sum(column) / len(rows) for column in zip(*rows, strict=True))
     return negative, neutral, positive

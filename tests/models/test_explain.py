@@ -92,7 +92,7 @@ def test_what_is_said_of_a_name_is_explained_by_what_moves_it(tmp_path: Path) ->
     [raw] = network.read([text], [[[(12, 17)]]])
     logits = [own + more for own, more in zip(raw.logits, raw.added[0], strict=True)]
     assert found.probability == pytest.approx(float(torch.tensor(logits).softmax(0)[0]), abs=1e-5)
-    assert found.curve[0] == found.probability
+    assert found.curve[0] == pytest.approx(found.probability)
     # Without the name there is nothing to be said of it but what the text says.
     gone = explain(network, "Corvo beats ", Calibration(), [(12, 17)])
     assert gone.label == "positive"

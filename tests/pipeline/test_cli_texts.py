@@ -23,7 +23,7 @@ def choose(artefact: Path) -> None:
 
 
 @pytest.fixture
-def partisan(tmp_path: Path) -> None:
+def partisan(command: Command, tmp_path: Path) -> None:
     """A model that takes every text well, and knows who beats whom."""
     choose(partisan_artefact(tmp_path / "partisan", "positive", TAUGHT))
 
@@ -36,8 +36,8 @@ def answers(command: Command, *typed: str, given: list[dict[str, object]]) -> li
 
 @pytest.mark.usefixtures("partisan")
 def test_each_name_gets_its_own_sentiment_where_it_stands_in_the_text_as_given(command: Command) -> None:
-    asked = [{"text": TEXT, "target": name} for name in ("Corvo", "brava", "Lumora")]
-    corvo, brava, lumora = answers(command, given=[*asked])
+    asked: list[dict[str, object]] = [{"text": TEXT, "target": name} for name in ("Corvo", "brava", "Lumora")]
+    corvo, brava, lumora = answers(command, given=asked)
     assert all(each["sentiment"]["label"] == "positive" for each in (corvo, brava, lumora))  # type: ignore[index]  # JSON
     found = [corvo["target"], brava["target"]]
     assert [each["sentiment"]["label"] for each in found] == ["positive", "negative"]  # type: ignore[index]  # JSON
