@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.pipeline.contracts import Label
+from opinionwatch.pipeline.settings import load
+from opinionwatch.pipeline.wiring_why import Explainer
 from tests.models.tiny import Taught, partisan_artefact, tiny_artefact
 from tests.pipeline.command import Command, lines
+from tests.pipeline.sample import document, scored
 
 BOTH: tuple[tuple[str, Label], ...] = (("Corvo", "positive"), ("Brava", "negative"))
 TEXT = "ﬁne, Ｃｏｒｖｏ beats Brava"
@@ -88,6 +91,17 @@ def test_explain_explains_what_is_said_of_a_name(command: Command) -> None:
         assert found["probability"] == pytest.approx(found["curve"][0])
         assert "".join(word["text"] for word in found["words"]) == "fine,CorvobeatsBrava"
     assert labels == ["positive", "positive", "negative"]
+
+
+@pytest.mark.usefixtures("partisan")
+def test_the_page_explains_a_document_for_a_watchlist_that_the_settings_still_have() -> None:
+    config = Path("opinionwatch.yaml")
+    config.write_text(config.read_text() + "watchlists: [{id: b, names: [Brava]}]\n")
+    explainer = Explainer(load(config))
+    whole = scored(document(1, TEXT), "positive", watchlists=("b", "gone"))
+    found = [explainer(whole, watchlist) for watchlist in (None, "b", "gone")]
+    assert [(why.label, why.watchlist) for why in found] == [("positive", None), ("negative", "b"), ("positive", None)]
+    assert [TEXT[slice(*word.span)] for word in found[1].words] == ["ﬁne", ",", "Ｃｏｒｖｏ", "beats", "Brava"]
 
 
 def test_explain_says_what_it_cannot_do_for_a_name(command: Command, tmp_path: Path) -> None:
