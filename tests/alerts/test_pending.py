@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from opinionwatch.alerts.pending import Pending
+from opinionwatch.alerts.pending import Pending, Waiting
 from opinionwatch.pipeline.contracts import Mention, content_id
 from opinionwatch.pipeline.contracts_changes import Withdrawal
 from tests.alerts.stream import Stream
@@ -23,7 +23,7 @@ def test_mentions_come_in_the_order_of_ids_then_withdrawals_whatever_the_order_t
     first, second, *_ = sorted(posts(5), key=lambda each: each.id)
     later = second.model_copy(update={"version": 3, "revised_at": AT + timedelta(minutes=1)})
     gone = [Withdrawal(document_id=content_id(name), version=2, at=AT) for name in ("a", "b")]
-    waiting = [later, gone[0], second, gone[1], first]
+    waiting: list[Waiting] = [later, gone[0], second, gone[1], first]
     expected = [first, second, later, *sorted(gone, key=lambda each: each.document_id)]
     for order in (waiting, waiting[::-1]):
         pending = Pending()
