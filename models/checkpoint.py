@@ -17,6 +17,8 @@ class Progress:
 
     step: int = 0
     elapsed_s: float = 0.0
+    cpu_s: float = 0.0
+    """Of the processor, which do not depend on who else is at work."""
     looked: int = 0
     """The step of the last look at the validation rows."""
     best_loss: float = math.inf

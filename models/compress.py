@@ -24,7 +24,7 @@ from opinionwatch.models.tokens import TextTokens
 from opinionwatch.models.trim import Trimmed, rows_of, trim
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.fold import fold
-from opinionwatch.pipeline.ports import Passage
+from opinionwatch.pipeline.ports import Passage, Scorer
 
 TEXTS_PER_BATCH = 32
 FEWEST_TEXTS = 32
@@ -85,8 +85,8 @@ def compress(
     version = save(out, config, tokenizer, model, _card(artefact, plan), stored.companion)
     both = [NeuralScorer(NeuralScorer.Settings(artefact=folder)) for folder in (artefact, out)]
     quality = compare(both[0], both[1], labelled, limit=limit) if labelled else None
-    spent = _cpu_s(both, texts)
-    return Compressed(version, _bytes(artefact), _bytes(out), spent[0], spent[1], quality)
+    spent = cpu_s(both, texts)
+    return Compressed(version, bytes_of(artefact), bytes_of(out), spent[0], spent[1], quality)
 
 
 def texts_of(files: Sequence[Path], limit: int) -> list[str]:
@@ -123,7 +123,7 @@ def _logits(model: Encoder, tokens: TextTokens, texts: Sequence[str]) -> Iterato
         yield model(ids, mask).sentiment
 
 
-def _cpu_s(scorers: Sequence[NeuralScorer], texts: Sequence[str]) -> list[float]:
+def cpu_s(scorers: Sequence[Scorer], texts: Sequence[str]) -> list[float]:
     """CPU seconds a thousand texts of each, in turns, so that a busy machine is busy for both."""
     passages = [Passage(text, "und") for text in dict.fromkeys(texts)]
     spent = [0.0] * len(scorers)
@@ -135,7 +135,8 @@ def _cpu_s(scorers: Sequence[NeuralScorer], texts: Sequence[str]) -> list[float]
     return [1000 * each / max(1, len(passages)) for each in spent]
 
 
-def _bytes(folder: Path) -> int:
+def bytes_of(folder: Path) -> int:
+    """The size of a folder's files."""
     return sum(path.stat().st_size for path in folder.iterdir())
 
 

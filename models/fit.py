@@ -48,6 +48,8 @@ class Fit:
     recipe: Recipe
     steps: int
     minutes: float
+    cpu_s: float
+    """Of the steps."""
 
 
 Teacher = Callable[[Sequence[str]], Tensor]
@@ -69,12 +71,19 @@ def fit(
     A `backbone` that is an artefact is trained on: its shape stands for the recipe's `body`, and its heads are kept.
     """
     recipe = load_recipe(recipe_path)
+    rows = read_rows(recipe, data, strict=strict)
+    return learn(recipe, rows, out, backbone=backbone, resume=resume, teacher=teacher)
+
+
+def learn(
+    recipe: Recipe, rows: Rows, out: Path, *, backbone: str, resume: bool = False, teacher: Teacher | None = None
+) -> Fit:
+    """The same on rows that are read already."""
     start = load(Path(backbone)) if (Path(backbone) / MANIFEST).exists() else None
     if start is not None:
         body = start.config.body.model_copy(update={"targets": start.config.body.targets or recipe.body.targets})
         recipe = recipe.model_copy(update={"body": body})
     out.mkdir(parents=True, exist_ok=True)
-    rows = read_rows(recipe, data, strict=strict)
     describe(out, recipe, rows)
     schedule = recipe.schedule
     if schedule.threads is not None:
@@ -103,7 +112,7 @@ def fit(
     if merge is not None:
         merge()
     model.load_state_dict(stirred(model.state_dict(), before, recipe.soup))
-    return Fit(model, tokens.tokenizer, rows, recipe, done.step, done.elapsed_s / 60)
+    return Fit(model, tokens.tokenizer, rows, recipe, done.step, done.elapsed_s / 60, done.cpu_s)
 
 
 def stirred(after: Mapping[str, Tensor], before: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:

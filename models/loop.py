@@ -20,6 +20,7 @@ from opinionwatch.models import checkpoint
 from opinionwatch.models.augment import augment
 from opinionwatch.models.batches import Row, collate, epoch
 from opinionwatch.models.best import Best
+from opinionwatch.models.boards import boards
 from opinionwatch.models.device import pick_device
 from opinionwatch.models.optimise import progress
 from opinionwatch.models.recipe import Recipe, Schedule
@@ -59,15 +60,17 @@ def loop(
     steps = max(1, round(schedule.epochs * per_epoch))
     log.info("train.start", steps=steps, step=at.step, device=str(device), dtype=str(training_dtype(device, schedule)))
     saved = last = time.monotonic()
-    with Track(out, LOG_EVERY) as track:
+    busy = time.process_time()
+    with Track(out, LOG_EVERY, boards(out, recipe)) as track:
         while at.step < steps and (share := progress(at.step, steps, at.elapsed_s, schedule)) < 1 and not best.over(at):
             turn, place = divmod(at.step, per_epoch)
             if not batches or place == 0:
                 batches = _epoch(_altered(material, schedule, turn), schedule, turn)
             # Batches of one epoch differ in number from those of the next by a few: the rest is skipped.
             parts = step_of.gradients(collate(batches[place % len(batches)], material.tokens.pad))
-            now = time.monotonic()
+            now, spent = time.monotonic(), time.process_time()
             at.step, at.elapsed_s, last = at.step + 1, at.elapsed_s + now - last, now
+            at.cpu_s, busy = at.cpu_s + spent - busy, spent
             track.step(at, share, parts)
             if at.step % schedule.accumulate and at.step < steps:
                 continue

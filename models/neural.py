@@ -113,10 +113,11 @@ class NeuralScorer:
 
     def reading(self, raw: Raw, passage: Passage) -> Reading:
         """What the network says of a passage, calibrated for its language."""
-        return _reading(raw, passage.text, for_lang(self._calibrations, passage.lang))
+        return calibrated(raw, passage.text, for_lang(self._calibrations, passage.lang))
 
 
-def _reading(raw: Raw, text: str, calibration: Calibration) -> Reading:
+def calibrated(raw: Raw, text: str, calibration: Calibration) -> Reading:
+    """What raw logits and triplets say of a text, under a calibration."""
     return Reading(
         sentiment=_sentiment(raw.logits, calibration),
         opinions=tuple(_opinion(term, text) for term in raw.terms),

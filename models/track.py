@@ -1,16 +1,17 @@
-"""Tracks a run: `log.jsonl`, TensorBoard's event files, and lines for people."""
+"""Tracks a run: `log.jsonl`, lines for people, and the boards that draw it."""
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import structlog
 import torch
-from tensorboardX import SummaryWriter
 from torch import Tensor
 
+from opinionwatch.models.boards import Board
 from opinionwatch.models.checkpoint import Progress
 from opinionwatch.models.losses import Losses
 from opinionwatch.pipeline.errors import FatalError
@@ -22,11 +23,10 @@ PARTS = Losses._fields
 class Track:
     """Means of the losses every so many steps. `tensorboard --logdir RUN/tensorboard` draws them."""
 
-    def __init__(self, out: Path, every: int) -> None:
-        self._every = every
+    def __init__(self, out: Path, every: int, boards: Sequence[Board]) -> None:
+        self._every, self._boards = every, boards
         self._sums, self._count = torch.zeros(len(PARTS)), 0
         self._file = (out / "log.jsonl").open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(out / "tensorboard"))
 
     def __enter__(self) -> Self:
         """Nothing more to do."""
@@ -35,9 +35,10 @@ class Track:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the files."""
+        """Close the files and the boards."""
         self._file.close()
-        self._board.close()
+        for board in self._boards:
+            board.close(failed=error is not None)
 
     def step(self, at: Progress, share: float, parts: Tensor) -> None:
         """Count the losses of a step. Raises FatalError when they are no longer numbers."""
@@ -59,6 +60,6 @@ class Track:
     def _write(self, what: str, step: int, entry: dict[str, float], numbers: dict[str, float]) -> None:
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()
-        for name, number in numbers.items():
-            self._board.add_scalar(f"loss/{name}", number, step)
+        for board in self._boards:
+            board.numbers(step, {f"loss/{name}": number for name, number in numbers.items()})
         log.info(f"train.{what}", **entry)

@@ -1,4 +1,4 @@
-"""Commands on the model in force: promote, rollback, list, shadow."""
+"""Commands on the model in force: promote, rollback, list, shadow, drift, export."""
 
 from datetime import UTC, datetime, timedelta
 from getpass import getuser
@@ -43,8 +43,7 @@ def promote(
     shelf = Shelf(chosen.data_dir)
     found = shelf.read()
     files = fixed or [Path(comparing.__file__).with_name("challenge.tsv")]
-    if missing := [str(file) for file in files if not file.is_file()]:
-        raise SettingsError(f"no such file: {', '.join(missing)}")
+    _all_there(files)
     new = wiring.scorer(live_scorer.with_artefact(chosen, artefact))
     standing = live_scorer.in_force(chosen)
     old = wiring.scorer(standing)
@@ -180,6 +179,35 @@ def drift(
             out.print(reason, markup=False)
     if found.verdict == "shifted":
         raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Option("--out", help="A new folder for the file, its tokenizer and its README.")],
+    artefact: Annotated[Path | None, typer.Argument(help="An artefact folder; the model in force if none.")] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Static 8 bits in the products: smaller and faster.")] = False,
+    on: Annotated[list[Path] | None, typer.Option(help="Labelled files: what is lost is measured on them.")] = None,
+    limit: Annotated[int, typer.Option(min=32, help="Only the first rows of each file.")] = 2000,
+    config: ConfigOption = None,
+) -> None:
+    """Write a model as ONNX for other programs, and compare what ONNX Runtime reads with it: labels, size, speed.
+
+    Sentiment logits and the tags of terms; needs `pip install 'opinionwatch[onnx]'`.
+
+    Example: opinionwatch model export --out runs/onnx --on dev/a.jsonl.gz
+    """
+    from opinionwatch.models.onnx_export import export as exported
+    from opinionwatch.models.onnx_show import to_table
+
+    _all_there(on or [])
+    chosen = live_scorer.artefact_of(live_scorer.in_force(settings(config))) if artefact is None else artefact
+    out.print(to_table(exported(chosen, folder, on or [], int8=int8, limit=limit)))
+    out.print(f"how to run it: {folder / 'README.md'}", markup=False)
+
+
+def _all_there(files: list[Path]) -> None:
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise SettingsError(f"no such file: {', '.join(missing)}")
 
 
 def _neural(chosen: Settings) -> Settings:

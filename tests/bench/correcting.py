@@ -1,10 +1,10 @@
 """A correction round trip: 200 corrections → train --continue → gate → promote, with figures before and after.
 
-python tests/bench/correcting.py ../shared/data/dev/en_fpb.jsonl.gz --data ../shared/data --out /tmp/correcting
+    python tests/bench/correcting.py ../shared/data/dev/en_fpb.jsonl.gz --data ../shared/data
 
 The file is one the model does poorly on. One half is what comes in: the model reads it, `label queue` chooses
 what to correct, and the file's own labels play the people. The other half is the new set; the recipe's other files
-are the old ones. Everything happens in --out; nothing is shipped.
+are the old ones. Everything happens in --out, a scratch folder if none is given; nothing is shipped.
 """
 
 import argparse
@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 import orjson
 import torch
@@ -28,6 +30,7 @@ from opinionwatch.models.examples import LABELS, Example
 from opinionwatch.models.manifest import DEFAULT
 from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.models.train import RECIPES
+from opinionwatch.pipeline.console import quiet_logs
 from opinionwatch.pipeline.contracts import Document, ScoredDocument, content_id
 from opinionwatch.pipeline.correction_table import LABELS as NAMES
 from opinionwatch.pipeline.corrections import Corrections, of_text
@@ -43,39 +46,42 @@ AT = datetime(2026, 11, 26, tzinfo=UTC)
 
 def main() -> None:
     """Do it, and print a table."""
-    given = argparse.ArgumentParser(description=__doc__)
+    given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("file", type=Path)
     given.add_argument("--data", type=Path, default=Path("../shared/data"))
-    given.add_argument("--out", type=Path, required=True)
+    given.add_argument("--out", type=Path)
     given.add_argument("--corrections", type=int, default=200)
     given.add_argument("--rehearsal", type=int, default=10)
-    given.add_argument("--minutes", type=float, default=2.5)
+    given.add_argument("--minutes", type=float, default=4, help="of training, at most")
     given.add_argument("--limit", type=int, default=300, help="rows of each old set")
     asked = given.parse_args()
-    os.nice(10)
+    out = asked.out or Path(mkdtemp(prefix="opinionwatch-correcting-"))
+    quiet_logs()
     torch.set_num_threads(1)
     begun = time.monotonic()
-    asked.out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     base = NeuralScorer()
     rows = [row for row in read_labelled(asked.file) if isinstance(row, Labelled) and row.label is not None]
     # By hash, not by place: files are sorted, by label or by time.
     incoming = [row for row in rows if draw(row.text) < 0.5]
     rest = [row for row in rows if draw(row.text) >= 0.5]
-    new_set = asked.out / f"half-of-{asked.file.name.split('.')[0]}.jsonl"
+    new_set = out / f"half-of-{asked.file.name.split('.')[0]}.jsonl"
     with new_set.open("wb") as file:
         for row in rest:
             file.write(orjson.dumps({"text": row.text, "label": LABELS[row.label or 0], "lang": row.lang}) + b"\n")
-    corrected = corrections(base, incoming, asked.corrections, asked.out)
+    corrected = corrections(base, incoming, asked.corrections, out)
     say(f"{len(corrected)} corrections chosen by the queue of {len(incoming)} texts ({time.monotonic() - begun:.0f} s)")
     done = continue_training(
-        DEFAULT, corrected, asked.out / "run", recipe_path=RECIPES / "default.yaml", data=asked.data,
+        DEFAULT, corrected, out / "run", recipe_path=RECIPES / "default.yaml", data=asked.data,
         rehearsal=asked.rehearsal, minutes=asked.minutes, dev_cap=60,
     )  # fmt: skip
     say(f"{done.version} after {done.minutes:.1f} minutes of training ({time.monotonic() - begun:.0f} s)")
     new = NeuralScorer(NeuralScorer.Settings(artefact=done.artefact))
     told("new", compare(base, new, [new_set], flips=0))
-    promoted(done.artefact, [asked.data / "dev" / f"{name}.jsonl.gz" for name in OLD], asked.limit, asked.out)
+    promoted(done.artefact, [asked.data / "dev" / f"{name}.jsonl.gz" for name in OLD], asked.limit, out)
     say(f"all of it: {time.monotonic() - begun:.0f} s on one thread")
+    if asked.out is None:
+        rmtree(out)
 
 
 def corrections(base: NeuralScorer, rows: Sequence[Labelled], number: int, out: Path) -> list[Example]:
@@ -122,7 +128,7 @@ def promoted(artefact: Path, fixed: Sequence[Path], limit: int, out: Path) -> No
     program = str(Path(sys.executable).parent / "opinionwatch")
     sets = [word for file in fixed for word in ("--fixed", str(file))]
     for words in (["promote", str(artefact), *sets, "--limit", str(limit), "--by", "the bench"], ["list"]):
-        subprocess.run([program, "model", *words, "-c", str(config)], check=False)
+        subprocess.run([program, "model", *words, "-c", str(config)], check=False, env={**os.environ, "COLUMNS": "140"})
 
 
 def say(words: str) -> None:

@@ -25,6 +25,7 @@ def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
         "scorer": ("The scorer beside two pipelines", ["tests/bench/scorer.py"]),
         "load": ("The scorer: latency at a load, and memory", ["tests/bench/scorer_load.py"]),
         "kill": ("Kill campaign, embedded", ["tests/faults/campaign.py", "--documents", "100000", "--kills", "40"]),
+        "swaps": ("Model swaps under kills", ["-m", "tests.faults.swaps"]),
         "indexing": ("Indexing: our writer beside the bare client", ["tests/bench/indexing.py"]),
         "daemons": ("Throughput through Kafka, Faust and Elasticsearch", ["tests/bench/daemons.py"]),
         "cluster": ("A cluster that fails by a plan", ["tests/faults/indexing.py", "--documents", "50000"]),
@@ -40,6 +41,11 @@ def sections(data: Path, bench: Path) -> dict[str, tuple[str, list[str]]]:
             "The same streams with a perfect classifier",
             ["tests/bench/streams.py", str(data), "--scorer", "labels"],
         )
+        found["correcting"] = (
+            "A correction round trip",
+            ["tests/bench/correcting.py", str(data / "en_fpb.jsonl.gz"), "--data", str(data.parent)],
+        )
+        found["ablation"] = ("Ablation of the training kit", ["tests/bench/ablation.py", "--data", str(data.parent)])
     found["cost"] = ("Cost of the detector", ["tests/bench/detector_cost.py"])
     found["series"] = ("Planted surges in count series", ["tests/bench/series.py"])
     if bench.is_file():

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ if __name__ == "__main__":
 from tests.faults.documents import TREND, Documents, deliveries, watchlists  # noqa: E402 - run as a script, the tests' folder comes first
 
 COMMAND = Path(sys.executable).parent / "opinionwatch"
+LEXICON = {"kind": "lexicon"}
 
 
 @dataclass
@@ -53,7 +55,9 @@ class Verdict:
 class Campaign:
     """One run of the campaign in a scratch folder."""
 
-    def __init__(self, folder: Path, documents: int, seed: int, **source: object) -> None:
+    def __init__(
+        self, folder: Path, documents: int, seed: int, *, scorer: Mapping[str, object] = LEXICON, **source: object
+    ) -> None:
         """`source` goes into the feed's settings."""
         self.folder, self.documents, self.dice = folder, documents, random.Random(seed)
         self.issued = Documents(documents)
@@ -63,7 +67,7 @@ class Campaign:
             json.dumps(
                 {
                     "data_dir": str(folder / "data"),
-                    "scorer": {"kind": "lexicon"},
+                    "scorer": dict(scorer),
                     "web": {"port": 0},
                     "limits": {"deadletters_per_hour": documents},
                     "watchlists": watchlists(),

@@ -112,19 +112,20 @@ class Oracle:
         """Compare everything that was issued with everything that is there."""
         told: list[list[str]] = json.loads((self.folder / "told.json").read_text())
         alerts = Counter(alert for alert, _ in told)
-        faults = self._records() | self._windows() | self._episodes()
+        faults = self.records() | self._windows() | self._episodes()
         faults["alerts not told"] = len(set(self.want.alerts) - alerts.keys())
         faults["alerts told twice"] = alerts.total() - len(alerts)
         faults["alerts of nobody"] = len(alerts.keys() - set(self.want.alerts))
         return Found(
             faults=faults,
-            replays=self._replays(),
+            replays=self.replays(),
             alerts=len(self.want.alerts),
             windows=len(self.want.windows),
             repeats=sum("sent again" in text for _, text in told),
         )
 
-    def _records(self) -> dict[str, int]:
+    def records(self) -> dict[str, int]:
+        """What became of every document."""
         numbers = range(self.want.documents)
         want = {outcome: {f"d{n}" for n in numbers if self.documents.expected(n) == outcome}
                 for outcome in ("indexed", "dead", "dropped")}  # fmt: skip
@@ -188,7 +189,7 @@ class Oracle:
         same = {name: json.loads(body) for name, body in self.want.episodes.items()}
         return {"episodes unlike the undisturbed run": sum(there.get(one) != same.get(one) for one in {*there, *same})}
 
-    def _replays(self) -> int:
+    def replays(self) -> int:
         """Pages that the feed handed over again, and batches that a worker's successor began again."""
         delivered = sum(end - first for first, end in deliveries(self.folder / "delivered.log"))
         trials = [json.loads(value) for value in self.topic("cursors") if b'"tries"' in value]

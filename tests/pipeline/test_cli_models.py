@@ -63,6 +63,17 @@ def test_a_model_is_promoted_listed_and_rolled_back(command: Command, here: Path
     assert (ended.code, "no earlier model" in ended.said) == (2, True)
 
 
+def test_the_model_in_force_is_exported_and_measured(command: Command, here: Path, tmp_path: Path) -> None:
+    ended = command("model", "export", "--out", tmp_path / "onnx", "--on", here / "fixed.jsonl")
+    assert (ended.code, ended.err) == (0, "")
+    assert in_force() in ended.said
+    assert "0 labels differ" in ended.said
+    assert "│ fixed" in ended.said
+    assert (tmp_path / "onnx" / "model.onnx").is_file()
+    missing = command("model", "export", "--out", tmp_path / "again", "--on", "none.jsonl")
+    assert (missing.code, "no such file: none.jsonl" in missing.said) == (2, True)
+
+
 @pytest.mark.parametrize("slip", ["missing", "altered", "foreign"])
 def test_an_artefact_that_is_not_whole_is_refused_with_the_reason(
     command: Command, here: Path, tmp_path: Path, slip: str
