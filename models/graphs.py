@@ -36,7 +36,8 @@ class Recorder(NamedTuple):
 def captured(device: torch.device, run: Callable[[], Tensor]) -> Callable[[], Tensor]:
     """A CUDA graph of the run."""
     with torch.cuda.device(device):
-        side, main = torch.cuda.Stream(), torch.cuda.current_stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # untyped in torch
+        main = torch.cuda.current_stream()
         side.wait_stream(main)
         with torch.cuda.stream(side):
             for _ in range(WARM):

@@ -6,6 +6,7 @@ joined to them. In 8 bits weights have a scale a row, and inputs one grid, measu
 Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, CVPR 2018).
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -13,6 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu, linear
 
+PROGRAMS = "64"
+"""How many of the programs that oneDNN makes, one for each shape of a product, it may keep; 0.7 MB each. Its own 1,024
+are more than a process wants to hold, and a new one costs a third of a millisecond.
+"""
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PROGRAMS)
 ROWS = 512
 """Tokens for which the layout is chosen; it serves any number."""
 LARGEST, STEPS, SIGN = 127, 255, 128
@@ -66,15 +72,15 @@ class Product:
         return found
 
 
-class Block(NamedTuple):
+class Block:
     """Two products; the activation function after the first is a part of it."""
 
-    up: Callable[[Tensor], Tensor]
-    down: Callable[[Tensor], Tensor]
+    def __init__(self, up: Callable[[Tensor], Tensor], down: Callable[[Tensor], Tensor]) -> None:
+        self._up, self._down = up, down
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Rows (T, H) in, the same out."""
-        return self.down(self.up(rows))
+        return self._down(self._up(rows))
 
 
 class Reach(NamedTuple):

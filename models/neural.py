@@ -12,7 +12,7 @@ from opinionwatch.models.artefact import load, read
 from opinionwatch.models.calibrate import Calibration, for_lang
 from opinionwatch.models.device import Precision, pick_device, pick_dtype
 from opinionwatch.models.manifest import DEFAULT
-from opinionwatch.models.memory import give_back
+from opinionwatch.models.memory import Settled, give_back, unload_gpu_pages
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
 from opinionwatch.models.packing import scoring
 from opinionwatch.models.targets import Logits, plus
@@ -70,7 +70,10 @@ class NeuralScorer:
         device = pick_device(settings.device)
         dtype = pick_dtype(device, settings.precision)
         artefact = scoring(read(settings.artefact), device, dtype, eight=settings.precision == "int8")
+        if device.type == "cpu":
+            unload_gpu_pages()
         give_back()
+        self._memory = Settled()
         self.version = artefact.version
         self.dtype = torch.int8 if settings.precision == "int8" else dtype
         """Of the products: a key of PROBABILITY_BOUND."""
@@ -124,6 +127,7 @@ class NeuralScorer:
         distinct = list(dict.fromkeys(passages))
         raws = self.network.read([passage.text for passage in distinct], [passage.targets for passage in distinct])
         readings = {passage: self.reading(raw, passage) for passage, raw in zip(distinct, raws, strict=True)}
+        self._memory.look()
         return [readings[passage] for passage in passages]
 
     def reading(self, raw: Raw, passage: Passage) -> Reading:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm
+from torch.nn.functional import layer_norm, pad
 
 from opinionwatch.models.attention import Attend
 from opinionwatch.models.graphs import Graphs
@@ -115,7 +115,11 @@ class PackedBody(nn.Module):
         recording = None if self._graphs is None else self._graphs.take(lengths)
         if recording is not None:
             return recording(ids, places, lengths)
-        return self.run(ids, places, self._ways.attention.plan(lengths, ids.device))
+        attend = self._ways.attention.plan(lengths, ids.device)
+        tail = self._ways.rows(len(ids)) - len(ids)
+        if not tail:
+            return self.run(ids, places, attend)
+        return self.run(pad(ids, (0, tail)), pad(places, (0, tail)), attend)[: len(ids)]
 
     def run(self, ids: Tensor, places: Tensor, attend: Attend) -> Tensor:
         """States (T, H) of tokens, each at its place in its text."""

@@ -11,6 +11,8 @@ from opinionwatch.models.attention import Attention, equal, flash, jagged, varle
 from opinionwatch.models.graphs import Recorder, captured
 from opinionwatch.models.kernels import Block, ByteBlock, ByteProduct, Linear, PlainProduct, Product, Reach, available
 
+STEPS, COARSE = ((128, 16), (512, 32)), 64
+"""Up to how many rows they come in steps of how many."""
 FLASH_FROM = (8, 0)
 """The compute capability that FlashAttention needs (Ampere)."""
 
@@ -45,6 +47,8 @@ class Ways(NamedTuple):
     device: torch.device
     make: Make
     attention: Attention
+    rows: Callable[[int], int] = int
+    """Of how many rows a pass of so many tokens is made; those behind the last text belong to none."""
     recorder: Recorder | None = None
     """Where the launch of a pass's many small kernels takes longer than they do."""
 
@@ -53,11 +57,23 @@ def ways(device: torch.device, dtype: torch.dtype, reaches: Sequence[Reach] = ()
     """The fastest known here. `dtype` is that of products and attention; with reaches products have 8 bits."""
     if device.type == "cuda":
         if dtype != torch.float32 and torch.cuda.get_device_capability(device) >= FLASH_FROM:
-            return Ways(device, plain(dtype, device), varlen(flash), Recorder(flash, partial(captured, device)))
+            return Ways(
+                device, plain(dtype, device), varlen(flash), recorder=Recorder(flash, partial(captured, device))
+            )
         return Ways(device, plain(dtype, device), jagged())
     if not available():
         return Ways(device, plain(dtype, device), equal())
-    return Ways(device, in_bytes(dtype, reaches) if reaches else laid_out(dtype), equal())
+    return Ways(device, in_bytes(dtype, reaches) if reaches else laid_out(dtype), equal(), rounded)
+
+
+def rounded(tokens: int) -> int:
+    """A number of rows that oneDNN has probably met: it makes a program for each, and remembers them all.
+
+    >>> [rounded(tokens) for tokens in (1, 16, 130, 511, 1990)]
+    [16, 16, 160, 512, 2048]
+    """
+    step = next((step for most, step in STEPS if tokens <= most), COARSE)
+    return -(-tokens // step) * step
 
 
 def plain(dtype: torch.dtype, device: torch.device) -> Make:

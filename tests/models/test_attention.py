@@ -10,6 +10,8 @@ from opinionwatch.models.attention import Attention, bounds, equal, jagged, runs
 
 from .texts_apart import one_by_one
 
+# The way of a CPU through nested tensors, which only tests take, is by an older kind of them.
+pytestmark = pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
 SIZE, HEADS = 8, 3
 CPU = torch.device("cpu")
 

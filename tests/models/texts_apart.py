@@ -18,6 +18,6 @@ def one_by_one(
     for start, end in pairwise(edges):
         assert end - start <= min(longest, other)
         if end > start:
-            parts = [part[start:end].transpose(0, 1) for part in (query, key, value)]
-            found[start:end] = scaled_dot_product_attention(*parts).transpose(0, 1)
+            one, two, three = (part[start:end].transpose(0, 1) for part in (query, key, value))
+            found[start:end] = scaled_dot_product_attention(one, two, three).transpose(0, 1)
     return found
