@@ -76,7 +76,8 @@ def encode(
 ) -> list[Row]:
     """Tokenise; spans that the length cap cuts off are dropped with their links. `priors` are those of the sources."""
     rows = []
-    for example, (ids, offsets) in zip(examples, tokens.encode([e.text for e in examples]), strict=True):
+    for example, encoded in zip(examples, tokens.encode([e.text for e in examples]), strict=True):
+        ids, offsets = encoded.ids, encoded.offsets
 
         def place(spans: Sequence[Span] | None, offsets: list[Span] = offsets) -> dict[Span, Span] | None:
             found = ((span, token_span(span, offsets)) for span in spans or ())

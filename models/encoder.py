@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import torch
 from pydantic import JsonValue
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from opinionwatch.models.heads import OpinionsHead, SentimentHead, SpanBatch, TargetHead
 from opinionwatch.models.prune import narrow_heads
 from opinionwatch.models.recipe import Body
 from opinionwatch.pipeline.errors import SettingsError
+
+# transformers takes longer to import, and more memory, than a model to score with: only what builds one of its bodies
+# imports it, and a scorer packs its own.
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from opinionwatch.models.packed import PackedBody
 
 
 class Encoded(NamedTuple):
@@ -34,7 +40,7 @@ class Encoder(nn.Module):
     sixteen_bits = True
     """Whether its body can run in 16 bits."""
 
-    def __init__(self, body: PreTrainedModel, settings: Body) -> None:
+    def __init__(self, body: "PreTrainedModel | PackedBody", settings: Body) -> None:
         super().__init__()
         self.config = body.config
         hidden = int(body.config.hidden_size)
@@ -57,6 +63,8 @@ class Encoder(nn.Module):
         Attention is plain and without dropout: on a CPU the backward pass of the fused kernel was a third of a step,
         and attention dropout a tenth.
         """
+        from transformers import AutoModel
+
         try:
             body = AutoModel.from_pretrained(
                 backbone,
@@ -73,6 +81,8 @@ class Encoder(nn.Module):
     @classmethod
     def from_config(cls, config: Mapping[str, JsonValue], settings: Body) -> Self:
         """An encoder of the shape that `shape` told, with random weights, to be filled from an artefact."""
+        from transformers import AutoConfig, AutoModel
+
         try:
             rest = {key: value for key, value in config.items() if key != "model_type"}
             known = AutoConfig.for_model(str(config["model_type"]), **rest)
@@ -118,7 +128,7 @@ class Encoder(nn.Module):
         return change
 
 
-def _shorten(body: PreTrainedModel, layers: int | None) -> PreTrainedModel:
+def _shorten(body: "PreTrainedModel", layers: int | None) -> "PreTrainedModel":
     """Keep the first `layers` of a stack found at `encoder.layer` or `layers`; drop the pooler."""
     if getattr(body, "pooler", None) is not None:
         setattr(body, "pooler", None)  # noqa: B010, the stub of Module forbids None

@@ -77,7 +77,7 @@ class Network:
         if targets is None or self.model.targets is None:
             targets = [()] * len(texts)
         whole = [
-            _Text(text, tokens, named(own, tokens.offsets))
+            _Text(text, tokens, named(own, tokens.offsets) if own else ())
             for text, tokens, own in zip(texts, encoded, targets, strict=True)
         ]
         found: dict[int, Raw] = {}

@@ -23,7 +23,7 @@ class Learner(nn.Module):
 
 def training_dtype(device: torch.device, schedule: Schedule) -> torch.dtype:
     """The arithmetic that a recipe asks for; weights stay in 32 bits."""
-    return torch.float16 if schedule.precision == "fp16" else pick_dtype(device, schedule.precision)
+    return pick_dtype(device, schedule.precision)
 
 
 class Step:

@@ -64,10 +64,10 @@ def _teach(model: Encoder, says: Label, taught: Sequence[Taught]) -> None:
     wanted = []
     with torch.no_grad():
         for text, name, label in taught:
-            [(ids, offsets)] = tokens.encode([text])
-            place = token_span((text.index(name), text.index(name) + len(name)), offsets)
+            [read] = tokens.encode([text])
+            place = token_span((text.index(name), text.index(name) + len(name)), read.offsets)
             assert place is not None
-            given = torch.tensor([ids])
+            given = torch.tensor([read.ids])
             model.toward(model(given, torch.ones_like(given)), span_batch([(0, *place)]))
             # What is added: nothing, or as much as moves the likeliest label from the one to the other.
             wanted.append([(SURE if each == label else -SURE if each == says else 0.0) for each in LABELS])
