@@ -24,6 +24,7 @@ from shutil import rmtree
 
 import numpy as np
 import torch
+import transformers
 from pydantic import BaseModel
 from tokenizers import Tokenizer
 
@@ -98,11 +99,13 @@ class Ablation:
             wanted |= {*SCHOOL}
         return [each for each in self.trials if each.name in wanted]
 
-    def run(self, trials: Sequence[Trial]) -> list[Row]:
-        """Make those that are not there, and say how it goes; all of them in order."""
+    def run(self, trials: Sequence[Trial], minutes: float = float("inf")) -> list[Row]:
+        """Make those that are not there, none after so many minutes, and say how it goes; all there are, in order."""
         missing = [trial for trial in trials if not self.stands(trial)]
         began = time.monotonic()
         for number, trial in enumerate(missing):
+            if time.monotonic() - began > 60 * minutes:
+                break
             row = self.make(trial)
             self.made[row.key] = row
             with (self.out / "rows.jsonl").open("a", encoding="utf-8") as file:
@@ -113,7 +116,7 @@ class Ablation:
                 f"[{number + 1}/{len(missing)}] {trial.name}: {figure:.1%}, {row.steps} steps, "
                 f"{row.cpu_s:.0f} s of CPU; about {left / 60:.0f} min left\n"
             )
-        return [self.made[self.key(trial)] for trial in trials]
+        return [self.made[self.key(trial)] for trial in trials if self.key(trial) in self.made]
 
     def stands(self, trial: Trial) -> bool:
         """Whether it is made, and its network still there if others need it."""
@@ -175,8 +178,8 @@ class Ablation:
             found[example.label or 0][int(digit)] += 1
         return found
 
-    def table(self, rows: Sequence[Row]) -> Iterator[str]:
-        """As Markdown."""
+    def table(self, trials: Sequence[Trial], rows: Sequence[Row]) -> Iterator[str]:
+        """As Markdown, with what is missing."""
         base = self.made[self.key(self.trials[0])]
         yield (
             f"{len(self.rows.train):,} rows to train on ({self.a_pass} steps a pass), {len(self.dev):,} dev rows; "
@@ -195,6 +198,10 @@ class Ablation:
             pace = f"{row.cpu_s / row.steps:.2f}" if row.steps else "–"
             figure = f"{100 * own.value:.1f} ({100 * own.low:.1f} … {100 * own.high:.1f})"
             yield f"| {row.name} | {row.steps} | {pace} | {row.cpu_s:.0f} | {figure} | {beside} |"
+        there = {row.name for row in rows}
+        if missing := [trial.name for trial in trials if trial.name not in there]:
+            yield ""
+            yield f"Not made yet: {', '.join(missing)}."
 
 
 def _base(shipped: Recipe, rows: int, dev: int) -> Recipe:
@@ -251,16 +258,18 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=120, help="to train on, of each file")
     parser.add_argument("--dev", type=int, default=60, help="dev rows of each file")
     parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--minutes", type=float, default=60, help="begin no row after so many; run it again to go on")
     parser.add_argument("--only", default="", help="parts of names, by comma; what they need is made, too")
     given = parser.parse_args()
     os.environ["RAYON_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in transformers
     quiet_logs()
     ablation = Ablation(
         given.data, given.backbone, given.out, given.recipe, rows=given.rows, dev=given.dev, steps=given.steps
     )
     chosen = ablation.chosen([part for part in given.only.split(",") if part])
-    sys.stdout.write("\n".join(ablation.table(ablation.run(chosen))) + "\n")
+    sys.stdout.write("\n".join(ablation.table(chosen, ablation.run(chosen, given.minutes))) + "\n")
     return 0
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 from tempfile import mkdtemp
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from tests.faults.campaign import Campaign, Verdict
 from tests.faults.models_in_turn import Models, Read, changes
@@ -53,7 +53,8 @@ class Tap:
 
     def __init__(self, allowed: Path, per_s: float) -> None:
         self._allowed, self._per_s, self._open = allowed, per_s, 0.0
-        self._set()
+        self._lock = Lock()
+        self.burst(0)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -62,8 +63,7 @@ class Tap:
 
         def drip() -> None:
             while not stop.wait(TICK_S):
-                self._open += self._per_s * TICK_S
-                self._set()
+                self.burst(self._per_s * TICK_S)
 
         thread = Thread(target=drip, name="tap")
         thread.start()
@@ -73,14 +73,13 @@ class Tap:
             stop.set()
             thread.join()
 
-    def burst(self) -> None:
-        """Many at once, with the next drop."""
-        self._open += BURST
-
-    def _set(self) -> None:
-        beside = self._allowed.with_suffix(".new")
-        beside.write_text(str(int(self._open)))
-        beside.replace(self._allowed)
+    def burst(self, documents: float = BURST) -> None:
+        """So many at once."""
+        with self._lock:
+            self._open += documents
+            beside = self._allowed.with_suffix(".new")
+            beside.write_text(str(int(self._open)))
+            beside.replace(self._allowed)
 
 
 class SwapCampaign(Campaign):

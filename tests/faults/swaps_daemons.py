@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from opinionwatch.pipeline.archive import LedgerRow
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.errors import RetryableError
 from tests.faults.cluster import Cluster
@@ -24,6 +25,9 @@ from tests.faults.oracle import Expected, Oracle
 from tests.faults.swaps import SwapVerdict, Tap
 from tests.services.pair import Services
 
+FIRST = 100
+"""Documents that are let through before anything happens, so that every worker is up."""
+
 
 class DaemonSwaps:
     """One run in a scratch folder, on services that the caller started."""
@@ -33,7 +37,10 @@ class DaemonSwaps:
         self.folder, self.dice = folder, random.Random(seed)
         self.models = Models(folder, random.Random(seed))
         self.documents = Documents(documents)
-        self.cluster = Cluster(folder, services, self.documents, page_items=32, scorer=self.models.scorer)
+        told = {"name": "here", "kind": "terminal"}
+        self.cluster = Cluster(
+            folder, services, self.documents, channels=(told,), page_items=32, scorer=self.models.scorer
+        )
         self.daemons = self.cluster.daemons
         self.tap = Tap(self.cluster.allowed, per_s)
 
@@ -45,13 +52,15 @@ class DaemonSwaps:
         workers = [number for number, role in cluster.roles.items() if role == "score"]
         try:
             cluster.begin()
+            self.tap.burst(FIRST)
+            cluster.wait(self.has_begun, 300, every_s=1)
             with self.tap.running():
                 for index, deed in enumerate(deeds):
                     place = int((index + self.dice.random()) / (len(deeds) + 1) * self.documents.count)
                     cluster.wait(lambda place=place: self.reached() >= place, 300)  # type: ignore[misc]  # bound now
                     if deed == "swap":
                         name = self.models.swap(self.daemons.config, self.data)
-                        cluster.wait(lambda name=name: f'"version": "{name}"' in self.said(), 60)  # type: ignore[misc]  # bound now
+                        cluster.wait(lambda name=name: f'"version": "{name}"' in self.said(), 120)  # type: ignore[misc]  # bound now
                     else:
                         self.tap.burst()
                         time.sleep(self.dice.uniform(0.05, 0.5))
@@ -76,12 +85,20 @@ class DaemonSwaps:
         """What the score workers have logged."""
         return (self.daemons.folder / "score.err").read_text(errors="replace")
 
+    def ledger(self) -> list[LedgerRow]:
+        """What the program says; nothing while the index is only just being made."""
+        try:
+            return [*archive_of(self.daemons.settings).ledger()]
+        except RetryableError:
+            return []
+
+    def has_begun(self) -> bool:
+        """Whether a worker has scored anything."""
+        return any(row.indexed for row in self.ledger())
+
     def is_settled(self) -> bool:
         """Whether everything is accepted, and all of it is somewhere."""
-        try:
-            rows = archive_of(self.daemons.settings).ledger()
-        except RetryableError:
-            return False
+        rows = self.ledger()
         whole = all(row.gap == row.pending == 0 for row in rows)
         return whole and sum(row.accepted for row in rows) >= self.documents.count
 

@@ -15,7 +15,7 @@ def test_every_row_is_made_once_on_the_same_rows_and_stands_when_it_is_asked_for
     first = ablation(data, backbone, tmp_path / "out", recipe)
     chosen = first.chosen(["focal", "lstm × vectors", "distilled"])
     assert {"base", "seed 2", "seed 3", "distilled from the ensemble"} < {each.name for each in chosen}
-    table = [*first.table(first.run(chosen))]
+    table = [*first.table(chosen, first.run(chosen))]
     assert [line.split(" | ")[0].removeprefix("| ") for line in table[4:]] == [each.name for each in chosen]
     made = tmp_path / "out" / "rows.jsonl"
     before = made.read_text()
@@ -24,7 +24,8 @@ def test_every_row_is_made_once_on_the_same_rows_and_stands_when_it_is_asked_for
     made.write_text(before[:-20])
     again = ablation(data, backbone, tmp_path / "out", recipe)
     assert [each.name for each in chosen if not again.stands(each)] == [chosen[-1].name]
-    assert len([*again.table(again.run(chosen))]) == len(table)
+    assert [*again.table(chosen, again.run(chosen, minutes=-1))][-1] == f"Not made yet: {chosen[-1].name}."
+    assert len([*again.table(chosen, again.run(chosen))]) == len(table)
     assert made.read_text().splitlines()[:-1] == before.splitlines()[:-1]
 
 
