@@ -111,7 +111,8 @@ class PackedBody(nn.Module):
     def packed(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
         """States (T, H) in 32 bits of the tokens (T,) of texts of these lengths, one after the other."""
         sizes = torch.tensor(lengths)
-        places = (torch.arange(len(ids)) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)).to(ids.device)
+        begins = (sizes.cumsum(0) - sizes).repeat_interleave(sizes, output_size=len(ids))
+        places = (torch.arange(len(ids)) - begins).to(ids.device)
         recording = None if self._graphs is None else self._graphs.take(lengths)
         if recording is not None:
             return recording(ids, places, lengths)

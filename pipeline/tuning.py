@@ -101,13 +101,12 @@ def tune(
         def measure(processes: int, **changed: JsonValue) -> Way | None:
             nonlocal to_come, device
             left, options = until - time.monotonic(), {**given, **changed}
-            # Half of a figure's share of the time is for loading and the first pass.
-            share = left / (2 * max(1, to_come))
+            seconds = share(left, to_come, sample_s)
             to_come -= 1
             if left <= 0:
                 return None
             about(f"{processes} × {options['threads']} threads, {options['precision']}; {left:.0f} s left at most")
-            paces = crew.ask(processes, Order(options=options, seconds=min(sample_s, share)))
+            paces = crew.ask(processes, Order(options=options, seconds=seconds))
             if not paces:
                 return None
             refused = next((pace.refused for pace in paces if pace.refused), "")
@@ -138,6 +137,15 @@ def tune(
         )
         raise SettingsError(f"doctor --tune: {reason}")
     return Advice(ways, best, None in tried)
+
+
+def share(left_s: float, to_come: int, sample_s: float) -> float:
+    """Seconds that one of the figures to come may be measured; as many are for loading and for the first pass.
+
+    >>> share(100.0, 8, 1.5), share(8.0, 8, 1.5)
+    (1.5, 0.5)
+    """
+    return max(0.0, min(sample_s, left_s / (2 * to_come)))
 
 
 def fastest(tried: Sequence[Way | None]) -> Way | None:

@@ -6,9 +6,10 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
 from transformers import BertConfig, BertModel
 
-from opinionwatch.models.attention import equal, jagged, varlen
+from opinionwatch.models.attention import equal, flash, jagged, varlen
 from opinionwatch.models.graphs import Recorder
 from opinionwatch.models.packed import PackedBody, Shape, shape_of
 from opinionwatch.models.prune import keep_heads
@@ -135,3 +136,31 @@ def test_weights_that_are_not_those_of_the_body_are_refused_by_name(body: BertMo
         make(whole | {table: whole[table][1:]})
     with pytest.raises(SettingsError, match=r"'body.pooler.dense.bias' is not one"):
         make(whole | {"pooler.dense.bias": torch.zeros(32)})
+
+
+@pytest.mark.parametrize("recorder", [None, Recorder(flash, lambda run: run)])
+def test_a_pass_on_a_gpu_is_all_on_the_gpu_and_calls_its_kernel_as_it_wants(
+    body: BertModel, recorder: Recorder | None
+) -> None:
+    # Tensors without numbers: shapes, types and devices are checked by PyTorch's own rules, on a machine without a GPU.
+    gpu = torch.device("cuda", 0)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.inference_mode():
+        weights = {name: mode.from_tensor(weight) for name, weight in body.state_dict().items()}
+        ways = Ways(gpu, plain(torch.bfloat16, gpu), varlen(flash), recorder=recorder)
+        made = PackedBody(shape(body), weights, ways, longest=24)
+        found = made.packed(torch.zeros(12, dtype=torch.int64, device=gpu), [5, 4, 3])
+    assert found.device == gpu
+    assert found.shape == (12, 32)
+    assert found.dtype == torch.float32
+
+
+def test_without_recordings_a_pass_is_run(body: BertModel) -> None:
+    made = packed(body, WAYS["gpu-recorded"][1])
+    ids, mask = batch([6, 4], 6)
+    played = made(ids, mask).last_hidden_state
+    assert made.records
+    with made.unrecorded():
+        assert not made.records
+        run = made(ids, mask).last_hidden_state
+    assert made.records
+    assert torch.allclose(played, run, atol=1e-5)
