@@ -52,7 +52,7 @@ def main() -> None:
     given.add_argument("--out", type=Path)
     given.add_argument("--corrections", type=int, default=200)
     given.add_argument("--rehearsal", type=int, default=20, help="old rows for each correction")
-    given.add_argument("--minutes", type=float, default=3, help="of training, at most")
+    given.add_argument("--epochs", type=float, default=1, help="of training: not minutes, which depend on the load")
     given.add_argument("--limit", type=int, default=300, help="rows of each old set")
     asked = given.parse_args()
     out = asked.out or Path(mkdtemp(prefix="opinionwatch-correcting-"))
@@ -73,7 +73,7 @@ def main() -> None:
     say(f"{len(corrected)} corrections chosen by the queue of {len(incoming)} texts ({time.monotonic() - begun:.0f} s)")
     done = continue_training(
         DEFAULT, corrected, out / "run", recipe_path=RECIPES / "default.yaml", data=asked.data,
-        rehearsal=asked.rehearsal, minutes=asked.minutes, dev_cap=60,
+        rehearsal=asked.rehearsal, epochs=asked.epochs, dev_cap=60,
     )  # fmt: skip
     say(f"{done.version} after {done.minutes:.1f} minutes of training ({time.monotonic() - begun:.0f} s)")
     new = NeuralScorer(NeuralScorer.Settings(artefact=done.artefact))

@@ -24,7 +24,7 @@ from threading import Event, Lock, Thread
 from tests.faults.campaign import Campaign, Verdict
 from tests.faults.models_in_turn import Models, Read, changes
 
-TICK_S = 0.05
+TICK_S, LOOK_S = 0.05, 0.2
 HASTY = 0.5
 """Of the kills come right after a promotion."""
 BURST = 1_000
@@ -103,25 +103,28 @@ class SwapCampaign(Campaign):
         began, lives = time.monotonic(), 1 + kills
         deeds = ["kill"] * kills + ["swap"] * swaps
         self.dice.shuffle(deeds)
-        with self.tap.running():
-            life = self.begin()
-            for index, deed in enumerate(deeds):
-                self.wait(life, int((index + self.dice.random()) / (len(deeds) + 1) * self.documents), 120)
-                if deed == "swap":
-                    self.taken_up(life, self.models.swap(self.config, self.data))
-                    continue
-                if self.dice.random() < HASTY:
-                    self.models.swap(self.config, self.data)
-                    time.sleep(self.dice.uniform(0, 1.5))
-                self.tap.burst()
-                time.sleep(self.dice.uniform(TICK_S, 4 * TICK_S))
-                life.send_signal(signal.SIGKILL)
-                life.wait(60)
-                life = self.begin()
-            self.wait(life, self.documents, 600)
-            self.settled()
-        life.send_signal(signal.SIGTERM)
-        bad_exits = int(life.wait(60) != 0)
+        life = self.begin()
+        try:
+            with self.tap.running():
+                for index, deed in enumerate(deeds):
+                    self.wait(life, int((index + self.dice.random()) / (len(deeds) + 1) * self.documents), 120)
+                    if deed == "swap":
+                        self.taken_up(life, self.models.swap(self.config, self.data))
+                        continue
+                    if self.dice.random() < HASTY:
+                        self.models.swap(self.config, self.data)
+                        time.sleep(self.dice.uniform(0, 1.5))
+                    self.tap.burst()
+                    time.sleep(self.dice.uniform(TICK_S, 4 * TICK_S))
+                    life.send_signal(signal.SIGKILL)
+                    life.wait(60)
+                    life = self.begin()
+                self.wait(life, self.documents, 600)
+                self.settled()
+            life.send_signal(signal.SIGTERM)
+            bad_exits = int(life.wait(60) != 0)
+        finally:
+            life.kill()
         replays = sum(end - first for first, end in self.deliveries()) - self.documents
         verdict = SwapVerdict(self.documents, kills, 0, replays, lives, time.monotonic() - began, 0.0)
         verdict.faults = {"bad exits": bad_exits, **self.judge()}
@@ -142,13 +145,17 @@ class SwapCampaign(Campaign):
         """What all lives have logged."""
         return (self.folder / "stderr.log").read_text(errors="replace")
 
-    def taken_up(self, life: subprocess.Popen[bytes], name: str, timeout_s: float = 60) -> None:
-        """Until the running daemon says that it reads with what is in force."""
+    def taken_up(self, life: subprocess.Popen[bytes], name: str, timeout_s: float = 120) -> None:
+        """Until documents are read by what is in force: a running daemon says so, and one that starts now begins with
+        it. Where no documents come any more, nothing is to be waited for.
+        """
         deadline = time.monotonic() + timeout_s
         while life.poll() is None and f'"version": "{name}"' not in self.said():
+            if self.delivered() >= self.documents or any(each.name == name for each in self.read()):
+                return
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{name} was not taken up in {timeout_s} s; see {self.folder / 'stderr.log'}")
-            time.sleep(TICK_S)
+            time.sleep(LOOK_S)
         self.floors.append((self.delivered(), len(self.names) - 1))
 
     def read(self) -> list[Read]:
