@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu, linear
 
-PROGRAMS = "64"
+PROGRAMS = "32"
 """How many of the programs that oneDNN makes, one for each shape of a product, it may keep; 0.7 MB each. Its own 1,024
 are more than a process wants to hold, and a new one costs a third of a millisecond.
 """
