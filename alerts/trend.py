@@ -57,7 +57,7 @@ class Trend:
         for record in batch:
             if isinstance(record, Mention | Withdrawal):
                 tick = max(tick_of(_heard_at(record)), state.closed + 1)
-                state.pending.setdefault(tick, []).append(record)
+                state.pending.add(tick, record)
             elif isinstance(record, Progress):
                 up_to = max(up_to, tick_of(record.up_to))
             else:
@@ -86,7 +86,7 @@ class Trend:
         out to be silent, any while an episode is open.
         """
         state = self._state
-        waiting = min(state.pending, default=up_to)
+        waiting = state.pending.first(up_to)
         look = state.nodata.next_look(state.closed)
         waiting = waiting if look is None else min(waiting, look)
         return min(waiting, state.closed + 1) if state.episodes.open_watchlists() else waiting
@@ -98,7 +98,7 @@ class Trend:
             state.windows.forget(tick)
             state.folding.forget(tick)
         state.closed = tick
-        fold = state.folding.fold(state.pending.pop(tick, ()), tick)
+        fold = state.folding.fold(state.pending.take(tick), tick)
         state.make_room()
         for row in sorted(fold.rebased):
             state.detector.baseline.forget(row)

@@ -7,7 +7,7 @@ A later version of a text, or its deletion, corrects the windows, and the old wo
 evidence: what the detector, the tallies and the volume have counted was said when they counted it, and stays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from opinionwatch.alerts.detect_baseline import Cells
 from opinionwatch.alerts.detect_grid import I64, Grid
 from opinionwatch.alerts.explain_evidence import NEGATIVE, NEGATIVE_REPOSTS, POSTS, VOICES, Voice, voice_of
 from opinionwatch.alerts.explain_words import terms_of
+from opinionwatch.alerts.pending import Waiting
 from opinionwatch.pipeline.cluster import Voices
 from opinionwatch.pipeline.contracts import Mention
 from opinionwatch.pipeline.contracts_changes import Withdrawal
@@ -70,20 +71,17 @@ class Folding:
         """Free what has no say any more."""
         self.complained = {key: at for key, at in self.complained.items() if at > tick - TICKS_PER_DAY}
 
-    def fold(self, records: Sequence[Mention | Withdrawal], tick: int) -> Fold:
-        """Fold a tick's mentions, then what is withdrawn in it; any order will do."""
+    def fold(self, records: Iterable[Waiting], tick: int) -> Fold:
+        """Fold what has waited for a tick, in the order in which `Pending` gives it."""
         fold = Fold()
-        mentions = (record for record in records if isinstance(record, Mention))
-        order = sorted(((each.id, each.version, each.accepted_at, each.scorer, each) for each in mentions), key=_key)
-        for mention_id, _, _, _, mention in order:
-            if mention.revised_at is not None and self._is_revision(fold, mention, tick):
+        for record in records:
+            if isinstance(record, Withdrawal):
+                if self._windows.withdraw(record, self._grid.watchlists, tick):
+                    fold.outdated.add(record.document_id)
+            elif record.revised_at is not None and self._is_revision(fold, record, tick):
                 continue
-            if self._voices.is_new(mention_id, tick):
-                self._add(fold, mention, tick)
-        withdrawals = (record for record in records if isinstance(record, Withdrawal))
-        for withdrawal in sorted(withdrawals, key=lambda each: (each.document_id, each.version)):
-            if self._windows.withdraw(withdrawal, self._grid.watchlists, tick):
-                fold.outdated.add(withdrawal.document_id)
+            elif self._voices.is_new(record.id, tick):
+                self._add(fold, record, tick)
         return fold
 
     def _is_revision(self, fold: Fold, mention: Mention, tick: int) -> bool:
@@ -160,7 +158,3 @@ def cells_of(counts: Counts) -> Cells:
     at: I64 = np.array(places, np.int64).reshape(-1, 3)
     values = np.array([counts[place] for place in places], np.float64).reshape(-1, 2)
     return Cells(at[:, 0], at[:, 1], at[:, 2], values[:, 0], values[:, 1])
-
-
-def _key(entry: tuple[str, int, object, str, Mention]) -> tuple[str, int, object, str]:
-    return entry[:4]

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 
 import numpy as np
-import orjson
 
 from opinionwatch.alerts.confusion import Langs
 from opinionwatch.alerts.detect import ShareDetector
@@ -14,6 +13,7 @@ from opinionwatch.alerts.explain_evidence import Evidence, Tallies
 from opinionwatch.alerts.explain_terms import Terms
 from opinionwatch.alerts.explain_words import terms_of
 from opinionwatch.alerts.nodata import NoData
+from opinionwatch.alerts.pending import Pending
 from opinionwatch.alerts.trend_fold import Folding
 from opinionwatch.alerts.volume import VolumeChannel
 from opinionwatch.pipeline.cluster import Voices
@@ -25,7 +25,7 @@ from opinionwatch.pipeline.snapshots import Arrays, Facts, pack, unpack
 from opinionwatch.pipeline.ticks import tick_of
 from opinionwatch.pipeline.windows import Windows
 
-VERSION = 3
+VERSION = 4
 """Of the snapshot."""
 
 
@@ -48,7 +48,7 @@ class TrendState:
         self.langs = Langs()
         self.loud: dict[int, int] = {}
         """Last tick at which a row's volume was flagged."""
-        self.pending: dict[int, list[Mention | Withdrawal]] = {}
+        self.pending = Pending()
         """Mentions, and what is withdrawn, of ticks that are not closed yet."""
         self.closed = -1
         """The last tick that was closed."""
@@ -62,11 +62,7 @@ class TrendState:
     def forget(self, mentions: Sequence[Mention], authors: Collection[str]) -> None:
         """Erase what these mentions say and who these authors are. What was counted of them stays counted."""
         documents = {mention.document_id for mention in mentions}
-        self.pending = {
-            tick: kept
-            for tick, waiting in self.pending.items()
-            if (kept := [mention for mention in waiting if mention.document_id not in documents])
-        }
+        self.pending.forget(documents)
         for evidence in self.evidence.values():
             evidence.forget(documents, authors)
         for mention in mentions:
@@ -97,7 +93,14 @@ class TrendState:
         windows, window_facts = self.windows.save()
         return pack(
             VERSION,
-            {**voices, **windows, **self.detector.save(), **self.volume.save(), **self.tallies.save()},
+            {
+                **voices,
+                **windows,
+                **self.detector.save(),
+                **self.volume.save(),
+                **self.tallies.save(),
+                **self.pending.save(),
+            },
             {
                 **voice_facts,
                 **window_facts,
@@ -111,20 +114,22 @@ class TrendState:
                 "langs": self.langs.save(),
                 "loud": list(self.loud.items()),
                 "closed": self.closed,
-                "pending": [
-                    [tick, [[isinstance(each, Mention), orjson.loads(each.model_dump_json())] for each in records]]
-                    for tick, records in self.pending.items()
-                ],
             },
         )
 
     def load(self, snapshot: bytes) -> None:
         """Take over what `save` gave. Raises FatalError when it is damaged or of another version."""
-        arrays, facts, version = unpack(VERSION, snapshot, older=(2,))
+        arrays, facts, version = unpack(VERSION, snapshot, older=(2, 3))
         try:
             if version == 2:
                 _upgrade(arrays, facts)
             self._load(arrays, facts)
+            if version < 4:
+                for tick, records in facts["pending"]:
+                    for is_mention, told in records:
+                        self.pending.add(tick, (Mention if is_mention else Withdrawal).model_validate(told))
+            else:
+                self.pending.load(arrays)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise FatalError(f"the saved trend state is damaged: {error}") from error
 
@@ -144,10 +149,6 @@ class TrendState:
         self.langs.load(facts["langs"])
         self.loud = dict(facts["loud"])
         self.closed = facts["closed"]
-        self.pending = {
-            tick: [(Mention if is_mention else Withdrawal).model_validate(told) for is_mention, told in records]
-            for tick, records in facts["pending"]
-        }
 
 
 def _upgrade(arrays: Arrays, facts: Facts) -> None:

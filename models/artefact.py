@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from opinionwatch.models.calibrate import Calibration
-from opinionwatch.models.companion import PREFIX, Companion, Mixing
+from opinionwatch.models.companion import PREFIX, Companion, Kept, Mixing
 from opinionwatch.models.decode import Decoding
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import LABELS
@@ -31,9 +31,9 @@ from opinionwatch.models.manifest import (
     Entry,
     Manifest,
     checked,
-    read,
     version_of,
 )
+from opinionwatch.models.manifest import read as manifest_of
 from opinionwatch.models.quantise import narrow, widen
 from opinionwatch.models.recipe import Body
 from opinionwatch.models.registry import ARCHITECTURES
@@ -93,40 +93,75 @@ def save(
     return version_of(config.name, files)
 
 
-def load(folder: Path) -> Artefact:
+class Stored(NamedTuple):
+    """What a folder holds, checked, with the network's weights as they are stored."""
+
+    folder: Path
+    version: str
+    config: Config
+    weights: dict[str, Tensor]
+    tokens: TextTokens
+    companion: Companion | None
+
+    def finished(self, model: Encoder) -> Artefact:
+        """The artefact with this network. Raises SettingsError when the tokenizer is another model's."""
+        if self.tokens.tokenizer.get_vocab_size() > model.vocabulary:
+            raise SettingsError(
+                f"artefact {self.folder}: the tokenizer knows more pieces than the model's {model.vocabulary}"
+            )
+        return Artefact(self.version, self.config, model, self.tokens, self.companion)
+
+
+def read(folder: Path) -> Stored:
     """Read a folder that `save` wrote.
 
     Raises SettingsError with the reason: missing, truncated, altered or foreign files, pickles, an unknown format, a
-    wrong label map, a tokenizer or weights of another shape, weights that are not finite.
+    wrong label map, no tokenizer, weights of a companion that are not finite or do not fit.
     """
-    manifest = read(folder)
+    manifest = manifest_of(folder)
     contents = {name: checked(folder / name, manifest.files[name]) for name in FILES}
     config = _config(folder, contents[CONFIG])
-    kind = resolve(ARCHITECTURES, config.body.architecture, f"artefact {folder}: architecture")
-    if not issubclass(kind, Encoder):
-        raise SettingsError(f"artefact {folder}: '{config.body.architecture}' is not an Encoder")
-    model = kind.from_config(config.backbone, config.body)
     try:
         # safetensors holds numbers only; a pickle under its name does not parse.
-        weights = widen(load_tensors(contents[WEIGHTS]))
+        weights = load_tensors(contents[WEIGHTS])
         companion = _companion(config, weights)
-        model.load_state_dict(weights)
     except SafetensorError as error:
         raise SettingsError(f"artefact {folder}: {WEIGHTS} is not a safetensors file: {error}") from error
+    except SettingsError as error:
+        raise SettingsError(f"artefact {folder}: {error}") from error
+    tokens = TextTokens(_tokenizer(folder, contents[TOKENIZER]), config.body.max_tokens)
+    return Stored(folder, version_of(config.name, manifest.files), config, weights, tokens, companion)
+
+
+def load(folder: Path) -> Artefact:
+    """Read a folder that `save` wrote and build its network, for training and whatever else wants gradients.
+
+    Raises SettingsError as `read` does, and for weights of another shape or that are not finite.
+    """
+    stored = read(folder)
+    config = stored.config
+    model = architecture(stored).from_config(config.backbone, config.body)
+    try:
+        model.load_state_dict(widen(stored.weights))
     except (RuntimeError, SettingsError) as error:
         raise SettingsError(f"artefact {folder}: {error}") from error
-    tokenizer = _tokenizer(folder, contents[TOKENIZER])
-    if tokenizer.get_vocab_size() > model.vocabulary:
-        raise SettingsError(f"artefact {folder}: the tokenizer knows more pieces than the model's {model.vocabulary}")
-    tokens = TextTokens(tokenizer, config.body.max_tokens)
-    return Artefact(version_of(config.name, manifest.files), config, model, tokens, companion)
+    return stored.finished(model)
+
+
+def architecture(stored: Stored) -> type[Encoder]:
+    """The class of an artefact's network. Raises SettingsError when there is none of that name."""
+    name = stored.config.body.architecture
+    kind = resolve(ARCHITECTURES, name, f"artefact {stored.folder}: architecture")
+    if not issubclass(kind, Encoder):
+        raise SettingsError(f"artefact {stored.folder}: '{name}' is not an Encoder")
+    return kind
 
 
 def _companion(config: Config, weights: dict[str, Tensor]) -> Companion | None:
     """Takes its weights out of all of them."""
     own = {name: weights.pop(name) for name in [*weights] if name.startswith(PREFIX)}
     if config.companion is not None:
-        return Companion.restored(config.companion, own)
+        return Kept(config.companion, own)
     if own:
         raise SettingsError(f"{CONFIG} does not name the companion that {WEIGHTS} holds")
     return None

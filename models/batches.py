@@ -1,14 +1,16 @@
 """Training batches: encoded examples, grouped by length so that little is padding, with a target for every loss."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from opinionwatch.models.examples import NO_PAIR, Example, Span
+from opinionwatch.models.examples import NO_PAIR, Example, Span, Target
 from opinionwatch.models.heads import BEGIN, INSIDE, OUTSIDE, SpanBatch
+from opinionwatch.models.priors import NONE, Prior
 from opinionwatch.models.tokens import TextTokens, token_span
 
 IGNORED = -100
@@ -30,20 +32,24 @@ class Row:
     aspects: tuple[Span, ...] | None
     opinions: tuple[Span, ...] | None
     links: tuple[TokenLink, ...] | None
+    targets: tuple[Target, ...] | None = None
+    prior: Prior = NONE
+    """Added to its logits while it trains; see `models/priors.py`."""
     soft: tuple[float, float, float] | None = None
     """What teachers say: log-probabilities, softened. None: they were not asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded ids and masks (B, L), labels and class counts (B,), what teachers say (B, 3), tags (B, L); the rows for
-    the pair targets.
+    """Padded ids and masks (B, L), labels and class counts (B,), priors and what teachers say (B, 3), tags (B, L); the
+    rows for the pair targets.
     """
 
     ids: Tensor
     mask: Tensor
     labels: Tensor
     classes: Tensor
+    priors: Tensor
     soft: Tensor
     """NaN where no teacher was asked."""
     aspect_tags: Tensor
@@ -57,6 +63,7 @@ class Batch:
             mask=self.mask.to(device),
             labels=self.labels.to(device),
             classes=self.classes.to(device),
+            priors=self.priors.to(device),
             soft=self.soft.to(device),
             aspect_tags=self.aspect_tags.to(device),
             opinion_tags=self.opinion_tags.to(device),
@@ -64,16 +71,20 @@ class Batch:
         )
 
 
-def encode(examples: Sequence[Example], tokens: TextTokens) -> list[Row]:
-    """Tokenise; spans that the length cap cuts off are dropped with their links."""
+def encode(
+    examples: Sequence[Example], tokens: TextTokens, priors: Mapping[str, Prior] = MappingProxyType({})
+) -> list[Row]:
+    """Tokenise; spans that the length cap cuts off are dropped with their links. `priors` are those of the sources."""
     rows = []
-    for example, (ids, offsets) in zip(examples, tokens.encode([e.text for e in examples]), strict=True):
+    for example, encoded in zip(examples, tokens.encode([e.text for e in examples]), strict=True):
+        ids, offsets = encoded.ids, encoded.offsets
 
         def place(spans: Sequence[Span] | None, offsets: list[Span] = offsets) -> dict[Span, Span] | None:
             found = ((span, token_span(span, offsets)) for span in spans or ())
             return None if spans is None else {span: tokens for span, tokens in found if tokens is not None}
 
         aspects, opinions = place(example.aspects), place(example.opinions)
+        named = place(None if example.targets is None else [span for span, _ in example.targets])
         links = None
         if example.links is not None and aspects is not None and opinions is not None:
             links = tuple(
@@ -89,6 +100,10 @@ def encode(examples: Sequence[Example], tokens: TextTokens) -> list[Row]:
                 None if aspects is None else tuple(aspects.values()),
                 None if opinions is None else tuple(opinions.values()),
                 links,
+                None
+                if named is None
+                else tuple((named[span], mood) for span, mood in example.targets or () if span in named),
+                priors.get(example.source, NONE),
             )
         )
     return rows
@@ -141,6 +156,7 @@ def collate(rows: list[Row], pad: int) -> Batch:
         mask,
         torch.tensor([row.label for row in rows]),
         torch.tensor([row.classes for row in rows]),
+        torch.tensor([row.prior for row in rows]),
         torch.tensor([row.soft or UNTAUGHT for row in rows]),
         tags[0],
         tags[1],

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-DRAWS = 2000
+DRAWS = 10_000
 LEVEL = 0.95
 SEED = 20261126
 Counts = NDArray[np.float64]
@@ -56,6 +56,13 @@ def paired(cells: Counts, figure: Callable[[Counts], Counts] = macro_f1s) -> Int
     """New minus old on the same rows: `cells` (3, 3, 3) counts true class, old answer, new answer."""
     drawn = _drawn(cells)
     return _spread(_gain(cells, figure), figure(drawn.sum(-2)) - figure(drawn.sum(-1)))
+
+
+def no_worse(cells: Counts, figure: Callable[[Counts], Counts] = macro_f1s) -> float:
+    """How likely the loss that `paired` sees, or a larger one, were chance: the share of draws without any."""
+    drawn = _drawn(cells)
+    gains = figure(drawn.sum(-2)) - figure(drawn.sum(-1))
+    return float((1 + np.count_nonzero(gains >= 0)) / (1 + DRAWS))
 
 
 def _gain(cells: Counts, figure: Callable[[Counts], Counts]) -> float:

@@ -21,7 +21,7 @@ large enough that single mistakes even out. Not for judging single people, and n
 {backbone}
 
 ## Training rows
-Only rows whose terms do not forbid commercial use were trained on. The rows themselves are not part of this artefact.
+{permitted} The rows themselves are not part of this artefact.
 
 | source | rows | terms |
 |---|---|---|
@@ -45,13 +45,25 @@ labels are right in {sure:.0%} of the dev texts. At most {cap} texts a source ta
 |---|---|---|---|---|---|---|---|
 {langs}
 
-## Limits
-- Irony, comparisons between several brands and rumours are often misread; the sentiment is that of the whole text, not
-  that towards a name in it.
+{targets}## Limits
+- Irony, comparisons between several brands and rumours are often misread.{whole}
 - Many sources have two classes, so the border of `neutral` is drawn mostly by tweets, headlines and stock forums.
 - English opinion terms were learnt from a small set written for this project and from Chinese reviews: many are missed.
 - Texts beyond {max_tokens} tokens are read up to there. Languages other than English and Chinese were never trained on.
 """
+
+_TARGETS = """## Towards a name
+What the text says of each name (or aspect) in it; beside it the text's own sentiment taken for that of every name.
+
+| source | trained on | names | macro-F1 | of the text's own |
+|---|---|---|---|---|
+{rows}
+
+"""
+_WHOLE = " The sentiment is that of the whole text,\n  not that towards a name in it."
+
+_PERMITTED = "Only rows whose terms do not forbid commercial use were trained on."
+_LOCAL = "**Not to be passed on:** some of these rows are for research only."
 
 _COMPANION = """## Linear companion
 A table of 2^{bits} hashed n-grams (characters 1–{characters}, word pieces 1–{pieces}) × 3 classes, with weights of
@@ -98,6 +110,7 @@ def write_card(
     """The card as Markdown. `counts` are the rows trained on a source, `backbone` says where the weights came from."""
     return _TEMPLATE.format(
         name=recipe.name,
+        permitted=_LOCAL if recipe.local else _PERMITTED,
         layers=recipe.body.layers or "full-depth",
         minutes=minutes,
         steps=steps,
@@ -105,6 +118,8 @@ def write_card(
         rows="\n".join(f"| {s.name} | {counts[s.name]:,} | {s.terms} |" for s in recipe.sources if counts[s.name]),
         companion="" if companion is None else _companion(companion, recipe),
         figures="\n".join(_figure(figure) for figure in figures.sources),
+        targets=_targets(figures),
+        whole="" if recipe.body.targets else _WHOLE,
         sure=recipe.sure,
         cap=cap,
         langs="\n".join(
@@ -128,6 +143,16 @@ def _companion(given: Accompanied, recipe: Recipe) -> str:
         spare=given.spare,
         rows="\n".join(f"| {name} | {count:,} | {terms[name]} |" for name, count in given.counts.items()),
     )
+
+
+def _targets(figures: Figures) -> str:
+    rows = [
+        f"| {each.source} | {'yes' if each.trained_on else 'no'} | {each.targets:,} | {100 * each.target_macro_f1:.1f} "
+        f"| {100 * each.target_text_macro_f1:.1f} |"
+        for each in figures.sources
+        if each.targets and each.target_macro_f1 is not None and each.target_text_macro_f1 is not None
+    ]
+    return _TARGETS.format(rows="\n".join(rows)) if rows else ""
 
 
 def _figure(figure: SourceFigures) -> str:

@@ -11,15 +11,15 @@ the same features how likely a text is of each (Jacobs et al., Adaptive Mixtures
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding, embedding_bag
 
 from opinionwatch.models.ngrams import Features, Ngrams, features
-from opinionwatch.models.quantise import narrow
+from opinionwatch.models.quantise import SCALE, Widened, narrow
 from opinionwatch.pipeline.errors import SettingsError
 
 CHUNK = 64
@@ -70,14 +70,15 @@ class Companion(nn.Module):
 
     def forward(self, found: Features) -> Parts:
         """The sums of a text's weights over the root of how many features it has, and the biases."""
-        starts = torch.from_numpy(found.starts)
+        numbers, starts = torch.from_numpy(found.numbers), torch.from_numpy(found.starts)
         sizes = starts.diff().clamp(min=1).sqrt().unsqueeze(1)
-        summed = embedding_bag(
-            torch.from_numpy(found.numbers), self.table, starts, mode="sum", sparse=True, include_last_offset=True
-        )
         count = len(self.mixing.domains)
-        sums = summed / sizes + self.bias
+        sums = self.summed(numbers, starts) / sizes + self.bias
         return Parts(sums[:, :3], sums[:, 3 : 3 + count], sums[:, 3 + count :].reshape(len(sums), count, 3))
+
+    def summed(self, numbers: Tensor, starts: Tensor) -> Tensor:
+        """The sums (n, columns) of the weights of each text's features, which begin at `starts` (n + 1)."""
+        return embedding_bag(numbers, self.table, starts, mode="sum", sparse=True, include_last_offset=True)
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> Tensor:
@@ -99,12 +100,33 @@ class Companion(nn.Module):
         weights = {"table": self.table.detach().T, "bias": self.bias.detach()}
         return narrow({PREFIX + name: weight for name, weight in weights.items()})
 
-    @classmethod
-    def restored(cls, mixing: Mixing, weights: Mapping[str, Tensor]) -> Self:
-        """From what `stored` gave, widened. SettingsError if weights are missing or of another size."""
-        companion = cls(mixing)
-        try:
-            companion.load_state_dict({"table": weights[PREFIX + "table"].T, "bias": weights[PREFIX + "bias"]})
-        except (KeyError, RuntimeError) as error:
-            raise SettingsError(f"the companion's weights do not fit its configuration: {error}") from error
-        return companion.eval()
+
+class Kept(Companion):
+    """One from an artefact, to read with: its table stays in 8 bits, and only the rows of a text's features are
+    widened.
+    """
+
+    def __init__(self, mixing: Mixing, weights: Mapping[str, Tensor]) -> None:
+        """From what `stored` gave. Raises SettingsError if weights are missing, of another size or not finite."""
+        nn.Module.__init__(self)
+        self.mixing = mixing
+        columns = 3 + 4 * len(mixing.domains)
+        stored = Widened({name.removeprefix(PREFIX): weight for name, weight in weights.items()})
+        found = stored.narrow("table") if "table" in stored else None
+        if found is None or found.steps.shape != (columns, 1 << mixing.ngrams.bits) or "bias" not in stored:
+            raise SettingsError("the companion's weights do not fit its configuration")
+        self._rows, self._scales = found.steps.T.contiguous(), found.scales.squeeze(1)
+        self.bias = nn.Parameter(stored["bias"], requires_grad=False)
+        if self.bias.shape != (columns,):
+            raise SettingsError(f"the companion's weights do not fit its configuration: {len(self.bias)} biases")
+
+    def summed(self, numbers: Tensor, starts: Tensor) -> Tensor:
+        """As `Companion.summed`; sums of whole numbers are exact, so that a text's do not depend on its company."""
+        rows = embedding(numbers, self._rows).float()
+        all_rows = torch.arange(len(rows))
+        return embedding_bag(all_rows, rows, starts, mode="sum", include_last_offset=True) * self._scales
+
+    def stored(self) -> dict[str, Tensor]:
+        """What it was restored from."""
+        table = {"table": self._rows.T.contiguous(), "table" + SCALE: self._scales.unsqueeze(1)}
+        return {PREFIX + name: weight for name, weight in {**table, "bias": self.bias.detach().half()}.items()}

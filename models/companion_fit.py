@@ -3,8 +3,9 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import structlog
@@ -18,6 +19,7 @@ from opinionwatch.models.examples import Example
 from opinionwatch.models.losses import sentiment_loss
 from opinionwatch.models.network import Network
 from opinionwatch.models.ngrams import Features, features
+from opinionwatch.models.priors import NONE, Prior, priors
 from opinionwatch.models.recipe import CompanionPlan, Recipe
 from opinionwatch.models.tokens import TextTokens
 from opinionwatch.pipeline.errors import SettingsError
@@ -53,12 +55,13 @@ def accompany(
     closed = {example.text for example in spare}
     rows = [example for example in read_rows(_uncapped(recipe), data).train if example.text not in closed]
     weight, seed = recipe.schedule.two_class_weight, recipe.schedule.seed
-    companion = fit_companion(rows, network.tokens, plan, two_class_weight=weight, seed=seed)
+    shares = priors(rows, recipe.schedule.prior_strength)
+    companion = fit_companion(rows, network.tokens, plan, two_class_weight=weight, seed=seed, priors=shares)
     texts = [example.text for example in spare]
     chunks = [texts[at : at + READ_ROWS] for at in range(0, len(texts), READ_ROWS)]
     said = torch.tensor([logits for chunk in chunks for logits in network.moods(chunk)])
     ids = [row.ids for chunk in chunks for row in network.tokens.encode(chunk)]
-    mixing = stack(said, companion.read(texts, ids), spare, weight)
+    mixing = stack(said, companion.read(texts, ids), spare, weight, shares)
     companion.mixing = mixing.model_copy(update={"ngrams": plan.ngrams, "domains": companion.mixing.domains})
     log.info("companion.mixing", **companion.mixing.model_dump(exclude={"ngrams"}))
     counts = Counter(row.source for row in dict.fromkeys(rows) if row.label is not None)
@@ -72,7 +75,13 @@ def _uncapped(recipe: Recipe) -> Recipe:
 
 
 def fit_companion(
-    examples: Sequence[Example], tokens: TextTokens, plan: CompanionPlan, *, two_class_weight: float, seed: int
+    examples: Sequence[Example],
+    tokens: TextTokens,
+    plan: CompanionPlan,
+    *,
+    two_class_weight: float,
+    seed: int,
+    priors: Mapping[str, Prior] = MappingProxyType({}),
 ) -> Companion:
     """Train a table on every row that has a label, each source weighing `rows ** (1 - balance)`.
 
@@ -85,6 +94,7 @@ def fit_companion(
     classes = torch.tensor([example.classes for example in rows])
     weights = torch.tensor(_weights([example.source for example in rows], plan.balance))
     domains = torch.tensor([_domain(example.source, plan) for example in rows])
+    shares = torch.tensor([priors.get(example.source, NONE) for example in rows])
     companion = Companion(Mixing(ngrams=plan.ngrams, domains=tuple(plan.domains)))
     sparse = torch.optim.SparseAdam([companion.table], lr=plan.learning_rate)
     dense = torch.optim.Adam([companion.bias], lr=plan.learning_rate)
@@ -92,7 +102,7 @@ def fit_companion(
     for step, batch in enumerate(batches):
         at = torch.tensor(batch)
         parts = companion(_join([hashed[row] for row in batch]))
-        target = Target(labels[at], classes[at], weights[at], domains[at])
+        target = Target(labels[at], classes[at], weights[at], domains[at], shares[at])
         loss = _loss(parts, target, plan, two_class_weight)
         for optimiser in (sparse, dense):
             optimiser.param_groups[0]["lr"] = plan.learning_rate * (1 - step / len(batches))
@@ -106,19 +116,20 @@ def fit_companion(
 
 
 class Target(NamedTuple):
-    """What is known of a batch: labels, class counts, weights, and domains (-1: none), each (n,)."""
+    """What is known of a batch: labels, class counts, weights, and domains (-1: none), each (n,); priors (n, 3)."""
 
     labels: Tensor
     classes: Tensor
     weights: Tensor
     domains: Tensor
+    priors: Tensor
 
 
 def _loss(parts: Parts, target: Target, plan: CompanionPlan, two_class_weight: float) -> Tensor:
-    labels, classes, weights, domains = target
+    labels, classes, weights, domains, shares = target
 
     def sentiment(logits: Tensor) -> Tensor:
-        return sentiment_loss(logits, labels, classes, two_class_weight, weights=weights)
+        return sentiment_loss(logits + shares, labels, classes, two_class_weight, weights=weights)
 
     known = domains >= 0
     if not bool(known.any()):
@@ -133,7 +144,13 @@ def _domain(source: str, plan: CompanionPlan) -> int:
     return next((at for at, sources in enumerate(plan.domains.values()) if source in sources), -1)
 
 
-def stack(encoder: Tensor, own: Tensor, examples: Sequence[Example], two_class_weight: float) -> Mixing:
+def stack(
+    encoder: Tensor,
+    own: Tensor,
+    examples: Sequence[Example],
+    two_class_weight: float,
+    priors: Mapping[str, Prior] = MappingProxyType({}),
+) -> Mixing:
     """The factors and biases of least loss on rows that neither model was trained on; every source weighs the same.
 
     `encoder` and `own` are logits (n, 3). Five numbers, a convex problem: L-BFGS finds the one minimum.
@@ -141,6 +158,7 @@ def stack(encoder: Tensor, own: Tensor, examples: Sequence[Example], two_class_w
     labels = torch.tensor([example.label for example in examples])
     classes = torch.tensor([example.classes for example in examples])
     weights = torch.tensor(_weights([example.source for example in examples], 1.0), dtype=torch.float64)
+    shares = torch.tensor([priors.get(example.source, NONE) for example in examples], dtype=torch.float64)
     encoder, own = encoder.double(), own.double()
     factors = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([factors], max_iter=STACKING_ROUNDS, line_search_fn="strong_wolfe")
@@ -148,7 +166,8 @@ def stack(encoder: Tensor, own: Tensor, examples: Sequence[Example], two_class_w
     def loss() -> Tensor:
         optimiser.zero_grad()
         mixed = factors[0] * encoder + factors[1] * own + factors[2:] - factors[2:].mean()
-        cost = sentiment_loss(mixed, labels, classes, two_class_weight, weights=weights) + 1e-4 * factors.square().sum()
+        told = sentiment_loss(mixed + shares, labels, classes, two_class_weight, weights=weights)
+        cost = told + 1e-4 * factors.square().sum()
         torch.autograd.backward(cost)
         return cost
 

@@ -6,14 +6,14 @@ rows is judged on negative and positive alone, as in `evaluate`.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from opinionwatch.models.bootstrap import Counts, accuracies, macro_f1s, paired
+from opinionwatch.models.bootstrap import Counts, accuracies, macro_f1s, no_worse, paired
 from opinionwatch.models.evaluate_read import Labelled, Skipped, read_labelled
 from opinionwatch.models.examples import LABELS
 from opinionwatch.pipeline.contracts import Sentiment
@@ -23,6 +23,7 @@ from opinionwatch.pipeline.ports import Passage, Scorer
 from opinionwatch.pipeline.settings import Limits
 
 CHUNK = 512
+REFUSED_BY_CHANCE = 0.025
 NEUTRAL = LABELS.index("neutral")
 Verdict = Literal["better", "worse", "no difference shown"]
 
@@ -32,12 +33,15 @@ class _Part(BaseModel):
 
 
 class Change(_Part):
-    """A figure of both models; the interval of 95 % is of the difference, by a paired bootstrap."""
+    """A figure of both models; the interval of 95 % is of the difference, by a paired bootstrap. `chance` is how likely
+    a loss like this one were chance.
+    """
 
     old: float
     new: float
     low: float
     high: float
+    chance: float = 1.0
 
     @property
     def verdict(self) -> Verdict:
@@ -79,8 +83,15 @@ class Comparison(_Part):
 
     @property
     def worse(self) -> tuple[str, ...]:
-        """Files on which the new model is significantly worse, in accuracy or in macro-F1: what a gate refuses."""
-        return tuple(f.file for f in self.files if "worse" in (f.accuracy.verdict, f.macro_f1.verdict))
+        """Files on which the new model is significantly worse, in accuracy or in macro-F1: what a gate refuses.
+
+        Of forty figures one falls below its interval by chance. So all are judged together: a model that is worse
+        nowhere is refused once in forty times (Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979).
+        """
+        losses = sorted((change.chance, f.file) for f in self.files for change in (f.accuracy, f.macro_f1))
+        real = takewhile(lambda loss: loss[1][0] <= REFUSED_BY_CHANCE / (len(losses) - loss[0]), enumerate(losses))
+        found = {file for _, (_, file) in real}
+        return tuple(f.file for f in self.files if f.file in found)
 
 
 def compare(
@@ -165,4 +176,5 @@ def _flip(row: Labelled, gold: int, said: tuple[int, int]) -> Flip:
 
 def _change(table: Counts, figure: Callable[[Counts], Counts]) -> Change:
     spread = paired(table, figure)
-    return Change(old=float(figure(table.sum(-1))), new=float(figure(table.sum(-2))), low=spread.low, high=spread.high)
+    old, new = float(figure(table.sum(-1))), float(figure(table.sum(-2)))
+    return Change(old=old, new=new, low=spread.low, high=spread.high, chance=no_worse(table, figure))

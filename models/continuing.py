@@ -25,6 +25,7 @@ from opinionwatch.models.loop import Material, loop
 from opinionwatch.models.manifest import CARD
 from opinionwatch.models.measure import Figures, measure
 from opinionwatch.models.network import Network
+from opinionwatch.models.priors import priors
 from opinionwatch.models.recipe import Distillation, Recipe, load_recipe
 from opinionwatch.models.step import Learner
 from opinionwatch.models.tokens import TextTokens
@@ -145,7 +146,8 @@ def _material(artefact: Path, corrections: Sequence[Example], kept: Sequence[Exa
     network = Network(before.model, before.tokens, device, pick_dtype(device))
     soft = (torch.tensor(network.moods([row.text for row in kept])).view(-1, 3) / TEMPERATURE).log_softmax(-1).tolist()
     tokens = TextTokens(before.tokens.tokenizer, recipe.schedule.train_tokens)
-    old = [replace(row, soft=(told[0], told[1], told[2])) for row, told in zip(encode(kept, tokens), soft, strict=True)]
+    rows = encode(kept, tokens, priors(kept, recipe.schedule.prior_strength))
+    old = [replace(row, soft=(told[0], told[1], told[2])) for row, told in zip(rows, soft, strict=True)]
     times = max(1, round(SHARE / (1 - SHARE) * len(kept) / len(corrections)))
     new: list[Row] = encode(corrections, tokens) * times
     texts = [row.text for row in kept] + [row.text for row in corrections] * times

@@ -1,8 +1,8 @@
 """Reads the rows a recipe names into examples. Bad rows are counted and listed, or stop the run (`strict`).
 
-Sentiment rows are `{"text", "label", "lang"}`, opinion rows `{"text", "triplets"}` with token spans or
-`{"text", "aspects"}` with character spans; the format is the data folder's README. A row trains only what it knows:
-see `Example`.
+Sentiment rows are `{"text", "label", "lang"}`, opinion rows `{"text", "triplets"}` with token spans,
+`{"text", "aspects"}` with character spans or `{"text", "targets"}` with names; the format is the data folder's README.
+A row trains only what it knows: see `Example`.
 """
 
 import gzip
@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from opinionwatch.models.examples import LABELS, BadRow, Example, Link, Span
+from opinionwatch.models.examples import LABELS, BadRow, Example, Link, Span, targets_of
 from opinionwatch.models.marks import read_written
 from opinionwatch.models.recipe import OpinionSource, Recipe, SentimentSource
 from opinionwatch.pipeline.errors import SettingsError
@@ -47,11 +47,23 @@ class _TripletRow(BaseModel):
 
 class _Aspect(BaseModel):
     span: Span | None
+    sentiment: str | None = None
 
 
 class _AspectRow(BaseModel):
     text: str
     aspects: list[_Aspect]
+    lang: str = "und"
+
+
+class _Name(BaseModel):
+    target: str
+    sentiment: Polarity
+
+
+class _NamesRow(BaseModel):
+    text: str
+    targets: list[_Name]
     lang: str = "und"
 
 
@@ -89,6 +101,8 @@ def read_rows(recipe: Recipe, data: Path, *, strict: bool = False) -> Rows:
         rows.counts[source.name] = len(train)
         rows.train += train * (source.repeat if isinstance(source, OpinionSource) else 1)
         rows.dev += _cap(dev, recipe.dev_cap)
+    kept_out = {example.text for example in rows.validation}  # another file may have the same text
+    rows.train = [example for example in rows.train if example.text not in kept_out]
     return rows
 
 
@@ -167,6 +181,8 @@ def _example(row: object, source: SentimentSource | OpinionSource) -> Example | 
         return _sentiment(_SentimentRow.model_validate(row), source)
     if source.kind == "aspects":
         return _aspects(_AspectRow.model_validate(row), source)
+    if source.kind == "targets":
+        return _names(_NamesRow.model_validate(row), source)
     return _triplets(_TripletRow.model_validate(row), source)
 
 
@@ -184,7 +200,21 @@ def _sentiment(row: _SentimentRow, source: SentimentSource) -> Example | None:
 
 def _aspects(row: _AspectRow, source: OpinionSource) -> Example:
     spans = tuple(_inside(aspect.span, row.text) for aspect in row.aspects if aspect.span is not None)
-    return Example(row.text, source.name, row.lang, aspects=spans)
+    told = ((a.span, LABELS.index(a.sentiment)) for a in row.aspects if a.span is not None and a.sentiment in LABELS)
+    return Example(row.text, source.name, row.lang, aspects=spans, targets=tuple(told))
+
+
+def _names(row: _NamesRow, source: OpinionSource) -> Example:
+    """Names come without places: each is taken where it stands first."""
+    targets = [(_first(name.target, row.text), name.sentiment) for name in row.targets]
+    return Example(row.text, source.name, row.lang, targets=tuple(dict(targets).items()))
+
+
+def _first(name: str, text: str) -> Span:
+    start = text.find(name)
+    if start < 0 or not name:
+        raise ValueError(f"the name '{name}' is not in the text")
+    return start, start + len(name)
 
 
 def _triplets(row: _TripletRow, source: OpinionSource) -> Example | None:
@@ -208,6 +238,7 @@ def _triplets(row: _TripletRow, source: OpinionSource) -> Example | None:
         aspects=tuple(sorted(aspects)),
         opinions=tuple(sorted({opinion for _, opinion, _ in links})),
         links=tuple(dict.fromkeys(links)),
+        targets=targets_of(links),
     )
 
 

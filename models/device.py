@@ -4,7 +4,8 @@ from typing import Literal
 
 import torch
 
-Precision = Literal["auto", "fp32", "bf16", "int8"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+_NAMED = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -18,10 +19,13 @@ def pick_device(name: str = "auto") -> torch.device:
 def pick_dtype(device: torch.device, precision: Precision = "auto") -> torch.dtype:
     """bfloat16 where it is the faster one: on accelerators, and on CPUs with AVX512-BF16 or AMX; else float32.
 
-    With int8 it is the precision of what does not run in 8 bits.
+    On GPUs that only imitate bfloat16 (before Ampere) it is float16. With int8 it is the precision of what does not run
+    in 8 bits.
     """
-    if precision in ("fp32", "bf16"):
-        return torch.bfloat16 if precision == "bf16" else torch.float32
+    if precision in _NAMED:
+        return _NAMED[precision]
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
     if device.type != "cpu":
         return torch.bfloat16
     can = torch.cpu.get_capabilities()

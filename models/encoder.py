@@ -1,18 +1,24 @@
-"""The default architecture: any Hugging Face encoder as the body, both heads on its one pass."""
+"""The default architecture: any Hugging Face encoder as the body, all heads on its one pass."""
 
 import json
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import torch
 from pydantic import JsonValue
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from opinionwatch.models.heads import OpinionsHead, SentimentHead, SpanBatch
+from opinionwatch.models.heads import OpinionsHead, SentimentHead, SpanBatch, TargetHead
 from opinionwatch.models.prune import narrow_heads
 from opinionwatch.models.recipe import Body
 from opinionwatch.pipeline.errors import SettingsError
+
+# transformers takes longer to import, and more memory, than a model to score with: only what builds one of its bodies
+# imports it, and a scorer packs its own.
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from opinionwatch.models.packed import PackedBody
 
 
 class Encoded(NamedTuple):
@@ -34,13 +40,21 @@ class Encoder(nn.Module):
     sixteen_bits = True
     """Whether its body can run in 16 bits."""
 
-    def __init__(self, body: PreTrainedModel, settings: Body) -> None:
+    def __init__(self, body: "PreTrainedModel | PackedBody", settings: Body) -> None:
         super().__init__()
         self.config = body.config
         hidden = int(body.config.hidden_size)
         self.body: nn.Module = body
         self.sentiment = SentimentHead(hidden, settings.dropout)
         self.opinions = OpinionsHead(hidden, settings.span_size, settings.dropout)
+        self.targets: TargetHead | None = None
+        self.read_targets(settings)
+
+    def read_targets(self, settings: Body) -> None:
+        """Give it the head for targets, if it is to have one and has none."""
+        if settings.targets and self.targets is None:
+            hidden = self.sentiment.classify.in_features
+            self.targets = TargetHead(hidden, settings.span_size, settings.dropout)
 
     @classmethod
     def from_backbone(cls, backbone: str, settings: Body) -> Self:
@@ -49,6 +63,8 @@ class Encoder(nn.Module):
         Attention is plain and without dropout: on a CPU the backward pass of the fused kernel was a third of a step,
         and attention dropout a tenth.
         """
+        from transformers import AutoModel
+
         try:
             body = AutoModel.from_pretrained(
                 backbone,
@@ -65,6 +81,8 @@ class Encoder(nn.Module):
     @classmethod
     def from_config(cls, config: Mapping[str, JsonValue], settings: Body) -> Self:
         """An encoder of the shape that `shape` told, with random weights, to be filled from an artefact."""
+        from transformers import AutoConfig, AutoModel
+
         try:
             rest = {key: value for key, value in config.items() if key != "model_type"}
             known = AutoConfig.for_model(str(config["model_type"]), **rest)
@@ -102,8 +120,15 @@ class Encoder(nn.Module):
         """Logits (P, 4) of {no link, negative, neutral, positive}; see `OpinionsHead.pairs`."""
         return self.opinions.pairs(encoded.hidden, aspects, opinions, pairs)
 
+    def toward(self, encoded: Encoded, spans: SpanBatch) -> Tensor:
+        """What each of the spans (n,) adds to the sentiment logits of its text (n, 3); nothing without that head."""
+        if self.targets is None:
+            return encoded.sentiment.new_zeros(len(spans.row), 3)
+        change: Tensor = self.targets(encoded.hidden, spans)
+        return change
 
-def _shorten(body: PreTrainedModel, layers: int | None) -> PreTrainedModel:
+
+def _shorten(body: "PreTrainedModel", layers: int | None) -> "PreTrainedModel":
     """Keep the first `layers` of a stack found at `encoder.layer` or `layers`; drop the pooler."""
     if getattr(body, "pooler", None) is not None:
         setattr(body, "pooler", None)  # noqa: B010, the stub of Module forbids None

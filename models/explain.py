@@ -15,9 +15,11 @@ import torch
 from captum.attr import LayerIntegratedGradients
 from torch import Tensor, nn
 
+from opinionwatch.models.batches import span_batch
 from opinionwatch.models.calibrate import Calibration
 from opinionwatch.models.examples import LABELS, Span
 from opinionwatch.models.network import Network
+from opinionwatch.models.targets import Logits, named, plus
 
 STEPS, ROWS_AT_ONCE = 48, 16
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -51,26 +53,33 @@ class Explanation(NamedTuple):
         return sum(gaps) / len(gaps)
 
 
-def explain(network: Network, text: str, calibration: Calibration) -> Explanation:
-    """Explain the likeliest label of a text. The body must run in 32 bits; a text without words explains nothing."""
+def explain(network: Network, text: str, calibration: Calibration, places: Sequence[Span] = ()) -> Explanation:
+    """Explain the likeliest label of a text, or of what it says of the target that is named at `places`. The body must
+    run in 32 bits; a text without words explains nothing.
+    """
 
-    def chances(texts: Sequence[str], target: int) -> list[float]:
-        logits = torch.tensor(network.moods(texts), dtype=torch.float64).view(-1, 3) / calibration.temperature
-        return [float(chance) for chance in logits.softmax(-1)[:, target]]
+    def logits(cuts: Sequence[Sequence[Span]]) -> list[Logits]:
+        """Of the text, each time without these words."""
+        texts = [_without(text, cut) for cut in cuts]
+        return _toward(network, texts, [_moved(places, cut) for cut in cuts]) if places else network.moods(texts)
 
-    logits = network.moods([text])[0]
-    target = max(range(3), key=logits.__getitem__)
-    words = _words(text, _pieces(network, text, target))
+    def chances(cuts: Sequence[Sequence[Span]], target: int) -> list[float]:
+        scaled = torch.tensor(logits(cuts), dtype=torch.float64).view(-1, 3) / calibration.temperature
+        return [float(chance) for chance in scaled.softmax(-1)[:, target]]
+
+    [whole] = logits([()])
+    target = max(range(3), key=whole.__getitem__)
+    words = _words(text, _pieces(network, text, target, places))
     taken = [round(share * len(words)) for share in SHARES]
 
     def curve(order: Sequence[Weighed]) -> list[float]:
-        return chances([_without(text, [word.span for word in order[:count]]) for count in taken], target)
+        return chances([[word.span for word in order[:count]] for count in taken], target)
 
     dice = random.Random(SEED)
     shuffles = [curve(dice.sample(words, len(words))) for _ in range(SHUFFLES)]
     return Explanation(
         label=LABELS[target],
-        probability=chances([text], target)[0],
+        probability=chances([()], target)[0],
         words=tuple(words),
         shares=SHARES,
         curve=tuple(curve(sorted(words, key=lambda word: -word.weight))),
@@ -78,7 +87,13 @@ def explain(network: Network, text: str, calibration: Calibration) -> Explanatio
     )
 
 
-def _pieces(network: Network, text: str, target: int) -> list[Weighed]:
+def _toward(network: Network, texts: Sequence[str], places: Sequence[Sequence[Span]]) -> list[Logits]:
+    """The logits towards one target, which is named in each text at these places."""
+    raws = network.read(texts, [[own] for own in places])
+    return [plus(raw.logits, raw.added[0]) if raw.added else raw.logits for raw in raws]
+
+
+def _pieces(network: Network, text: str, target: int, places: Sequence[Span]) -> list[Weighed]:
     """What each token adds to the logit, tokens without characters left out."""
     [encoded] = network.tokens.encode([text])
     ids = torch.tensor([encoded.ids], device=network.device)
@@ -87,15 +102,21 @@ def _pieces(network: Network, text: str, target: int) -> list[Weighed]:
     # The ends of a text are no words: they stand in the text of padding, too.
     empty[0, 0], empty[0, -1] = ids[0, 0], ids[0, -1]
 
+    factor = 1.0 if network.companion is None else network.companion.mixing.encoder
+    [spans] = named([places], encoded.offsets) if network.model.targets is not None else [()]
+
     def logit(numbers: Tensor, attended: Tensor) -> Tensor:
-        told: Tensor = network.model(numbers, attended).sentiment[:, target]
+        read = network.model(numbers, attended)
+        told: Tensor = factor * read.sentiment[:, target]
+        if spans:
+            rows = span_batch([(row, *span) for row in range(len(numbers)) for span in spans], network.device)
+            told = told + network.model.toward(read, rows).view(len(numbers), len(spans), 3).mean(1)[:, target]
         return told
 
     found = _gradients(logit, _input_layer(network.model.body), ids, empty, mask)
-    factor = 1.0 if network.companion is None else network.companion.mixing.encoder
     own = _companion(network, text, encoded.ids, encoded.offsets, target)
     return [
-        Weighed(span, factor * weight + extra)
+        Weighed(span, weight + extra)
         for span, weight, extra in zip(encoded.offsets, found, own, strict=True)
         if span[0] < span[1]
     ]
@@ -152,6 +173,19 @@ def _trim(text: str, span: Span) -> Span:
     raw = text[slice(*span)]
     start = span[0] + len(raw) - len(raw.lstrip())
     return start, start + len(raw.strip())
+
+
+def _moved(places: Sequence[Span], cut: Sequence[Span]) -> list[Span]:
+    """Where places lie once words that do not overlap are taken out; those that go with them are left out.
+
+    >>> _moved([(4, 7), (8, 12)], [(0, 4), (8, 12)])
+    [(0, 3)]
+    """
+
+    def left(at: int) -> int:
+        return at - sum(min(end, at) - start for start, end in cut if start < at)
+
+    return [(left(start), left(end)) for start, end in places if left(start) < left(end)]
 
 
 def _without(text: str, spans: Sequence[Span]) -> str:

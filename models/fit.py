@@ -6,7 +6,7 @@ The run folder holds `recipe.yaml`, `rows.json` (counts and sha256 of what was r
 
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +25,7 @@ from opinionwatch.models.data import Rows, read_rows
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.loop import Material, loop
 from opinionwatch.models.manifest import MANIFEST
+from opinionwatch.models.priors import priors
 from opinionwatch.models.recipe import Recipe, load_recipe
 from opinionwatch.models.registry import ARCHITECTURES
 from opinionwatch.models.scratch import Scratch
@@ -80,7 +81,8 @@ def learn(
     """The same on rows that are read already."""
     start = load(Path(backbone)) if (Path(backbone) / MANIFEST).exists() else None
     if start is not None:
-        recipe = recipe.model_copy(update={"body": start.config.body})
+        body = start.config.body.model_copy(update={"targets": start.config.body.targets or recipe.body.targets})
+        recipe = recipe.model_copy(update={"body": body})
     out.mkdir(parents=True, exist_ok=True)
     describe(out, recipe, rows)
     schedule = recipe.schedule
@@ -93,20 +95,34 @@ def learn(
         model = _fresh(backbone, recipe, tokenizer)
     else:
         tokenizer, model = start.tokens.tokenizer, start.model
+        model.read_targets(recipe.body)
+    before = {} if start is None or recipe.soup == 1 else {k: w.clone() for k, w in model.state_dict().items()}
     merge = None if recipe.adapters is None else wear(model.body, recipe.adapters)
     tokens = TextTokens(tokenizer, schedule.train_tokens)
     texts = [example.text for example in rows.train]
-    encoded = encode(rows.train, tokens)
+    shares = priors(rows.train, schedule.prior_strength)
+    encoded = encode(rows.train, tokens, shares)
     if teacher is not None:
         told = teacher(texts).tolist()
         encoded = [replace(row, soft=(soft[0], soft[1], soft[2])) for row, soft in zip(encoded, told, strict=True)]
     log.info("train.rows", train=len(encoded), dev=len(rows.dev), bad=len(rows.bad))
     identity = sha256((recipe.model_dump_json() + json.dumps(rows.hashes, sort_keys=True)).encode()).hexdigest()
-    material = Material(encoded, texts, encode(rows.validation, tokens), tokens)
+    material = Material(encoded, texts, encode(rows.validation, tokens, shares), tokens)
     done = loop(Learner(model, schedule), material, recipe, out, resume=resume, identity=identity)
     if merge is not None:
         merge()
+    model.load_state_dict(stirred(model.state_dict(), before, recipe.soup))
     return Fit(model, tokens.tokenizer, rows, recipe, done.step, done.elapsed_s / 60, done.cpu_s)
+
+
+def stirred(after: Mapping[str, Tensor], before: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """So much of the weights `after` as `share`, the rest from `before`, where that has any.
+
+    Between two ends of training that began alike lies what is better than both on texts of other kinds (Wortsman et
+    al., Model Soups, ICML 2022; Robust Fine-Tuning of Zero-Shot Models, CVPR 2022).
+    """
+    mixed = {n: before[n].lerp(w, share) for n, w in after.items() if n in before and w.is_floating_point()}
+    return dict(after) | mixed
 
 
 def _fresh(backbone: str, recipe: Recipe, tokenizer: Tokenizer) -> Encoder:

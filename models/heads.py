@@ -1,4 +1,4 @@
-"""The two heads on one encoder pass: sentiment of the whole text, and aspect–opinion–polarity triplets.
+"""The heads on one encoder pass: sentiment of the text, aspect–opinion–polarity triplets, sentiment towards a name.
 
 Opinions are found as in Span-ASTE (Xu, Chia, Bing: Learning Span-Level Interactions for Aspect Sentiment Triplet
 Extraction, ACL 2021): terms first, then a classifier over every pair of an aspect span and an opinion span. Two things
@@ -107,6 +107,27 @@ class OpinionsHead(nn.Module):
         apart = self.distance(_distance(aspects, opinions, pairs))
         logits: Tensor = crossed + self.linear(torch.cat([left, right], -1)) + apart
         return logits
+
+
+class TargetHead(nn.Module):
+    """What the place of a name changes about the sentiment of its text: states of its ends → logits to add (n, 3).
+
+    The spans are read off the states of the one pass, as in span-based target extraction (Hu et al., Open-Domain
+    Targeted Sentiment Analysis via Span-Based Extraction and Classification, ACL 2019). It learns a difference, and
+    begins at none: of a name that it has nothing to say about, the text's own sentiment stands.
+    """
+
+    def __init__(self, hidden: int, size: int, dropout: float) -> None:
+        super().__init__()
+        self.project = _Projection(2 * hidden, size, dropout)
+        self.classify = nn.Linear(size, 3)
+        nn.init.zeros_(self.classify.weight)
+        nn.init.zeros_(self.classify.bias)
+
+    def forward(self, hidden: Tensor, spans: SpanBatch) -> Tensor:
+        """`hidden` is (B, L, H)."""
+        change: Tensor = self.classify(self.project(_ends(hidden, spans)))
+        return change
 
 
 class _Projection(nn.Sequential):

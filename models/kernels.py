@@ -1,16 +1,24 @@
-"""One linear layer on a CPU, its weights laid out once for the processor; in 32, 16 or 8 bits.
+"""Linear layers, their weights laid out once for the processor; on a CPU in 32, 16 or 8 bits.
 
-The products are oneDNN's, through the operators that TorchInductor uses for the same purpose. On processors that MKL
-does not favour they are twice as fast as `torch.nn.functional.linear` in fp32, and activation functions are joined to
-them. In 8 bits weights have a scale a row, and inputs one grid, measured beforehand (static quantisation: Jacob et al.,
-Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, CVPR 2018).
+On a CPU the products are oneDNN's, through the operators that TorchInductor uses for the same purpose. On processors
+that MKL does not favour they are twice as fast as `torch.nn.functional.linear` in fp32, and activation functions are
+joined to them. In 8 bits weights have a scale a row, and inputs one grid, measured beforehand (static quantisation:
+Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, CVPR 2018).
 """
 
+import os
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.functional import gelu, linear
 
+PROGRAMS = "32"
+"""How many of the programs that oneDNN makes, one for each shape of a product, it may keep; 0.7 MB each. Its own 1,024
+are more than a process wants to hold, and a new one costs a third of a millisecond.
+"""
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PROGRAMS)
 ROWS = 512
 """Tokens for which the layout is chosen; it serves any number."""
 LARGEST, STEPS, SIGN = 127, 255, 128
@@ -26,8 +34,30 @@ def available() -> bool:
     return bool(torch._C._has_mkldnn) and hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
+class Linear(NamedTuple):
+    """Weights (outer, inner) and biases (outer,) of a layer."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class PlainProduct:
+    """PyTorch's own product, on any device; gives what it computes in."""
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor, dtype: torch.dtype, device: torch.device, after: After = "none"
+    ) -> None:
+        self._dtype, self._after = dtype, after
+        self._weight, self._bias = weight.detach().to(device, dtype), bias.detach().to(device, dtype)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Rows of any floating type, in; `dtype` out."""
+        found = linear(rows.to(self._dtype), self._weight, self._bias)
+        return gelu(found) if self._after == "gelu" else found
+
+
 class Product:
-    """In 32 or 16 bits; gives what it computes in."""
+    """oneDNN's, in 32 or 16 bits; gives what it computes in."""
 
     def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype, after: After = "none") -> None:
         self._dtype, self._after = dtype, after
@@ -43,11 +73,10 @@ class Product:
 
 
 class Block:
-    """The two products around the activation function."""
+    """Two products; the activation function after the first is a part of it."""
 
-    def __init__(self, up: nn.Linear, down: nn.Linear, dtype: torch.dtype) -> None:
-        self._up = Product(up.weight, up.bias, dtype, "gelu")
-        self._down = Product(down.weight, down.bias, dtype)
+    def __init__(self, up: Callable[[Tensor], Tensor], down: Callable[[Tensor], Tensor]) -> None:
+        self._up, self._down = up, down
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Rows (T, H) in, the same out."""
@@ -141,7 +170,7 @@ class ByteBlock:
     The few columns between them that reach farthest stay out of the 8 bits (LLM.int8(): Dettmers et al., NeurIPS 2022).
     """
 
-    def __init__(self, up: nn.Linear, down: nn.Linear, into: Reach, between: Reach) -> None:
+    def __init__(self, up: Linear, down: Linear, into: Reach, between: Reach) -> None:
         apart = farthest(between)[:FEW]
         inside = torch.ones_like(between.low)
         inside[apart] = 0
@@ -159,9 +188,9 @@ class ByteBlock:
         return self._down(self._up(rows)).addmm_(self._few(rows), self._wide)
 
 
-def joined(layers: list[nn.Linear], first_factor: float) -> tuple[Tensor, Tensor]:
-    """Weights and biases of layers that read the same rows, as those of one; the first of them times a factor."""
+def joined(layers: Sequence[Linear], first_factor: float) -> Linear:
+    """Layers that read the same rows as one; the first of them times a factor."""
     factors = [first_factor] + [1.0] * (len(layers) - 1)
     weights = [layer.weight.detach().float() * factor for layer, factor in zip(layers, factors, strict=True)]
     biases = [layer.bias.detach().float() * factor for layer, factor in zip(layers, factors, strict=True)]
-    return torch.cat(weights), torch.cat(biases)
+    return Linear(torch.cat(weights), torch.cat(biases))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
-from opinionwatch.models.batches import IGNORED, Batch, pair_targets
+from opinionwatch.models.batches import IGNORED, Batch, pair_targets, span_batch
 from opinionwatch.models.decode import spans_of
 from opinionwatch.models.encoder import Encoded, Encoder
 from opinionwatch.models.examples import Span
@@ -22,14 +22,15 @@ class Losses(NamedTuple):
     sentiment: Tensor
     tags: Tensor
     pairs: Tensor
+    targets: Tensor
 
     def total(self, schedule: Schedule, noise: Tensor | None = None) -> Tensor:
         """The weighted sum that is minimised.
 
-        `noise` (3,) are learnt log-variances: each loss is divided by its own, which costs their sum (Kendall, Gal,
+        `noise` (4,) are learnt log-variances: each loss is divided by its own, which costs their sum (Kendall, Gal,
         Cipolla, Multi-Task Learning Using Uncertainty, CVPR 2018).
         """
-        weights = (schedule.sentiment_weight, schedule.tags_weight, schedule.pairs_weight)
+        weights = (schedule.sentiment_weight, schedule.tags_weight, schedule.pairs_weight, schedule.targets_weight)
         weighed = torch.stack([weight * part for weight, part in zip(weights, self, strict=True)])
         return weighed.sum() if noise is None else ((-noise).exp() * weighed + noise / 2).sum()
 
@@ -51,14 +52,15 @@ def losses(
     if schedule.mix:
         other = partners(batch.labels, batch.classes)
         between, share = mixed(logits, other, schedule.mix)
-        sentiment = share * told(between, batch.labels) + (1 - share) * told(between, batch.labels[other])
+        own, its = told(between + batch.priors, batch.labels), told(between + batch.priors[other], batch.labels[other])
+        sentiment = share * own + (1 - share) * its
     else:
-        sentiment = told(logits, batch.labels)
+        sentiment = told(logits + batch.priors, batch.labels)
     if distillation is not None:
         taught = teacher_loss(logits, batch.soft, distillation.temperature)
         sentiment = (1 - distillation.weight) * sentiment + distillation.weight * taught
     tags = _tags_loss(encoded.aspect_tags, batch.aspect_tags) + _tags_loss(encoded.opinion_tags, batch.opinion_tags)
-    return Losses(sentiment, tags, _pairs_loss(model, encoded, batch))
+    return Losses(sentiment, tags, _pairs_loss(model, encoded, batch), _targets_loss(model, encoded, batch))
 
 
 def sentiment_loss(
@@ -119,6 +121,17 @@ def _pairs_loss(model: Encoder, encoded: Encoded, batch: Batch) -> Tensor:
     opinions = _candidates([row.opinions for row in batch.rows], encoded.opinion_tags, batch.mask)
     left, right, pairs, classes = pair_targets(batch.rows, aspects, opinions, encoded.hidden.device)
     return cross_entropy(model.pairs(encoded, left, right, pairs).float(), classes)
+
+
+def _targets_loss(model: Encoder, encoded: Encoded, batch: Batch) -> Tensor:
+    """The text's own logits are not moved by it: what it teaches is the difference that the place of a name makes."""
+    named = [(at, *span, mood) for at, row in enumerate(batch.rows) for span, mood in row.targets or ()]
+    if model.targets is None or not named:
+        return encoded.hidden.sum() * 0
+    device = encoded.hidden.device
+    spans = span_batch([each[:3] for each in named], device)
+    logits = encoded.sentiment[spans.row].detach() + model.toward(encoded, spans)
+    return cross_entropy(logits.float(), torch.tensor([each[3] for each in named], device=device))
 
 
 def _candidates(gold: list[tuple[Span, ...] | None], logits: Tensor, mask: Tensor) -> list[list[Span]]:

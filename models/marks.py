@@ -2,18 +2,19 @@
 
 A mark is `[surface|tags]`. `a1` names aspect 1; `o1-` is an opinion term about aspect 1 that is negative (`=` neutral,
 `+` positive); `o0+` has only an implied aspect; `o1+,o2-` links one opinion term to two aspects.
-Lines that start with `#` and empty lines are comments.
+An aspect without opinion terms is spoken of neutrally. Lines that start with `#` and empty lines are comments.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 
-from opinionwatch.models.examples import LABELS, BadRow, Example, Link, Span
+from opinionwatch.models.examples import LABELS, BadRow, Example, Link, Span, targets_of
 
 _MARK = re.compile(r"\[([^\[\]|]+)\|([^\[\]|]+)\]")
 _ASPECT = re.compile(r"a([1-9]\d*)")
 _OPINION = re.compile(r"o(\d+)([-=+])")
 _POLARITY = {"-": 0, "=": 1, "+": 2}
+_EVEN = 1
 
 
 def read_written(lines: Iterable[str], file: str, lang: str) -> Iterator[Example | BadRow]:
@@ -51,6 +52,7 @@ def parse_marked(marked: str, label: int, source: str, lang: str) -> Example:
     text += marked[end:]
     if "|" in text or "]" in text:
         raise ValueError("a mark is not closed")
+    links = tuple(_links(aspects, terms))
     return Example(
         text=text,
         source=source,
@@ -58,7 +60,11 @@ def parse_marked(marked: str, label: int, source: str, lang: str) -> Example:
         label=label,
         aspects=tuple(aspects.values()),
         opinions=tuple(span for span, _ in terms),
-        links=tuple(_links(aspects, terms)),
+        links=links,
+        targets=(
+            *targets_of(links),
+            *((span, _EVEN) for span in aspects.values() if all(span != link[0] for link in links)),
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from opinionwatch.models.figures import accuracy, macro_f1, opinions_f1, triplet
 from opinionwatch.models.losses import NEUTRAL
 from opinionwatch.models.network import Network, Raw
 from opinionwatch.models.recipe import Recipe
+from opinionwatch.models.targets import Logits, plus
 
 CHUNK = 2048
 TERM_BIASES = (0.0, 0.5, 1.0, 1.5)
@@ -38,6 +39,11 @@ class SourceFigures(BaseModel):
     triplet_f1: float | None = None
     opinion_f1: float | None = None
     """Opinion term and polarity without the aspect."""
+    targets: int | None = None
+    """Names, of texts that name some, whose sentiment is known."""
+    target_macro_f1: float | None = None
+    target_text_macro_f1: float | None = None
+    """Of the text's own sentiment, taken for that towards each name."""
 
 
 class LangFigures(BaseModel):
@@ -71,7 +77,7 @@ def measure(network: Network, dev: Sequence[Example], recipe: Recipe) -> Measure
     """Tune the decoding, read every dev row, calibrate. No source marked `evaluate_only` takes part in the tuning."""
     closed = {source.name for source in recipe.sources if source.evaluate_only}
     network.decoding = _tune(network, [example for example in dev if example.links and example.source not in closed])
-    raws = [raw for at in range(0, len(dev), CHUNK) for raw in network.read([e.text for e in dev[at : at + CHUNK]])]
+    raws = [raw for at in range(0, len(dev), CHUNK) for raw in _read(network, dev[at : at + CHUNK])]
     taken: Counter[str] = Counter()
     rows: list[tuple[Example, Raw]] = []
     for example, raw in zip(dev, raws, strict=True):
@@ -107,6 +113,10 @@ def _tune(network: Network, dev: Sequence[Example]) -> Decoding:
     return max(grid, key=quality) if by_source else Decoding()
 
 
+def _read(network: Network, rows: Sequence[Example]) -> list[Raw]:
+    return network.read([row.text for row in rows], [[(span,) for span, _ in row.targets or ()] for row in rows])
+
+
 def _given(raws: Sequence[Raw]) -> list[list[Link]]:
     return [[(term.aspect, term.opinion, term.polarity) for term in raw.terms] for raw in raws]
 
@@ -123,7 +133,7 @@ def _source(name: str, rows: Sequence[tuple[Example, Raw]], trained_on: bool) ->
     labelled = [(example.label, raw) for example, raw in rows if example.label is not None]
     if labelled:
         gold = [label for label, _ in labelled]
-        told = [max(range(3), key=raw.logits.__getitem__) for _, raw in labelled]
+        told = [_likeliest(raw.logits) for _, raw in labelled]
         figures.accuracy, figures.macro_f1 = accuracy(gold, told), macro_f1(gold, told)
         if NEUTRAL not in gold:
             forced = [0 if raw.logits[0] >= raw.logits[2] else 2 for _, raw in labelled]
@@ -133,7 +143,21 @@ def _source(name: str, rows: Sequence[tuple[Example, Raw]], trained_on: bool) ->
         right = [links for links, _ in linked]
         given = _given([raw for _, raw in linked])
         figures.triplet_f1, figures.opinion_f1 = triplets_f1(right, given).f1, opinions_f1(right, given).f1
+    named = [
+        (mood, raw, more)
+        for example, raw in rows
+        for (_, mood), more in zip(example.targets or (), raw.added, strict=False)
+    ]
+    if named:
+        moods = [mood for mood, _, _ in named]
+        figures.targets = len(named)
+        figures.target_macro_f1 = macro_f1(moods, [_likeliest(plus(raw.logits, more)) for _, raw, more in named])
+        figures.target_text_macro_f1 = macro_f1(moods, [_likeliest(raw.logits) for _, raw, _ in named])
     return figures
+
+
+def _likeliest(logits: Logits) -> int:
+    return max(range(3), key=logits.__getitem__)
 
 
 def _langs(

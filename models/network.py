@@ -11,6 +11,7 @@ from opinionwatch.models.decode import Decoding, Triplet, triplets
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import Span
 from opinionwatch.models.packed import PackedBody
+from opinionwatch.models.targets import Logits, Named, added, named
 from opinionwatch.models.tokens import TextTokens, Tokens, character_span
 from opinionwatch.pipeline.errors import RejectedError
 
@@ -27,10 +28,19 @@ class Term(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """Uncalibrated sentiment logits, and the triplets, of one text."""
+    """Uncalibrated sentiment logits of one text, its triplets, and what is added to the logits for each target."""
 
-    logits: tuple[float, float, float]
+    logits: Logits
     terms: tuple[Term, ...]
+    added: tuple[Logits, ...] = ()
+
+
+class _Text(NamedTuple):
+    """A text in tokens, and where these name its targets."""
+
+    text: str
+    tokens: Tokens
+    named: tuple[Named, ...]
 
 
 class Network:
@@ -57,23 +67,30 @@ class Network:
         self.decoding = decoding or Decoding()
         self.companion = companion
 
-    def read(self, texts: Sequence[str]) -> list[Raw]:
-        """One result a text, in order.
+    def read(self, texts: Sequence[str], targets: Sequence[Sequence[Sequence[Span]]] | None = None) -> list[Raw]:
+        """One result a text, in order; `targets` are those of each text, as the places in it that name them. A model
+        without a head for them says nothing of targets.
 
         Raises RejectedError when a text alone does not fit into memory, or gives no finite number.
         """
         encoded = self.tokens.encode(texts)
+        if targets is None or self.model.targets is None:
+            targets = [()] * len(texts)
+        whole = [
+            _Text(text, tokens, named(own, tokens.offsets) if own else ())
+            for text, tokens, own in zip(texts, encoded, targets, strict=True)
+        ]
         found: dict[int, Raw] = {}
         for group in self.groups(encoded):
-            raws = self._fitting(group, [encoded[at] for at in group.indices], [texts[at] for at in group.indices])
+            raws = self._fitting(group, [whole[at] for at in group.indices])
             found.update(zip(group.indices, raws, strict=True))
         raws = [found[at] for at in range(len(texts))]
         return raws if self.companion is None else _joined(self.companion, texts, encoded, raws)
 
-    def moods(self, texts: Sequence[str]) -> list[tuple[float, float, float]]:
+    def moods(self, texts: Sequence[str]) -> list[Logits]:
         """The uncalibrated sentiment logits alone, in order: what a student learns from."""
         encoded = self.tokens.encode(texts)
-        found: dict[int, tuple[float, float, float]] = {}
+        found: dict[int, Logits] = {}
         for group in self.groups(encoded):
             ids, mask, _ = self.padded(group.width, [encoded[at] for at in group.indices])
             with torch.inference_mode():
@@ -96,32 +113,31 @@ class Network:
         cut = packs if isinstance(self.model.body, PackedBody) else groups
         return cut([len(tokens.ids) for tokens in encoded], self.tokens_per_batch)
 
-    def _fitting(self, group: Group, encoded: list[Tokens], texts: list[str]) -> list[Raw]:
+    def _fitting(self, group: Group, texts: list[_Text]) -> list[Raw]:
         """Read a group; out of memory, read its halves."""
         try:
-            return self._read(group.width, encoded, texts)
+            return self._read(group.width, texts)
         except torch.OutOfMemoryError as error:
             if len(texts) == 1:
                 raise RejectedError("out_of_memory", f"{group.width} tokens") from error
         middle = len(texts) // 2
         left, right = Group(group.indices[:middle], group.width), Group(group.indices[middle:], group.width)
-        return self._fitting(left, encoded[:middle], texts[:middle]) + self._fitting(
-            right, encoded[middle:], texts[middle:]
-        )
+        return self._fitting(left, texts[:middle]) + self._fitting(right, texts[middle:])
 
     @torch.inference_mode()
-    def _read(self, width: int, encoded: list[Tokens], texts: list[str]) -> list[Raw]:
-        ids, mask, sizes = self.padded(width, encoded)
+    def _read(self, width: int, texts: list[_Text]) -> list[Raw]:
+        ids, mask, sizes = self.padded(width, [each.tokens for each in texts])
         out = self.model(ids, mask)
         logits = out.sentiment.cpu()
         if not bool(torch.isfinite(logits).all()):
             raise RejectedError("model_output", "the sentiment logits are not finite numbers")
         found = triplets(self.model, out, sizes, self.decoding)
+        toward = added(self.model, out, [each.named for each in texts])
         raws = []
-        for row, (tokens, text) in enumerate(zip(encoded, texts, strict=True)):
+        for row, (text, tokens, _) in enumerate(texts):
             terms = [term for triplet in found[row] if (term := _term(triplet, tokens.offsets, text)) is not None]
             negative, neutral, positive = logits[row].tolist()
-            raws.append(Raw((negative, neutral, positive), tuple(terms)))
+            raws.append(Raw((negative, neutral, positive), tuple(terms), toward[row]))
         return raws
 
 

@@ -1,6 +1,7 @@
-"""Weights in 8 bits for the artefact: one scale a row. Nothing runs in 8 bits; they are widened when loaded."""
+"""Weights in 8 bits for the artefact: one scale a row. They are widened when loaded, tables when they are read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,21 +28,53 @@ def narrow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return narrowed
 
 
+class Narrow(NamedTuple):
+    """Rows (N, W) in 8 bits, and how much a step of each is worth (N, 1)."""
+
+    steps: Tensor
+    scales: Tensor
+
+
+class Widened(Mapping[str, Tensor]):
+    """What `narrow` gave, in float32; each weight is widened when it is asked for, so that not all are at once.
+
+    Raises SettingsError for one whose scale is missing, or that holds a number that is not finite.
+    """
+
+    def __init__(self, stored: Mapping[str, Tensor]) -> None:
+        self._stored = stored
+
+    def __getitem__(self, name: str) -> Tensor:
+        if (found := self.narrow(name)) is not None:
+            return found.steps.float().mul_(found.scales)
+        weight = self._stored[name]
+        return _finite(name, weight.float()) if weight.is_floating_point() else weight
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._stored if not name.endswith(SCALE))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and not name.endswith(SCALE) and name in self._stored
+
+    def narrow(self, name: str) -> Narrow | None:
+        """A weight as it is stored; None where it is not in 8 bits."""
+        weight = self._stored[name]
+        if weight.dtype != torch.int8:
+            return None
+        if name + SCALE not in self._stored:
+            raise SettingsError(f"weights: '{name}' is in 8 bits but has no scale")
+        return Narrow(weight, _finite(name, self._stored[name + SCALE].float()))
+
+
 def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `narrow`, in float32. SettingsError if a scale is missing or a number is not finite."""
-    widened: dict[str, Tensor] = {}
-    for name, weight in weights.items():
-        if name.endswith(SCALE):
-            continue
-        if not weight.is_floating_point() and weight.dtype != torch.int8:
-            widened[name] = weight
-            continue
-        wide = weight.float()
-        if weight.dtype == torch.int8:
-            if name + SCALE not in weights:
-                raise SettingsError(f"weights: '{name}' is in 8 bits but has no scale")
-            wide *= weights[name + SCALE].float()
-        if not bool(torch.isfinite(wide).all()):
-            raise SettingsError(f"weights: '{name}' holds numbers that are not finite")
-        widened[name] = wide
-    return widened
+    """The inverse of `narrow`. Raises SettingsError as `Widened` does."""
+    return dict(Widened(weights))
+
+
+def _finite(name: str, numbers: Tensor) -> Tensor:
+    if not bool(torch.isfinite(numbers).all()):
+        raise SettingsError(f"weights: '{name}' holds numbers that are not finite")
+    return numbers

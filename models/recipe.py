@@ -27,7 +27,8 @@ class Body(Section):
     layers: int | None = Field(6, gt=0, description="keep the first N layers of the backbone; null keeps all")
     heads: int | None = Field(None, gt=0, description="attention heads a layer that `compress` left; null: all")
     max_tokens: int = Field(128, ge=8, description="longest text in tokens at scoring; the rest is cut off")
-    span_size: int = Field(128, gt=0, description="width of the span vectors of the opinions head")
+    span_size: int = Field(128, gt=0, description="width of the span vectors of the opinions and targets heads")
+    targets: bool = Field(False, description="whether it reads the sentiment towards a name as well")
     dropout: float = Field(0.1, ge=0, lt=1)
     # What follows shapes the architectures that are trained from scratch.
     inputs: Literal["subwords", "vectors", "ngrams", "frozen"] = Field(
@@ -59,7 +60,9 @@ class OpinionSource(Section):
 
     name: str
     terms: str
-    kind: Literal["triplets", "aspects", "written"] = "triplets"
+    kind: Literal["triplets", "aspects", "written", "targets"] = Field(
+        "triplets", description="what rows know; targets: the sentiment towards each of the names in them"
+    )
     cap: int | None = Field(None, gt=0)
     repeat: int = Field(1, gt=0, description="times each row is seen in an epoch")
     drop_overlaps: bool = Field(False, description="leave out rows whose aspect and opinion overlap")
@@ -91,6 +94,9 @@ class Schedule(Section):
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     focal_gamma: float = Field(0.0, ge=0, le=10, description="rows that are told well count less; 0: all alike")
+    prior_strength: float = Field(
+        0.0, ge=0, le=1, description="1: the shares of the classes in each source are not learnt; 0: they are"
+    )
     class_weights: tuple[float, float, float] | None = Field(
         None, description="how much negative, neutral and positive rows count; null: all alike"
     )
@@ -118,6 +124,7 @@ class Schedule(Section):
     sentiment_weight: float = Field(1.0, ge=0)
     tags_weight: float = Field(1.0, ge=0)
     pairs_weight: float = Field(1.0, ge=0)
+    targets_weight: float = Field(1.0, ge=0)
     checkpoint_minutes: float = Field(5, gt=0)
     seed: int = 20261124
     threads: int | None = Field(None, gt=0, description="torch threads; null: torch decides")
@@ -171,6 +178,15 @@ class Recipe(Section):
     origin: Literal["e5", "other"] = Field(
         "other", description="e5: the card carries the notice of the project's backbone; other: it names the backbone"
     )
+    start: str | None = Field(
+        None, description="recipe of the same folder that is trained first; this one goes on from what it reached"
+    )
+    soup: float = Field(
+        1.0, gt=0, le=1, description="with `start`: how much of this run's weights there is; the rest is the start's"
+    )
+    local: bool = Field(
+        False, description="its weights stay here: rows may be trained on whose terms forbid passing them on"
+    )
     uncapped: bool = Field(False, description="caps of sources are ignored: for machines that read every row in time")
     distillation: Distillation | None = Field(None, description="null: no teacher")
     adapters: Adapters | None = Field(None, description="null: all weights of the body are trained")
@@ -186,6 +202,8 @@ class Recipe(Section):
     def _has_what_it_needs(self) -> Self:
         if self.distillation is None and (idle := [s.name for s in self.sentiment if s.unlabelled]):
             raise ValueError(f"'{idle[0]}' is unlabelled: without `distillation` there is no teacher to learn from")
+        if self.soup < 1 and self.start is None:
+            raise ValueError("`soup` needs `start`, the recipe whose weights are the rest")
         if self.schedule.patience is not None and not self.validation:
             raise ValueError("`patience` needs `validation`, the share of rows that is looked at")
         return self

@@ -80,6 +80,8 @@ class Scratch(Encoder):
         self.body = Reader(inputs, net, settings.dropout)
         self.sentiment = SentimentHead(hidden, settings.dropout, self.pool(hidden))
         self.opinions = OpinionsHead(hidden, settings.span_size, settings.dropout)
+        self.targets = None
+        self.read_targets(settings)
 
     @classmethod
     @abstractmethod

@@ -18,12 +18,12 @@ class Learner(nn.Module):
     def __init__(self, model: Encoder, schedule: Schedule) -> None:
         super().__init__()
         self.model = model
-        self.noise = nn.Parameter(torch.zeros(3)) if schedule.task_weighting == "learned" else None
+        self.noise = nn.Parameter(torch.zeros(len(Losses._fields))) if schedule.task_weighting == "learned" else None
 
 
 def training_dtype(device: torch.device, schedule: Schedule) -> torch.dtype:
     """The arithmetic that a recipe asks for; weights stay in 32 bits."""
-    return torch.float16 if schedule.precision == "fp16" else pick_dtype(device, schedule.precision)
+    return pick_dtype(device, schedule.precision)
 
 
 class Step:
@@ -42,7 +42,7 @@ class Step:
             self.optimiser.add_param_group({"params": [learner.noise], "peak": rate, "lr": rate, "weight_decay": 0.0})
 
     def gradients(self, batch: Batch) -> Tensor:
-        """Add the gradients of a batch, a part of a step; returns the losses (3,) of the first pass."""
+        """Add the gradients of a batch, a part of a step; returns the `Losses` of the first pass as one tensor."""
         batch = batch.to(self._device)
         parts = self._backward(batch)
         if self._table is not None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from tokenizers import Encoding, Tokenizer
 
@@ -13,11 +13,20 @@ CHARACTERS_PER_TOKEN = 12
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-class Tokens(NamedTuple):
-    """Ids of a text with its start and end tokens, and the characters each id covers ((0, 0) for those two)."""
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Ids of a text with its start and end tokens, and what the tokeniser knows of them."""
 
     ids: list[int]
-    offsets: list[Span]
+    encoding: Encoding
+
+    @property
+    def offsets(self) -> list[Span]:
+        """The characters each id covers, (0, 0) for the start and the end; few texts are asked for them."""
+        # A lone word-start token claims the first character of the token after it: it gets no characters.
+        told = self.encoding.offsets
+        following = [start for start, _ in told[1:]] + [-1]
+        return [(0, 0) if start == after else (start, end) for (start, end), after in zip(told, following, strict=True)]
 
 
 class TextTokens:
@@ -36,7 +45,8 @@ class TextTokens:
         special = {token.content: number for number, token in added.items() if token.special}
         self.unknown = next((special[name] for name in ("<unk>", "[UNK]") if name in special), 0)
         self.pad = next((special[name] for name in ("<pad>", "[PAD]") if name in special), 0)
-        self._special = frozenset(special.values())
+        self._special = frozenset(special.values()) - {self.unknown}
+        self._added = tokenizer.num_special_tokens_to_add(is_pair=False)
 
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """One entry a text, never longer than `max_tokens`."""
@@ -45,18 +55,14 @@ class TextTokens:
         return [self._tokens(encoding) for encoding in self.tokenizer.encode_batch(safe)]
 
     def _tokens(self, encoding: Encoding) -> Tokens:
-        # The tokens that the tokeniser adds are marked; the same ids without the mark were typed.
-        ids = [
-            self.unknown if number in self._special and not added else number
-            for number, added in zip(encoding.ids, encoding.special_tokens_mask, strict=True)
-        ]
-        # A lone word-start token claims the first character of the token after it: it gets no characters.
-        starts = [start for start, _ in encoding.offsets[1:]] + [-1]
-        offsets = [
-            (0, 0) if start == following else (start, end)
-            for (start, end), following in zip(encoding.offsets, starts, strict=True)
-        ]
-        return Tokens(ids, offsets)
+        ids = encoding.ids
+        # More control tokens than the tokeniser adds: its own are marked, the others were typed, which is rare.
+        if sum(map(self._special.__contains__, ids)) != self._added:
+            ids = [
+                self.unknown if number in self._special and not added else number
+                for number, added in zip(ids, encoding.special_tokens_mask, strict=True)
+            ]
+        return Tokens(ids, encoding)
 
 
 def token_span(span: Span, offsets: Sequence[Span]) -> Span | None:

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from opinionwatch.models.boards import Board
 from opinionwatch.models.checkpoint import Progress
+from opinionwatch.models.losses import Losses
 from opinionwatch.pipeline.errors import FatalError
 
 log = structlog.get_logger(__name__)
-PARTS = ("sentiment", "tags", "pairs")
+PARTS = Losses._fields
 
 
 class Track:

@@ -46,22 +46,25 @@ def train(
     `data` is the folder with `train/` and `dev/`, `backbone` a folder or hub id of a Hugging Face encoder. Raises
     SettingsError for a recipe, data or backbone that cannot work, FatalError when the loss is no longer a number.
     """
-    plan = load_recipe(recipe_path).distillation
+    recipe = load_recipe(recipe_path)
+    plan, first = recipe.distillation, backbone
+    if recipe.start is not None:
+        first = str(_before(recipe_path, recipe.start, out, data, backbone))
     teacher: Teacher | None = None
     if plan is not None:
-        schools = [_teacher(recipe_path, name, out, data, backbone) for name in plan.recipes]
+        schools = [_before(recipe_path, name, out, data, backbone) for name in plan.recipes]
         teacher = partial(answers, schools, plan=plan, out=out)
-    done = fit(recipe_path, out, data=data, backbone=backbone, resume=resume, strict=strict, teacher=teacher)
+    done = fit(recipe_path, out, data=data, backbone=first, resume=resume, strict=strict, teacher=teacher)
     return release(done, out, data=data, backbone=backbone)
 
 
-def _teacher(recipe_path: Path, name: str, out: Path, data: Path, backbone: str) -> Path:
-    """The artefact of a teacher, trained in the run folder by the recipe beside the student's, unless it is there."""
+def _before(recipe_path: Path, name: str, out: Path, data: Path, backbone: str) -> Path:
+    """The artefact of a teacher or of a start, trained in the run folder by the recipe beside, unless it is there."""
     beside = recipe_path.with_name(f"{name}.yaml")
     if not beside.is_file() or beside == recipe_path:
         known = (file.stem for file in recipe_path.parent.glob("*.yaml") if file != recipe_path)
-        raise SettingsError(f"recipe {recipe_path}: no teacher '{name}' beside it; {nearest(name, known)}")
-    folder = out / "teachers" / name
+        raise SettingsError(f"recipe {recipe_path}: no recipe '{name}' beside it; {nearest(name, known)}")
+    folder = out / "before" / name
     if not (folder / "metrics.json").exists():
         train(beside, folder, data=data, backbone=backbone, resume=True)
     return folder / "artefact"

@@ -36,6 +36,9 @@ class Pace(BaseModel):
 
     texts: int = 0
     seconds: float = 1.0
+    device: str = ""
+    """Of which kind the device is that it ran on, e.g. `cpu`."""
+    tokens_per_batch: int = 0
     refused: str = ""
 
     @property
@@ -72,7 +75,10 @@ def main() -> None:
         except SettingsError as error:
             sys.stdout.write(Pace(refused=str(error)).model_dump_json() + "\n")
         else:
-            sys.stdout.write(_paced(ready[key].score, passages, order.seconds).model_dump_json() + "\n")
+            network = ready[key].network
+            told = {"device": network.device.type, "tokens_per_batch": network.tokens_per_batch}
+            pace = _paced(ready[key].score, passages, order.seconds).model_copy(update=told)
+            sys.stdout.write(pace.model_dump_json() + "\n")
         sys.stdout.flush()
 
 

@@ -18,6 +18,7 @@ class DocumentQuery:
     source: str | None = None
     lang: str | None = None
     label: Label | None = None
+    """Sentiment; together with a watchlist, the one towards it."""
     aspect: str | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -261,7 +261,7 @@ def _conditions(query: DocumentQuery, needle: str) -> list[Clause]:
         *term("watchlist.id", query.watchlist),
         *term("event.provider", query.source),
         *term("document.lang", query.lang),
-        *term("sentiment.label", query.label),
+        *_labelled(query.watchlist, query.label),
     ]
     if query.aspect is not None:
         of_one = query.watchlist is not None
@@ -275,6 +275,15 @@ def _conditions(query: DocumentQuery, needle: str) -> list[Clause]:
     if needle:
         filters.append(containing("document.folded", needle[:OVERLAP_CHARS]))
     return filters
+
+
+def _labelled(watchlist: str | None, label: str | None) -> list[Clause]:
+    """That a text has this label, or says this of the watchlist where the scorer could tell that from the text's."""
+    whole = term("sentiment.label", label)
+    if watchlist is None or label is None:
+        return whole
+    untold: Clause = {"bool": {"filter": whole, "must_not": [{"exists": {"field": "watchlist.label"}}]}}
+    return [{"bool": {"should": [*term("watchlist.label", f"{watchlist}|{label}"), untold]}}]
 
 
 def _between(since: datetime | None, until: datetime | None) -> Clause:

@@ -47,7 +47,9 @@ class SqliteArchive(Rows):
             conditions.append(("m.watchlist = ?", query.watchlist))
         if query.aspect is not None:
             conditions.append(("EXISTS (SELECT 1 FROM json_each(m.aspects) WHERE value = ?)", query.aspect))
-        for column, value in (("d.source", query.source), ("d.lang", query.lang), ("d.label", query.label)):
+        # A mention's label is what is said of its watchlist; a document's that of the whole text.
+        label = "d.label" if query.watchlist is None else "m.label"
+        for column, value in (("d.source", query.source), ("d.lang", query.lang), (label, query.label)):
             if value is not None:
                 conditions.append((f"{column} = ?", value))
         if query.since is not None:

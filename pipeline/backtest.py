@@ -16,6 +16,7 @@ from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.contracts import Confusion, Drop, Mention, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Alert
 from opinionwatch.pipeline.match import MatchStage
+from opinionwatch.pipeline.mention import rematched
 from opinionwatch.pipeline.read import Read
 from opinionwatch.pipeline.score import Mentions
 from opinionwatch.pipeline.ticks import Progress
@@ -73,7 +74,7 @@ class _Trial:
         now = chunk[-1].document.accepted_at
         matched = self._match(self._read([scored.document for scored in chunk], now), now)
         again = [
-            scored.model_copy(update={"matches": found.matches})
+            rematched(scored, found.matches)
             for scored, found in zip(chunk, matched, strict=True)
             if not isinstance(found, Drop)
         ]

@@ -20,6 +20,7 @@ from opinionwatch.pipeline import (
     cli_run,
     cli_source,
     cli_store,
+    cli_texts,
     cli_topics,
     cli_watchlist,
 )
@@ -40,6 +41,7 @@ COMMANDS = (
     cli_topics,
     cli_index,
     cli_kibana,
+    cli_texts,
     cli_model,
     cli_models,
     cli_label,

@@ -13,7 +13,7 @@ from opinionwatch.pipeline.live_scorer import in_force
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.tuning import LONGEST_S
 
-PRECISIONS = ("fp32", "bf16", "int8")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 """The most exact first."""
 config_app = typer.Typer(help="The settings: check them, show them, see what there is.", no_args_is_help=True)
 
@@ -79,8 +79,16 @@ def _tune(chosen: Settings, within: float) -> None:
     if chosen.scorer.kind != "neural":
         raise SettingsError(f"doctor --tune measures the neural scorer; the settings say '{chosen.scorer.kind}'")
     given = {key: str(value) for key, value in in_force(chosen).scorer.options.items() if key in ("artefact", "device")}
+    out.print(f"Measuring for {within:.0f} s at most; the first figure takes longest.", markup=False)
     out.print(tuning.HEADING, markup=False)
-    advice = tuning.tune(given, PRECISIONS, lambda way: out.print(plain(way.row), markup=False), longest_s=within)
+    with out.status("loading the model") as status:
+        advice = tuning.tune(
+            given,
+            PRECISIONS,
+            lambda way: out.print(plain(way.row), markup=False),
+            longest_s=within,
+            about=status.update,
+        )
     out.print(plain(advice.words, keep_lines=True), markup=False)
 
 

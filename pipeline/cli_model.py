@@ -1,70 +1,20 @@
-"""Commands on models: score, explain, evaluate, compare, train, companion, compress."""
+"""Commands on models: evaluate, compare, train, companion, compress."""
 
 import sys
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from opinionwatch.pipeline import wiring
-from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.console import ConfigOption, err, settings
 from opinionwatch.pipeline.console import out as out_
 from opinionwatch.pipeline.corrections import Corrections
-from opinionwatch.pipeline.errors import RejectedError, SettingsError
-from opinionwatch.pipeline.fold import fold
+from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.live_scorer import artefact_of, in_force
-from opinionwatch.pipeline.ports import Passage, Scorer
-from opinionwatch.pipeline.read import language
+from opinionwatch.pipeline.ports import Scorer
 from opinionwatch.pipeline.registry import nearest
-from opinionwatch.pipeline.scoring import Answer, RefusedText, score_texts
 from opinionwatch.pipeline.settings import Settings
-from opinionwatch.pipeline.submission import load
-
-CHUNK = 512
-LONGEST_LINE = 8 * 1024 * 1024
-
-
-def score(config: ConfigOption = None) -> None:
-    """Read JSON lines {"text": …} on standard input, write one each in the same order: sentiment, opinions, lang.
-
-    A line that cannot be read is answered with {"error": …}; the others go on.
-
-    Example: echo '{"text": "The battery is awful"}' | opinionwatch score
-    """
-    scorer = wiring.scorer(in_force(settings(config)))
-    lines = _lines()
-    while chunk := list(islice(lines, CHUNK)):
-        answers: list[Answer | None] = []
-        texts: list[str] = []
-        for line in chunk:
-            try:
-                texts.append(_text(line))
-                answers.append(None)
-            except RejectedError as error:
-                answers.append(RefusedText(error=error.reason, detail=error.detail))
-        scored = iter(score_texts(scorer, texts))
-        for answer in answers:
-            said = answer if answer is not None else next(scored)
-            sys.stdout.buffer.write(said.model_dump_json().encode() + b"\n")
-        sys.stdout.buffer.flush()
-
-
-def _lines() -> Iterator[bytes]:
-    while line := sys.stdin.buffer.readline(LONGEST_LINE + 1):
-        yield line.rstrip(b"\r\n")
-        while len(line) > LONGEST_LINE and not line.endswith(b"\n"):
-            line = sys.stdin.buffer.readline(LONGEST_LINE + 1)
-
-
-def _text(line: bytes) -> str:
-    text = load(line, LONGEST_LINE).get("text")
-    if not isinstance(text, str):
-        raise RejectedError("missing_field" if text is None else "invalid_field", 'a line is {"text": "…"}')
-    return text
 
 
 def evaluate(
@@ -93,50 +43,6 @@ def evaluate(
 
         write_pages(report, report_)
         err.print(f"written: {report_ / 'report.md'} and {report_ / 'report.html'}", markup=False)
-
-
-def _text_of(chosen: Settings, text: str | None, document: str | None) -> str:
-    """What is to be explained."""
-    if (text is None) == (document is None):
-        raise SettingsError("name a text, or a document of the store with --document ID")
-    if document is None:
-        return text or ""
-    found = archive_of(chosen).document(document)
-    if found is None:
-        raise SettingsError(f"no document '{document}': the page and `opinionwatch export` show their ids")
-    return found.document.text
-
-
-def explain(
-    text: Annotated[
-        str | None, typer.Argument(help="A text of any length; what the model reads of it is explained.")
-    ] = None,
-    document: Annotated[
-        str | None, typer.Option("--document", help="Id of a document of the store, instead of a text.")
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
-    config: ConfigOption = None,
-) -> None:
-    """Show which words made the model read a text as it does, and whether taking them out changes its mind.
-
-    Example: opinionwatch explain "The screen is great but the battery is awful"
-    """
-    from opinionwatch.models.explain_show import to_text
-    from opinionwatch.models.neural import NeuralScorer
-
-    chosen = in_force(settings(config))
-    if chosen.scorer.kind != "neural":
-        raise SettingsError(f"explain needs a neural scorer; the settings say '{chosen.scorer.kind}'")
-    folded = fold(_text_of(chosen, text, document)[: chosen.limits.text_chars]).text
-    scorer = NeuralScorer(NeuralScorer.Settings.model_validate({**chosen.scorer.options, "precision": "fp32"}))
-    passage = Passage(folded, language(folded).tag)
-    found = scorer.explain(passage)
-    if json_:
-        words = [{"text": passage.text[slice(*word.span)], "weight": round(word.weight, 4)} for word in found.words]
-        plain = {**found._asdict(), "words": words, "faithfulness": found.faithfulness}
-        sys.stdout.buffer.write(orjson.dumps(plain) + b"\n")
-    else:
-        out_.print(to_text(passage.text, found))
 
 
 def compare(
@@ -277,9 +183,7 @@ def _recipe(name: str) -> Path:
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command()(score)
     app.command()(evaluate)
-    app.command()(explain)
     app.command()(compare)
     app.command()(train)
     app.command()(companion)

@@ -13,7 +13,7 @@ texts that share a band are compared. A cluster lives for 24 h of accepted time 
 Times are ticks of `accepted_at`, except an author's hour, which is event time: a backfilled day is not one hour.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,8 @@ SEEN_TICKS = 2 * TICKS_PER_DAY
 CLUSTER_TICKS = TICKS_PER_DAY
 AUTHOR_S = 3600
 DISTANCE = 3
+Sharing = int | tuple[int, ...]
+"""The fingerprints that have a band in common: mostly one, which is kept without a tuple around it."""
 TOO_SHORT = 0
 """The fingerprint of a text that is too short to compare: it is a cluster of its own."""
 
@@ -49,7 +51,7 @@ class Voices:
         self._reviews = frozenset(reviews)
         self._seen: dict[bytes, int] = {}
         self._clusters: dict[str, dict[int, int]] = {}
-        self._bands: dict[tuple[str, int, int], list[int]] = {}
+        self._bands: dict[str, dict[int, Sharing]] = {}
         self._authors: dict[tuple[str, str], tuple[int, int]] = {}
 
     def is_new(self, mention_id: str, tick: int) -> bool:
@@ -71,8 +73,7 @@ class Voices:
             clusters[first] = tick
             return Standing(False, True, f"{first:016x}")
         if fingerprint not in clusters:
-            for band, value in _bands(fingerprint):
-                self._bands.setdefault((mention.watchlist, band, value), []).append(fingerprint)
+            self._file(mention.watchlist, fingerprint)
         clusters[fingerprint] = tick
         return Standing(self._author_counts(mention, tick), False, f"{fingerprint:016x}")
 
@@ -82,13 +83,15 @@ class Voices:
         self._authors = {key: value for key, value in self._authors.items() if value[1] > tick - CLUSTER_TICKS}
         for watchlist, clusters in self._clusters.items():
             old = [fingerprint for fingerprint, at in clusters.items() if at <= tick - CLUSTER_TICKS]
+            shared = self._bands.get(watchlist, {})
             for fingerprint in old:
                 del clusters[fingerprint]
-                for band, value in _bands(fingerprint):
-                    members = self._bands[watchlist, band, value]
-                    members.remove(fingerprint)
-                    if not members:
-                        del self._bands[watchlist, band, value]
+                for band in _bands(fingerprint):
+                    left = tuple(other for other in _members(shared.pop(band)) if other != fingerprint)
+                    if left:
+                        shared[band] = left if len(left) > 1 else left[0]
+            if not clusters:
+                self._bands.pop(watchlist, None)
         self._clusters = {watchlist: clusters for watchlist, clusters in self._clusters.items() if clusters}
 
     def forget_authors(self, authors: Collection[str]) -> None:
@@ -120,8 +123,7 @@ class Voices:
         ):
             name = names[place]
             self._clusters.setdefault(name, {})[fingerprint] = at
-            for band, value in _bands(fingerprint):
-                self._bands.setdefault((name, band, value), []).append(fingerprint)
+            self._file(name, fingerprint)
         self._authors = {
             (watchlist, author): (counted, at)
             for (watchlist, author), (counted, at) in zip(
@@ -129,13 +131,20 @@ class Voices:
             )
         }
 
+    def _file(self, watchlist: str, fingerprint: int) -> None:
+        shared = self._bands.setdefault(watchlist, {})
+        for band in _bands(fingerprint):
+            others = shared.get(band)
+            shared[band] = fingerprint if others is None else (*_members(others), fingerprint)
+
     def _nearest(self, watchlist: str, fingerprint: int, after: int) -> int | None:
         """The closest first text within the distance and alive after that tick; of equally close ones the smallest."""
         alive = self._clusters[watchlist]
+        shared = self._bands.get(watchlist, {})
         near = {
             ((fingerprint ^ other).bit_count(), other)
-            for band, value in _bands(fingerprint)
-            for other in self._bands.get((watchlist, band, value), ())
+            for band in _bands(fingerprint)
+            for other in _members(shared.get(band, ()))
             if alive[other] > after
         }
         distance, first = min(near, default=(DISTANCE + 1, TOO_SHORT))
@@ -154,6 +163,10 @@ class Voices:
         return True
 
 
-def _bands(fingerprint: int) -> Iterator[tuple[int, int]]:
-    for band in range(4):
-        yield band, (fingerprint >> (16 * band)) & 0xFFFF
+def _bands(fingerprint: int) -> list[int]:
+    """Its four bands, each with its number."""
+    return [band << 16 | (fingerprint >> (16 * band)) & 0xFFFF for band in range(4)]
+
+
+def _members(sharing: Sharing) -> tuple[int, ...]:
+    return (sharing,) if isinstance(sharing, int) else sharing

@@ -172,15 +172,19 @@ class Reading(Record):
 
     sentiment: Sentiment
     opinions: tuple[OpinionTerm, ...] = ()
+    targets: tuple[Sentiment, ...] = ()
+    """Towards each target of the passage, in order; empty where the scorer has no opinion on targets."""
 
 
 class Match(Record):
-    """Why a document belongs to a watchlist."""
+    """Why a document belongs to a watchlist, and what it says of it."""
 
     watchlist: str
     clause: str
     """The clause that matched, as it stands in the settings, e.g. `name: Lumora` or `any: 流墨`."""
     spans: tuple[Span, ...]
+    sentiment: Sentiment | None = None
+    """Towards what is watched, as its mention counts it; None: as the whole text, for the scorer knows no targets."""
 
 
 class ScoredDocument(Record):
@@ -248,12 +252,9 @@ class Gap(Record):
     """The last that is known to have been had before the gap; None when nobody knows."""
     until: Utc | None
     """The first that is known to have been had after it."""
-    missed: int | None = None
-    """How many records, where the service says so."""
-    detail: str
-    """How it was noticed, in words without secrets."""
-    history: bool = False
-    """A backfill noticed it; the live cursor passes nothing over."""
+    missed: int | None = None  # how many records, where the service says so
+    detail: str  # how it was noticed, in words without secrets
+    history: bool = False  # a backfill noticed it; the live cursor passes nothing over
     found_at: Utc
 
     @property
@@ -296,5 +297,4 @@ class Drop(Record):
     source: str
     accepted_at: Utc
     rule: Literal["no-watchlist", "deleted"]
-    version: int = 0
-    """Of the document that it was."""
+    version: int = 0  # of the document that it was

@@ -52,7 +52,7 @@ def living(role: Role, settings: Monitor, port: int | None = None) -> Iterator[L
     """
     chosen = port if port is not None else settings.port if settings.port is not None else PORTS[role]
     dog, metrics = Watchdog(settings.patience_s), Metrics()
-    dog.start(None if role == "web" else STARTS * settings.patience_s)  # the page gives no signs of life
+    dog.start(STARTS * settings.patience_s)
     try:
         with stopping(lambda: dog.stop_within(STOP_S, 0)) as stop:
             life = Life(stop, dog, metrics)

@@ -50,6 +50,7 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
     )
     with web.serve(app, settings.web, ready) as serving:
         life.ready.set()
+        life.watchdog.alive(waiting=True)
         left = 0
         while True:
             if told(archive, reader, life.metrics, wall_clock(), slow=left == 0):
@@ -58,3 +59,5 @@ def page(settings: Settings, life: Life, ready: Callable[[str], None]) -> None:
                 return
             if not serving.alive:
                 raise FatalError("the page has stopped by itself")
+            if serving.answers():
+                life.watchdog.alive(waiting=True)

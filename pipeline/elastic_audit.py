@@ -17,15 +17,18 @@ Place = tuple[str, str]
 def ledger_rows(reader: Reader, prefix: str) -> list[LedgerRow]:
     """By source and hour. Each place is counted by itself; pending is what was accepted and lies nowhere yet.
 
-    A record that was tried again lies under a later hour than it was accepted in: it is counted where it was accepted,
-    so that a row that does not add up is a defect.
+    A record that was tried again lies under a later hour than it was accepted in: it is counted where it was accepted.
+    The places are looked at first and the ledger, all that is durable of it, after them: what is being written
+    meanwhile is pending, since its entry came first. So a row that does not add up is a defect.
     """
-    accepted, dropped, duplicates = (
-        _counted(reader, index_of(prefix, "ledger"), "@timestamp", term("ledger.state", state))
-        for state in ("accepted", "dropped", "duplicate")
-    )
     indexed = _counted(reader, pattern_of(prefix, "documents"), "event.created", [])
     dead = _counted(reader, pattern_of(prefix, "deadletters"), "@timestamp", [])
+    ledger = index_of(prefix, "ledger")
+    dropped = _counted(reader, ledger, "@timestamp", term("ledger.state", "dropped"))
+    reader.refresh(ledger)
+    accepted, duplicates = (
+        _counted(reader, ledger, "@timestamp", term("ledger.state", state)) for state in ("accepted", "duplicate")
+    )
     places = sorted({*accepted, *dropped, *duplicates, *indexed, *dead})
     for found in (indexed, dead):
         for place in places:

@@ -73,6 +73,7 @@ FIELDS: dict[Kind, Fields] = {
         "sentiment.scorer": WORD,
         "watchlist.id": WORD,
         "watchlist.aspect": WORD,
+        "watchlist.label": WORD,  # where the scorer tells what is said of a watchlist from what the text says
         "aspect.name": WORD,
         "aspect.pair": WORD,
         "opinion": {

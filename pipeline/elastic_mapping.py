@@ -7,7 +7,8 @@ data views.
 
 Aspects stand twice: `opinion` is nested and keeps aspect, words and polarity together; `aspect.name` and `aspect.pair`
 (`battery|negative`) are flat, because Lens and ES|QL cannot see into nested fields. `watchlist.aspect`
-(`lumora|battery`) does the same for “about this aspect, in this watchlist”.
+(`lumora|battery`) does the same for “about this aspect, in this watchlist”, and `watchlist.label` (`lumora|negative`)
+for “says this of that watchlist”, where a scorer can tell that from `sentiment.label`, which is the whole text's.
 
 Place. `_id` is unique only within one index. So the name of the index is a function of what never changes in a record:
 documents and dead letters by the month of their first acceptance, windows by the month of their start, workers' reports

@@ -52,11 +52,16 @@ class Reader:
     def __init__(self, client: Elasticsearch) -> None:
         self._client = client
 
+    def refresh(self, index: str) -> None:
+        """Let what is durable be seen."""
+        with asking():
+            self._client.indices.refresh(index=index, ignore_unavailable=True)
+
     @contextmanager
     def view(self, index: str) -> Iterator[View]:
         """The index as of this moment, everything durable included, for as long as the block runs."""
+        self.refresh(index)
         with asking():
-            self._client.indices.refresh(index=index, ignore_unavailable=True)
             opened = self._client.open_point_in_time(index=index, keep_alive=KEEP, ignore_unavailable=True)
         view = View(str(opened["id"]))
         try:

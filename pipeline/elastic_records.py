@@ -9,14 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opinionwatch.pipeline.aspects import Aspects
-from opinionwatch.pipeline.contracts import (
-    DeadLetter,
-    Engagement,
-    Gap,
-    Mention,
-    OpinionTerm,
-    ScoredDocument,
-)
+from opinionwatch.pipeline.contracts import DeadLetter, Engagement, Gap, Match, Mention, OpinionTerm, ScoredDocument
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Silence, Window
 from opinionwatch.pipeline.elastic_fields import PIECE_CHARS
 from opinionwatch.pipeline.mention import mention_of
@@ -28,6 +21,8 @@ Source = dict[str, Any]
 _FIGURES = ("likes", "reposts", "replies")
 _COUNTS = ("posts", "voices", "negative", "positive", "unsure", "negative_voices", "sure_voices")
 _ASPECTS = Aspects()
+_MATCH = ("watchlist", "clause", "spans", "sentiment")
+"""What a match is kept as, in this order; the last only where there is one."""
 
 
 def stamp(moment: datetime) -> str:
@@ -72,6 +67,9 @@ def document_source(scored: ScoredDocument, mentions: Sequence[Mention]) -> Sour
         found["watchlist.id"] = [each.watchlist for each in mentions]
         found["watchlist.aspect"] = [f"{each.watchlist}|{aspect}" for each in mentions for aspect in each.aspects]
         found["aspect.name"] = sorted({aspect for each in mentions for aspect in each.aspects})
+    told = [f"{match.watchlist}|{match.sentiment.label}" for match in scored.matches if match.sentiment is not None]
+    if told:
+        found["watchlist.label"] = told
     if reading.opinions:
         found["opinion"] = [opinion.model_dump(exclude_none=True) for opinion in reading.opinions]
         found["aspect.pair"] = sorted({pair for opinion in reading.opinions for pair in _pair(opinion)})
@@ -80,12 +78,17 @@ def document_source(scored: ScoredDocument, mentions: Sequence[Mention]) -> Sour
         ("user.hash", document.author),
         ("tags", document.flags),
         ("document.declared_lang", document.declared_lang),
-        ("document.matches", [(match.watchlist, match.clause, match.spans) for match in scored.matches]),
+        ("document.matches", [_match_source(match) for match in scored.matches]),
     )
     for name, value in rare:
         if value is not None and value != () and value != []:
             found[name] = value
     return found
+
+
+def _match_source(match: Match) -> tuple[object, ...]:
+    plain = match.watchlist, match.clause, match.spans
+    return plain if match.sentiment is None else (*plain, match.sentiment.model_dump())
 
 
 def engagement_source(engagement: Engagement | None) -> Source:
@@ -108,10 +111,7 @@ def engagement_of(source: Mapping[str, Any]) -> Engagement | None:
 
 def scored_of(source: Mapping[str, Any]) -> ScoredDocument:
     """The document as it was written."""
-    matches = [
-        {"watchlist": watchlist, "clause": clause, "spans": spans}
-        for watchlist, clause, spans in source.get("document.matches", ())
-    ]
+    matches = [dict(zip(_MATCH, match, strict=False)) for match in source.get("document.matches", ())]
     mood = {name: source[f"sentiment.{name}"] for name in ("label", "negative", "neutral", "positive", "unsure")}
     return ScoredDocument.model_validate(
         {

@@ -9,10 +9,12 @@ from typing import TextIO
 import orjson
 
 from opinionwatch.pipeline.contracts import ScoredDocument
+from opinionwatch.pipeline.mention import reading_of
 
 COLUMNS = (
     "id", "source", "native_id", "published_at", "accepted_at", "lang", "watchlists", "label", "unsure",
     "negative", "neutral", "positive", "opinions", "author", "url", "text", "edited_at", "likes", "reposts", "replies",
+    "watchlist_labels",
 )  # fmt: skip
 
 
@@ -41,6 +43,8 @@ def row(scored: ScoredDocument) -> dict[str, object]:
         "text": document.text,
         "edited_at": document.edited_at and document.edited_at.isoformat(),
         **{name: getattr(document.engagement, name, None) for name in ("likes", "reposts", "replies")},
+        # Of each of `watchlists`, as it is counted: what is said of it, where the scorer tells that from the text's.
+        "watchlist_labels": [reading_of(scored, match.watchlist).sentiment.label for match in scored.matches],
     }
 
 

@@ -44,6 +44,8 @@ FIELDS: dict[str, Words] = {
     "episode.terms": Words(en="Telling words", zh="特征词"),
     "deadletter.stage": Words(en="Stage", zh="阶段"),
     "deadletter.attempts": Words(en="Attempts", zh="尝试次数"),
+    "deadletter.program": Words(en="Program", zh="程序版本"),
+    "deadletter.scorer": Words(en="Scorer", zh="模型版本"),
     "error.code": Words(en="Reason", zh="原因"),
     "error.message": Words(en="Detail", zh="详情"),
     "health.state": Words(en="State", zh="状态"),

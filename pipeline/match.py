@@ -20,6 +20,9 @@ class MatchedDocument:
 
     read: ReadDocument
     matches: tuple[Match, ...]
+    targets: tuple[tuple[Span, ...], ...] = ()
+    """Of each match, where the folded text names what is watched; left out where nobody is to say what is said of it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,9 @@ class MatchStage:
         return [self._match(read) for read in batch]
 
     def _match(self, read: ReadDocument) -> MatchedDocument | Drop:
-        matches = self.matches(read.folded, read.language.tag)
-        if matches:
-            return MatchedDocument(read, matches)
+        found = self.named(read.folded, read.language.tag)
+        if found:
+            return MatchedDocument(read, tuple(match for match, _ in found), tuple(places for _, places in found))
         document = read.document
         return Drop(
             id=document.id,
@@ -82,9 +85,13 @@ class MatchStage:
 
     def matches(self, folded: Folded, lang: str) -> tuple[Match, ...]:
         """The watchlists that a text belongs to, in the order of the settings."""
+        return tuple(match for match, _ in self.named(folded, lang))
+
+    def named(self, folded: Folded, lang: str) -> list[tuple[Match, tuple[Span, ...]]]:
+        """The matches, each with the places in the folded text that name what is watched."""
         found = self._terms.find(folded.text)
         wanted = sorted({at for term in found for at in self._wanted_by.get(term, ())})
-        return tuple(match for at in wanted if (match := _judge(self._rules[at], found, folded, lang)))
+        return [match for at in wanted if (match := _judge(self._rules[at], found, folded, lang))]
 
     def refusals(self, folded: Folded, lang: str) -> tuple[Match, ...]:
         """The watchlists that a text does not belong to; `clause` is the first one that keeps it out. For people who
@@ -109,7 +116,7 @@ def _rule(watchlist: Watchlist, numbers: dict[Term, int]) -> _Rule:
     )
 
 
-def _judge(rule: _Rule, found: Found, folded: Folded, lang: str) -> Match | None:
+def _judge(rule: _Rule, found: Found, folded: Folded, lang: str) -> tuple[Match, tuple[Span, ...]] | None:
     watchlist = rule.watchlist
     if _why_not(rule, found, lang):
         return None
@@ -118,9 +125,12 @@ def _judge(rule: _Rule, found: Found, folded: Folded, lang: str) -> Match | None
     clause = [f"name: {name.text}" for name in names[:1]]
     clause += [f"must: {text}" for text in watchlist.must]
     clause += [f"any: {text}" for text, _ in some[:1]]
-    terms = {*(name.term for name in names), *rule.must, *(term for _, term in some)}
-    places = sorted({folded.span(*span) for term in terms for span in found[term]})
-    return Match(watchlist=watchlist.id, clause=" + ".join(clause), spans=tuple(places[:MAX_SPANS]))
+    naming, beside = [name.term for name in names], [term for _, term in some]
+    places = sorted({folded.span(*span) for term in (*naming, *rule.must, *beside) for span in found[term]})
+    # Where there are no names, what is watched is what any or all of must say.
+    named = sorted({span for term in naming or beside or rule.must for span in found[term]})
+    match = Match(watchlist=watchlist.id, clause=" + ".join(clause), spans=tuple(places[:MAX_SPANS]))
+    return match, tuple(named[:MAX_SPANS])
 
 
 def _stands(name: _Named, found: Found) -> bool:

@@ -2,7 +2,30 @@
 
 from datetime import datetime
 
-from opinionwatch.pipeline.contracts import Mention, ScoredDocument
+from opinionwatch.pipeline.contracts import Match, Mention, Reading, ScoredDocument
+
+
+def reading_of(scored: ScoredDocument, watchlist: str) -> Reading:
+    """What a document says as it concerns `watchlist`: with the sentiment towards it, where the scorer can tell that
+    from the sentiment of the whole text. “A beats B” is good for A and bad for B.
+    """
+    toward = next((match.sentiment for match in scored.matches if match.watchlist == watchlist), None)
+    return scored.reading if toward is None else scored.reading.model_copy(update={"sentiment": toward})
+
+
+def differs(scored: ScoredDocument, match: Match) -> bool:
+    """Whether a match's mention is counted as something else than what the whole text says."""
+    own, toward = scored.reading.sentiment, match.sentiment
+    return toward is not None and (toward.label, toward.unsure) != (own.label, own.unsure)
+
+
+def rematched(scored: ScoredDocument, matches: tuple[Match, ...]) -> ScoredDocument:
+    """The document with other matches. What it says of a watchlist that it had before stays with it; of one that
+    nobody had asked about, nothing is known but the sentiment of the text.
+    """
+    toward = {match.watchlist: match.sentiment for match in scored.matches}
+    found = (match.model_copy(update={"sentiment": toward.get(match.watchlist)}) for match in matches)
+    return scored.model_copy(update={"matches": tuple(found)})
 
 
 def mention_of(
@@ -31,7 +54,7 @@ def mention_of(
         fingerprint=scored.fingerprint,
         aspect=aspect,
         aspects=aspects,
-        reading=scored.reading,
+        reading=reading_of(scored, watchlist),
         scorer=scored.scorer,
         history="history" in document.flags,
         version=document.version,

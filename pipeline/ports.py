@@ -19,6 +19,7 @@ from opinionwatch.pipeline.contracts import (
     Mention,
     Reading,
     ScoredDocument,
+    Span,
 )
 from opinionwatch.pipeline.contracts_changes import Deletion, Engaged
 from opinionwatch.pipeline.contracts_digest import Digest
@@ -99,17 +100,13 @@ class Page:
 class Source(Protocol):
     """Where documents come from. Its class docstring has a `Delivery:` line that says what it guarantees."""
 
-    name: str
-    """As in the settings."""
-    kind: str
-    """Key in the registry; part of every document's identity."""
-    instance: str
-    """Which feed, file or account: part of every document's identity."""
+    name: str  # as in the settings
+    kind: str  # key in the registry; part of every document's identity
+    instance: str  # which feed, file or account: part of every document's identity
     interval_s: float | None
     """Seconds between polls; None: `fetch` is called once and runs until it is exhausted or closed."""
 
-    replays: bool
-    """Whether its items bring their own (simulated) arrival times."""
+    replays: bool  # whether its items bring their own (simulated) arrival times
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """Yield pages after `cursor` (None: from the start). A page is asked for only after the one before it is
@@ -171,22 +168,25 @@ class PushSource(Protocol):
 
 
 class Passage(NamedTuple):
-    """One text to score: folded, capped, and with its language tag (`und` if unknown)."""
+    """One text to score: folded, capped, and with its language tag (`und` if unknown).
+
+    A target is something that the text may be good or bad for, as all the places in `text` that name it.
+    """
 
     text: str
     lang: str
+    targets: tuple[tuple[Span, ...], ...] = ()
 
 
 @runtime_checkable
 class Scorer(Protocol):
     """Reads sentiment and opinions. A batch of n equals n batches of one; order is kept; an empty batch is fine."""
 
-    version: str
-    """Changes whenever the answers may change."""
+    version: str  # changes whenever the answers may change
 
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
-        """One reading a passage, spans in the passage's own text. Raises RejectedError for a single passage it can
-        never read and RetryableError when the device is not ready.
+        """One reading a passage, spans in the passage's own text, and a sentiment towards each of its targets or none
+        at all. Raises RejectedError for a passage it can never read, RetryableError when the device is not ready.
         """
         ...
 

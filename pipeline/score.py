@@ -1,7 +1,11 @@
 """The last stages of the score hop: what a text says (`Score`), and whom it concerns (`Mentions`).
 
-Identical texts are scored once: readings are cached by folded text, language and scorer version. A record that the
-scorer cannot read is found by halving the batch, so it costs its neighbours nothing but a few calls more.
+Identical texts are scored once: readings are cached by folded text, language, what they are matched by, and scorer
+version. A record that the scorer cannot read is found by halving the batch, so it costs its neighbours nothing but a
+few calls more.
+
+A post that praises one and blames another counts for each as what it says of it: where a match names something, the
+scorer is asked for the sentiment towards that, too. A scorer that cannot tell leaves it at that of the whole text.
 """
 
 import math
@@ -11,11 +15,11 @@ from datetime import datetime
 from hashlib import blake2b
 
 from opinionwatch.pipeline.aspects import Aspects, cell
-from opinionwatch.pipeline.contracts import DeadLetter, Mention, OpinionTerm, Reading, ScoredDocument, Span
+from opinionwatch.pipeline.contracts import DeadLetter, Match, Mention, OpinionTerm, Reading, ScoredDocument, Span
 from opinionwatch.pipeline.errors import RejectedError
 from opinionwatch.pipeline.fold import Folded
 from opinionwatch.pipeline.match import MatchedDocument
-from opinionwatch.pipeline.mention import mention_of
+from opinionwatch.pipeline.mention import mention_of, reading_of
 from opinionwatch.pipeline.ports import Passage, Scorer
 from opinionwatch.pipeline.renewable import Renewable
 from opinionwatch.pipeline.stages import bury_document
@@ -59,7 +63,7 @@ class Score:
                 self._cache.move_to_end(key)
                 outcomes[key] = known
             else:
-                fresh[key] = Passage(matched.read.folded.text, matched.read.language.tag)
+                fresh[key] = Passage(matched.read.folded.text, matched.read.language.tag, matched.targets)
         outcomes |= zip(fresh, self._read(list(fresh.values())), strict=True)
         self._remember(fresh, outcomes)
         return [_scored(matched, outcomes[key], version) for key, matched in zip(keys, batch, strict=True)]
@@ -108,7 +112,7 @@ class Mentions:
             outcome.append(scored)
             for match in scored.matches:
                 aspects = self._aspects.get(match.watchlist, self._shared)
-                place = cell(scored.reading, scored.document.text, aspects)
+                place = cell(reading_of(scored, match.watchlist), scored.document.text, aspects)
                 revised_at = scored.document.revised_at
                 outcome.append(mention_of(scored, match.watchlist, place.aspect, place.aspects, revised_at))
         return outcome
@@ -116,7 +120,7 @@ class Mentions:
 
 def _key(matched: MatchedDocument, version: str) -> bytes:
     digest = blake2b(digest_size=16)
-    for part in (version, matched.read.language.tag, matched.read.folded.text):
+    for part in (version, matched.read.language.tag, matched.read.folded.text, repr(matched.targets)):
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(4, "big") + data)
     return digest.digest()
@@ -130,10 +134,12 @@ def _refusal(error: Exception) -> RejectedError:
 
 def _checked(reading: Reading, passage: Passage) -> Outcome:
     """The reading, if it can be one of this passage."""
-    mood = reading.sentiment
-    chances = (mood.negative, mood.neutral, mood.positive)
-    if not all(math.isfinite(chance) for chance in chances) or abs(sum(chances) - 1) > TOLERANCE:
-        return RejectedError("model_output", f"probabilities {chances}")
+    for mood in (reading.sentiment, *reading.targets):
+        chances = (mood.negative, mood.neutral, mood.positive)
+        if not all(math.isfinite(chance) for chance in chances) or abs(sum(chances) - 1) > TOLERANCE:
+            return RejectedError("model_output", f"probabilities {chances}")
+    if reading.targets and len(reading.targets) != len(passage.targets):
+        return RejectedError("model_output", f"{len(reading.targets)} sentiments for {len(passage.targets)} targets")
     for opinion in reading.opinions:
         spans = [span for span in (opinion.aspect_span, opinion.opinion_span) if span is not None]
         if not math.isfinite(opinion.confidence) or any(not 0 <= a < b <= len(passage.text) for a, b in spans):
@@ -150,14 +156,24 @@ def _scored(matched: MatchedDocument, outcome: Outcome, version: str) -> ScoredD
         lang=read.language.tag,
         lang_confidence=read.language.confidence,
         fingerprint=read.fingerprint,
-        matches=matched.matches,
+        matches=_matches(matched, outcome),
         reading=_shown(outcome, read.folded, read.document.text),
         scorer=version,
     )
 
 
+def _matches(matched: MatchedDocument, reading: Reading) -> tuple[Match, ...]:
+    """The matches, each with what is said of it where the scorer can tell."""
+    if not reading.targets:
+        return matched.matches
+    pairs = zip(matched.matches, reading.targets, strict=True)
+    return tuple(match.model_copy(update={"sentiment": mood}) for match, mood in pairs)
+
+
 def _shown(reading: Reading, folded: Folded, text: str) -> Reading:
-    """The reading with places and words of the text that people see."""
+    """The reading of the text alone, with places and words of the text that people see."""
+    if reading.targets:
+        reading = reading.model_copy(update={"targets": ()})
     if not reading.opinions or (folded.offsets is None and folded.text == text):
         return reading
     return reading.model_copy(update={"opinions": tuple(_moved(term, folded, text) for term in reading.opinions)})

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from threading import Condition, Thread
 
 from opinionwatch.pipeline.errors import RetryableError
-from opinionwatch.pipeline.scoring import Answer
+from opinionwatch.pipeline.scoring import Answer, Asked
 
 PASS_TEXTS = 256
 PASS_CHARS = 32_000
@@ -27,6 +27,7 @@ class _Order:
     """What one caller wants, and what of it is done."""
 
     texts: Sequence[str]
+    target: str | None
     done: "Future[list[Answer]]" = field(default_factory=Future)
     answers: list[Answer] = field(default_factory=list)
     taken: int = 0
@@ -37,7 +38,7 @@ class ScoreQueue:
 
     def __init__(
         self,
-        score: Callable[[Sequence[str]], list[Answer]],
+        score: Callable[[Sequence[Asked]], list[Answer]],
         most_chars: int,
         passed: Callable[[int, float], None] | None = None,
     ) -> None:
@@ -66,13 +67,14 @@ class ScoreQueue:
         """Which pass is under way, by its number; None between passes. The same one for long: the scorer hangs."""
         return self._reading
 
-    def submit(self, texts: Sequence[str]) -> "Future[list[Answer]]":
-        """Ask for answers, in order; cancel the future when nobody waits for them any more.
+    def submit(self, texts: Sequence[str], target: str | None = None) -> "Future[list[Answer]]":
+        """Ask for answers, in order, and what each text says of `target`; cancel the future when nobody waits for them
+        any more.
 
         Raises RetryableError, with a time after which there should be room, when too much waits already, or when the
         queue is closing.
         """
-        order = _Order(texts)
+        order = _Order(texts, target)
         chars = sum(map(len, texts))
         with self._change:
             if self._closing:
@@ -134,26 +136,26 @@ class ScoreQueue:
 
     def _pass(self, batch: Sequence[_Order]) -> None:
         places: dict[int, int] = {}
-        texts = []
+        asked = []
         for order in batch:
             at = places.setdefault(id(order), len(order.answers))
-            texts.append(order.texts[at])
+            asked.append(Asked(order.texts[at], order.target))
             places[id(order)] += 1
         begun = time.monotonic()
         try:
-            answers = self._score(texts)
+            answers = self._score(asked)
         except BaseException as error:  # noqa: BLE001 - handed to those who wait; the next pass may go well
             self._fail(batch, error)
             return
         took = time.monotonic() - begun
-        self._pace = 0.8 * self._pace + 0.2 * took / max(1, sum(map(len, texts)))
+        self._pace = 0.8 * self._pace + 0.2 * took / max(1, sum(len(each.text) for each in asked))
         for order, answer in zip(batch, answers, strict=True):
             order.answers.append(answer)
         for order in {id(order): order for order in batch}.values():
             if len(order.answers) == len(order.texts) and order.done.set_running_or_notify_cancel():
                 order.done.set_result(order.answers)
         if self._passed is not None:
-            self._passed(len(texts), took)
+            self._passed(len(asked), took)
 
     def _fail(self, batch: Sequence[_Order], error: BaseException) -> None:
         failed = {id(order): order for order in batch}

@@ -11,10 +11,11 @@ from threading import Event
 from time import monotonic
 
 from opinionwatch.pipeline.archive import Archive, DocumentQuery
-from opinionwatch.pipeline.contracts import Label, Record, ScoredDocument, Sentiment, Utc
-from opinionwatch.pipeline.match import MatchedDocument
+from opinionwatch.pipeline.contracts import Label, Record, ScoredDocument, Sentiment, Span, Utc
+from opinionwatch.pipeline.match import MatchedDocument, MatchStage
+from opinionwatch.pipeline.mention import reading_of
 from opinionwatch.pipeline.ports import Scorer
-from opinionwatch.pipeline.read import Read
+from opinionwatch.pipeline.read import Read, ReadDocument
 from opinionwatch.pipeline.score import Score
 from opinionwatch.pipeline.watchlists import Watchlist
 
@@ -98,8 +99,7 @@ def follow(
     clock: Callable[[], float] = monotonic,
 ) -> Shadow:
     """Read what was published since then, then what comes for so many seconds; at most `most` texts."""
-    watched = {watchlist.id for watchlist in watchlists}
-    pair = Pair(reader, watched)
+    pair = Pair(reader, watchlists)
     seen: set[str] = set()
     end = clock() + seconds
     while True:
@@ -128,10 +128,10 @@ def _newest(archive: Archive, since: datetime, most: int) -> list[ScoredDocument
 class Pair:
     """Counts what two models say of the same documents."""
 
-    def __init__(self, reader: Scorer, watched: set[str]) -> None:
+    def __init__(self, reader: Scorer, watchlists: Sequence[Watchlist]) -> None:
         self._version = reader.version
-        self._read, self._score = Read(), Score(reader)
-        self._watched = watched
+        self._read, self._match, self._score = Read(), MatchStage(watchlists), Score(reader)
+        self._watched = {watchlist.id for watchlist in watchlists}
         self.texts = 0
         self._refused = 0
         self._moved = 0.0
@@ -149,12 +149,26 @@ class Pair:
             if now is None:
                 return
             read = self._read([each.document for each in part], now)
-            again = self._score([MatchedDocument(each, old.matches) for each, old in zip(read, part, strict=True)], now)
+            again = self._score(self._matched(read, part, now), now)
             for old, new in zip(part, again, strict=True):
                 if isinstance(new, ScoredDocument):
                     self._count(old, new)
                 else:
                     self._refused += 1
+
+    def _matched(
+        self, read: Sequence[ReadDocument], part: Sequence[ScoredDocument], now: datetime
+    ) -> list[MatchedDocument]:
+        """The matches that the pipeline found, and the places of those names that are still watched."""
+        matched = []
+        for each, old, found in zip(read, part, self._match(read, now), strict=True):
+            named: dict[str, tuple[Span, ...]] = {}
+            if isinstance(found, MatchedDocument):
+                watchlists = (match.watchlist for match in found.matches)
+                named = dict(zip(watchlists, found.targets, strict=True))
+            matches = tuple(match.model_copy(update={"sentiment": None}) for match in old.matches)
+            matched.append(MatchedDocument(each, matches, tuple(named.get(match.watchlist, ()) for match in matches)))
+        return matched
 
     def _count(self, old: ScoredDocument, new: ScoredDocument) -> None:
         before, after = old.reading.sentiment, new.reading.sentiment
@@ -170,8 +184,9 @@ class Pair:
         start = old.document.published_at.replace(minute=0, second=0, microsecond=0)
         for match in old.matches:
             if match.watchlist in self._watched:
-                self._hours[match.watchlist, start].update(_tally(before, ""), mentions=1)
-                self._hours[match.watchlist, start].update(_tally(after, "_shadow"))
+                was, would_be = (reading_of(each, match.watchlist).sentiment for each in (old, new))
+                self._hours[match.watchlist, start].update(_tally(was, ""), mentions=1)
+                self._hours[match.watchlist, start].update(_tally(would_be, "_shadow"))
         if before.label != after.label:
             text = old.document.text[:200]
             example = Example(document_id=old.id, text=text, old=before.label, new=after.label, moved=round(moved, 4))

@@ -1,7 +1,8 @@
 """What makes the neural scorer fastest on this machine, measured: precision, token budget, processes beside threads.
 
 Every figure is the speed of real scoring in processes of their own (`opinionwatch.models.tuning`), in wall time, on the
-machine as busy as it is. Nothing is written anywhere.
+machine as busy as it is. Time is bounded: what is left of it is shared among the figures that are still to come, and
+when it is over the answer is the best of those that are there. Nothing is written anywhere.
 """
 
 import os
@@ -18,9 +19,11 @@ from pydantic import JsonValue, ValidationError
 from opinionwatch.models.tuning import Order, Pace
 from opinionwatch.pipeline.errors import SettingsError
 
-BUDGETS = (2048, 1024, 4096)
-"""Tokens a pass, the default first."""
-LONGEST_S, SAMPLE_S, MOST_PROCESSES = 60.0, 1.5, 16
+BUDGETS = (0.5, 2)
+"""Tokens a pass that are tried beside the device's default, as multiples of it."""
+ONLY_ON = {"int8": ("cpu",), "fp16": ("cuda", "xpu", "mps")}
+"""Precisions that are not for every device."""
+LONGEST_S, SAMPLE_S, MOST_PROCESSES = 100.0, 1.5, 16
 WORTH = 1.05
 """How much faster something must be to be preferred to what is more exact, or simpler."""
 HEADING = "texts/s  processes  threads  precision  tokens_per_batch"
@@ -39,7 +42,9 @@ class Way(NamedTuple):
     def row(self) -> str:
         """A line below HEADING."""
         speed = "–" if self.refused else f"{self.texts_per_s:.0f}"
-        told = "{threads!s:>7}  {precision:9}  {tokens_per_batch!s:>16}".format(**self.options)
+        told = "{threads!s:>7}  {precision:9}  {tokens_per_batch!s:>16}".format(
+            **{"tokens_per_batch": "–", **self.options}
+        )
         return f"{speed:>7}  {self.processes:9}  {told}  {self.refused}".rstrip()
 
 
@@ -60,7 +65,7 @@ class Advice(NamedTuple):
     @property
     def words(self) -> str:
         """What to tell a person after the table."""
-        short = "Time was over before everything was measured: try again with more, e.g. --within 180.\n"
+        short = "Time was over before everything was measured: try again with more, e.g. --within 300.\n"
         many = f"\nand run {self.best.processes} of `opinionwatch worker score`: one process alone uses one core."
         return (
             f"{short if self.cut_short else ''}Fastest of these. Write into the settings file:\n{self.lines}"
@@ -79,35 +84,52 @@ def tune(
     say: Callable[[Way], None],
     sample_s: float = SAMPLE_S,
     longest_s: float = LONGEST_S,
+    about: Callable[[str], None] = lambda _: None,
 ) -> Advice:
-    """Measure; `say` is told of every way as it comes. `given` are the scorer's settings, whose artefact is measured.
+    """Measure; `about` is told what comes next, and `say` of every way that has come.
 
-    Raises SettingsError when not one figure came of it: time was over, or the scorer refuses its settings.
+    `given` are the scorer's settings, whose artefact is measured. Raises SettingsError when not one figure came of it:
+    time was over, or the scorer refuses its settings.
     """
     until = time.monotonic() + longest_s
     count = min(cores(), MOST_PROCESSES)
+    to_come = len(precisions) + (2 if count > 1 else 0) + len(BUDGETS)
     ways: list[Way] = []
+    device = ""
     with _Crew(longest_s) as crew:
 
         def measure(processes: int, **changed: JsonValue) -> Way | None:
-            if time.monotonic() > until:
+            nonlocal to_come, device
+            left, options = until - time.monotonic(), {**given, **changed}
+            seconds = share(left, to_come, sample_s)
+            to_come -= 1
+            if left <= 0:
                 return None
-            options = {**given, **changed}
-            paces = crew.ask(processes, Order(options=options, seconds=sample_s))
+            about(f"{processes} × {options['threads']} threads, {options['precision']}; {left:.0f} s left at most")
+            paces = crew.ask(processes, Order(options=options, seconds=seconds))
             if not paces:
                 return None
             refused = next((pace.refused for pace in paces if pace.refused), "")
-            ways.append(Way(processes, options, sum(pace.texts_per_s for pace in paces), refused))
+            device = device or paces[0].device
+            ran = options if refused else {**options, "tokens_per_batch": paces[0].tokens_per_batch}
+            ways.append(Way(processes, ran, sum(pace.texts_per_s for pace in paces), refused))
             say(ways[-1])
             return ways[-1]
 
-        tried = [measure(1, precision=each, threads=1, tokens_per_batch=BUDGETS[0]) for each in precisions]
+        tried: list[Way | None] = []
+        for each in precisions:
+            if not device or device in ONLY_ON.get(each, (device,)):
+                tried.append(measure(1, precision=each, threads=1))
+            else:
+                to_come -= 1
         if (best := fastest(tried)) is not None:
             chosen = best.options
             if count > 1:
                 tried += [measure(1, **{**chosen, "threads": count}), measure(count, **chosen)]
             way = fastest(tried) or best
-            tried += [measure(way.processes, **{**way.options, "tokens_per_batch": each}) for each in BUDGETS[1:]]
+            tokens = int(str(way.options["tokens_per_batch"]))
+            for times in BUDGETS:
+                tried.append(measure(way.processes, **{**way.options, "tokens_per_batch": int(times * tokens)}))
     best = fastest(tried)
     if best is None:
         reason = next(
@@ -115,6 +137,15 @@ def tune(
         )
         raise SettingsError(f"doctor --tune: {reason}")
     return Advice(ways, best, None in tried)
+
+
+def share(left_s: float, to_come: int, sample_s: float) -> float:
+    """Seconds that one of the figures to come may be measured; as many are for loading and for the first pass.
+
+    >>> share(100.0, 8, 1.5), share(8.0, 8, 1.5)
+    (1.5, 0.5)
+    """
+    return max(0.0, min(sample_s, left_s / (2 * to_come)))
 
 
 def fastest(tried: Sequence[Way | None]) -> Way | None:

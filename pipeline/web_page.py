@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from opinionwatch.pipeline.mention import differs
 from opinionwatch.pipeline.web_forms import FORM_COOKIE, form_token, set_cookie
 from opinionwatch.pipeline.web_site import Site
 from opinionwatch.pipeline.web_text import shown, web_link
@@ -93,6 +94,7 @@ def _environment() -> Environment:
         delivery_symbols=DELIVERY_SYMBOLS,
         web_link=web_link,
         shown=shown,
+        differs=differs,
     )
     return environment
 

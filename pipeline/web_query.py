@@ -40,7 +40,7 @@ class Documents(Query):
     watchlist: Annotated[Name | None, Field(description="Id of a watchlist.")] = None
     source: Annotated[Name | None, Field(description="Where it was said.")] = None
     language: Annotated[Name | None, Field(description="Language of the text, a BCP-47 primary tag.")] = None
-    label: Annotated[Label | None, Field(description="Sentiment, whether sure or not.")] = None
+    label: Annotated[Label | None, Field(description="Sentiment, sure or not; with a watchlist, towards it.")] = None
     aspect: Annotated[Name | None, Field(description="An aspect that an opinion in it is about.")] = None
     since: Annotated[Utc | None, Field(description="Event time from here on, with offset.")] = None
     until: Annotated[Utc | None, Field(description="Event time before this, with offset.")] = None

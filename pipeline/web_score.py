@@ -29,6 +29,7 @@ from opinionwatch.pipeline.score_queue import ScoreQueue
 from opinionwatch.pipeline.scoring import Answer, RefusedText
 from opinionwatch.pipeline.settings_serve import Serve
 from opinionwatch.pipeline.submission import load
+from opinionwatch.pipeline.watchlists import TermText
 from opinionwatch.pipeline.web_openapi import Operation, document
 from opinionwatch.pipeline.web_query import wrong
 
@@ -46,6 +47,10 @@ class Texts(Record):
         list[Annotated[str, StringConstraints(max_length=1_000_000)]],
         Field(description="Each is read up to `limits.text_chars`; equal ones are read once."),
     ]
+    target: Annotated[
+        TermText | None,
+        Field(description="A name: what does each text say of it, where it stands there? Found as a watchlist's are."),
+    ] = None
 
 
 class Scores(Record):
@@ -81,7 +86,7 @@ class ScoreApi:
         self._admit(client)
         self._busy[client] += 1
         try:
-            answers = await self._answers(await self._texts(request), request)
+            answers = await self._answers(await self._given(request), request)
         finally:
             self._busy[client] -= 1
             if not self._busy[client]:
@@ -96,7 +101,7 @@ class ScoreApi:
         if self._busy.total() >= self._settings.at_once:
             raise _later(503, "busy")
 
-    async def _texts(self, request: Request) -> Sequence[str]:
+    async def _given(self, request: Request) -> Texts:
         data = await self._body(request)
         try:
             given = Texts.model_validate(load(data, self._settings.body_bytes))
@@ -106,7 +111,7 @@ class ScoreApi:
             raise HTTPException(400, wrong(error, Texts)) from error
         if len(given.texts) > self._settings.texts:
             raise HTTPException(413, f"at most {self._settings.texts} texts")
-        return given.texts
+        return given
 
     async def _body(self, request: Request) -> bytes:
         limit = self._settings.body_bytes
@@ -130,9 +135,10 @@ class ScoreApi:
             raise HTTPException(400, "the body is cut off") from error
         return bytes(data)
 
-    async def _answers(self, texts: Sequence[str], request: Request) -> list[Answer]:
+    async def _answers(self, given: Texts, request: Request) -> list[Answer]:
+        texts = given.texts
         try:
-            wanted = self._queue.submit(texts)
+            wanted = self._queue.submit(texts, given.target)
         except RetryableError as error:
             raise _later(503, str(error), error.after_s) from error
         self._metrics.set("opinionwatch_waiting_chars", self._queue.waiting_chars)

@@ -2,9 +2,11 @@
 
 import socket
 from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
 from threading import Thread
 from time import monotonic, sleep
 from types import TracebackType
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,6 +18,7 @@ from opinionwatch.pipeline.web_live import Live
 
 START_S = 10.0
 STOP_S = 5.0
+ANSWER_S = 5.0
 
 
 class Serving:
@@ -31,6 +34,18 @@ class Serving:
     def alive(self) -> bool:
         """Whether it still serves."""
         return self._thread.is_alive()
+
+    def answers(self, within_s: float = ANSWER_S) -> bool:
+        """Whether it says anything at all when it is asked; one whose event loop hangs does not."""
+        address = urlsplit(self.url)
+        asked = HTTPConnection(address.hostname or "", address.port, timeout=within_s)
+        try:
+            asked.request("GET", "/healthz")
+            return asked.getresponse().status > 0
+        except (OSError, HTTPException):
+            return False
+        finally:
+            asked.close()
 
     def stop(self) -> None:
         """Stop within 5 s, open live streams included. More than once is fine."""

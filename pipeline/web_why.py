@@ -39,10 +39,14 @@ class Why(Record):
     faithfulness: float
     """How much faster these words change the model's mind than others, on average; above 0 they are the right ones."""
     scorer: str
+    watchlist: str | None = None
+    """Towards what it is read so; None: as a whole."""
 
 
-Explain = Callable[[ScoredDocument], Why]
-"""Makes one. Raises RetryableError when it cannot now."""
+Explain = Callable[[ScoredDocument, str | None], Why]
+"""Makes one, of what a document says of a watchlist or (None, or where it cannot tell) of the whole text. Raises
+RetryableError when it cannot now.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,8 @@ class WhyViews:
 
     def __init__(self, pages: Pages, explain: Explain) -> None:
         self._pages, self._explain = pages, explain
-        self._kept: OrderedDict[tuple[str, int], Why] = OrderedDict()
-        """By document and version: an edited text has other words."""
+        self._kept: OrderedDict[tuple[str, int, str | None], Why] = OrderedDict()
+        """By document, version and watchlist: an edited text has other words."""
         self._lock = Lock()
 
     def routes(self) -> list[Route]:
@@ -67,19 +71,23 @@ class WhyViews:
         return [Route("/documents/{id}/why", self.why, name="why")]
 
     def why(self, request: Request) -> Response:
-        """The document's text, coloured by what each word adds. 503 while somebody else's takes too long."""
-        scored = self._pages.site.document(request.path_params["id"])
-        found = self._made(scored)
+        """The document's text, coloured by what each word adds; with `?watchlist=`, to what is said of that one (404
+        where nobody can tell). 503 while somebody else's takes too long.
+        """
+        scored, watchlist = self._pages.site.document(request.path_params["id"]), request.query_params.get("watchlist")
+        if watchlist is not None and all(each.watchlist != watchlist or not each.sentiment for each in scored.matches):
+            raise HTTPException(404)
+        found = self._made(scored, watchlist)
         text = scored.document.text
         return self._pages.page(request, "why.html", scored=scored, why=found, stretches=stretches(text, found.words))
 
-    def _made(self, scored: ScoredDocument) -> Why:
+    def _made(self, scored: ScoredDocument, watchlist: str | None = None) -> Why:
         if not self._lock.acquire(timeout=WAIT_S):
             raise HTTPException(503, headers={"retry-after": "5"})
         try:
-            key = scored.id, scored.document.version
+            key = scored.id, scored.document.version, watchlist
             if key not in self._kept:
-                self._kept[key] = self._explain(scored)
+                self._kept[key] = self._explain(scored, watchlist)
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
             return self._kept[key]

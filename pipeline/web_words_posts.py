@@ -3,6 +3,11 @@
 POSTS: dict[str, tuple[str, str]] = {
     "document": ("Post", "帖子"),
     "published": ("Published", "发布时间"),
+    "toward": ("Towards {name}", "对{name}的情感"),
+    "toward_why": (
+        "The text as a whole is {own}; towards {name} it is {label}, and that is how it is counted there.",
+        "全文情感为{own}，但对{name}的情感为{label}，并按此计入{name}。",
+    ),
     "matched_by": ("Matched by", "匹配规则"),
     "flags": ("On its way in", "入库处理"),
     "scorer": ("Scorer", "评分模型"),

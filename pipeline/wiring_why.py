@@ -2,9 +2,11 @@
 
 from threading import Lock
 
+from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.contracts import ScoredDocument
 from opinionwatch.pipeline.fold import fold
 from opinionwatch.pipeline.live_scorer import in_force
+from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.ports import Passage
 from opinionwatch.pipeline.promotions import Shelf
 from opinionwatch.pipeline.settings import Settings
@@ -16,12 +18,15 @@ class Explainer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._match = MatchStage(wiring.watchlists(settings))
         self._lock = Lock()
         self._scorer: object | None = None
         self._stamp: object = None
 
-    def __call__(self, scored: ScoredDocument) -> Why:
-        """Which words decided; about a second. Spans are in the shown text. Raises FatalError for a broken artefact."""
+    def __call__(self, scored: ScoredDocument, watchlist: str | None = None) -> Why:
+        """Which words decided, for the text or for what it says of a watchlist that the settings still have; about a
+        second. Spans are in the shown text. Raises FatalError for a broken artefact.
+        """
         # Only this needs torch in a process that serves the page.
         from opinionwatch.models.neural import NeuralScorer
 
@@ -32,7 +37,10 @@ class Explainer:
                 given = {**in_force(self._settings).scorer.options, "precision": "fp32"}
                 self._scorer = NeuralScorer(NeuralScorer.Settings.model_validate(given))
             folded = fold(scored.document.text)
-            found = self._scorer.explain(Passage(folded.text, scored.lang))
+            named = {match.watchlist: places for match, places in self._match.named(folded, scored.lang)}
+            towards = watchlist if watchlist in named and self._scorer.tells_targets else None
+            targets = () if towards is None else (named[towards],)
+            found = self._scorer.explain(Passage(folded.text, scored.lang, targets))
             words = tuple(Weight(span=folded.span(*word.span), weight=word.weight) for word in found.words)
             return Why.model_validate(
                 {
@@ -41,6 +49,7 @@ class Explainer:
                     "words": words,
                     "faithfulness": found.faithfulness,
                     "scorer": self._scorer.version,
+                    "watchlist": towards,
                 }
             )
 

@@ -29,6 +29,10 @@ from opinionwatch.pipeline.work import DaemonLedger, Delivered
 SAVE_EVERY = 5_000
 """Mentions between two saves: what a successor has to read again, at most."""
 SAVE_AFTER = timedelta(seconds=60)
+MENTIONS_A_MB = 1_000
+"""A state is saved at most once in so many mentions for each MB that it has: then writing states costs no more than
+reading the log, however large they grow, and a successor reads again at most twice what it takes to load one.
+"""
 log = structlog.get_logger(__name__)
 
 
@@ -57,6 +61,7 @@ class TrendWork:
         self._save_every, self._metrics = save_every, metrics
         self._partitions: dict[int, TrendPartition] = {}
         self._saved_at: dict[int, datetime] = {}
+        self._saved_mb: dict[int, int] = {}
         self._shown: dict[int, int] = {}
         """The tick up to which each partition's progress was told to people."""
 
@@ -92,8 +97,9 @@ class TrendWork:
         failpoint("trend.decided")
         self._tell(number, partition, found, now)
         failpoint("trend.told")
-        due = partition.taken and now - self._saved_at.setdefault(number, now) >= SAVE_AFTER
-        if due or partition.taken >= self._save_every:
+        late = now - self._saved_at.setdefault(number, now) >= SAVE_AFTER
+        enough = MENTIONS_A_MB * self._saved_mb.get(number, 0)
+        if partition.taken > enough and (late or partition.taken >= self._save_every):
             self._save(number, partition)
         self._log.append([Entry("mentions", number, encode(mark)) for mark in self._silent(number, partition, now)])
         return partition
@@ -139,7 +145,9 @@ class TrendWork:
 
     def _save(self, number: int, partition: TrendPartition) -> None:
         failpoint("trend.before_save")
-        self._store.save(number, Saved(partition.offset, partition.save()))
+        state = partition.save()
+        self._store.save(number, Saved(partition.offset, state))
+        self._saved_mb[number] = len(state) >> 20
         self._saved_at[number] = self._clock()
         failpoint("trend.saved")
 

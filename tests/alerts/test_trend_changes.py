@@ -11,7 +11,7 @@ from opinionwatch.pipeline.contracts import Mention
 from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert, Episode, Window
 from opinionwatch.pipeline.snapshots import pack, unpack
-from opinionwatch.pipeline.ticks import Progress
+from opinionwatch.pipeline.ticks import Progress, tick_of
 from opinionwatch.pipeline.versions import DELETED
 from tests.alerts.stream import Stream
 
@@ -54,16 +54,32 @@ def test_an_edit_moves_between_cells_in_its_own_window_and_keeps_its_standing() 
 def test_a_state_of_the_version_before_is_read_and_what_it_counted_stays_counted() -> None:
     stream, trend = Stream(), Trend(TrendSettings(), "default")
     said = stream.say(NOON, label="negative")
-    trend([said, Progress(NOON + timedelta(hours=1)), stream.say(NOON + timedelta(hours=2), label="neutral")], NOON)
+    waits = stream.say(NOON + timedelta(hours=2), label="neutral")
+    trend([said, Progress(NOON + timedelta(hours=1)), waits], NOON)
     arrays, facts, _ = unpack(VERSION, trend.snapshot())
-    old = {name: array for name, array in arrays.items() if not name.startswith("said_") and name != "suspect"}
+    old = {name: array for name, array in arrays.items() if not name.startswith(("said_", "pending"))}
+    del old["suspect"]
     old["window_counts"] = np.ascontiguousarray(arrays["window_counts"][:, :7])
-    facts["pending"] = [[tick, [told for _, told in records]] for tick, records in facts["pending"]]
+    facts["pending"] = [[tick_of(waits.accepted_at), [waits.model_dump(mode="json")]]]
     restored = Trend(TrendSettings(), "default")
     restored.restore(pack(2, old, facts))
     up_to = NOON + timedelta(hours=3)
     assert windows(restored, [], up_to) == windows(trend, [], up_to) != {}
     assert windows(restored, [taken_back(said, 4)], NOON + timedelta(hours=6)) == {}
+
+
+def test_a_state_that_kept_what_waits_as_json_is_read() -> None:
+    stream, trend = Stream(), Trend(TrendSettings(), "default")
+    said, waits = stream.say(NOON, label="negative"), stream.say(NOON + timedelta(hours=2), label="neutral")
+    gone = taken_back(said, 2)
+    trend([said, Progress(NOON + timedelta(hours=1)), waits, gone], NOON)
+    arrays, facts, _ = unpack(VERSION, trend.snapshot())
+    old = {name: array for name, array in arrays.items() if not name.startswith("pending")}
+    told = [[isinstance(each, Mention), each.model_dump(mode="json")] for each in (waits, gone)]
+    facts["pending"] = [[tick_of(waits.accepted_at), told]]
+    restored, up_to = Trend(TrendSettings(), "default"), NOON + timedelta(hours=3)
+    restored.restore(pack(3, old, facts))
+    assert windows(restored, [], up_to) == windows(trend, [], up_to) != {}
 
 
 def test_what_comes_after_the_memory_changes_no_window() -> None:

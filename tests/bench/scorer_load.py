@@ -5,8 +5,12 @@
 Texts of mixed lengths come one by one at random times (Poisson). Whenever the scorer is free it takes what waits, up to
 a pass of the service's queue (`pipeline/score_queue.py`), with no timer. Passes are really scored; their CPU-seconds
 move a clock that only they and the arrivals move, so that others on this machine do not count. A service time is what a
-full pass takes, load 1 what full passes one after the other would bring. Memory is that of a process of its own, after
-the texts were scored; what `import torch` alone takes is told beside it, since it depends on the build.
+full pass takes, load 1 what full passes one after the other would bring.
+
+Memory is that of this process after the texts were scored, in three ways: resident (all pages that are mapped and
+present, shared ones included), proportional (a page that n processes share counts 1/n), and its own (anonymous: what
+ends with it). What `import torch` alone takes is told beside it, since it depends on the build: one for CUDA loads
+CUDA's libraries on any machine.
 """
 
 import argparse
@@ -23,6 +27,7 @@ from opinionwatch.pipeline.ports import Passage
 from opinionwatch.pipeline.score_queue import PASS_CHARS, PASS_TEXTS
 
 LOADS = (0.5, 0.9)
+ROLLUP = "/proc/self/smaps_rollup"
 
 
 def passes(texts: Sequence[str]) -> int:
@@ -59,10 +64,10 @@ def waits(scorer: NeuralScorer, texts: Sequence[str], rate: float) -> list[float
     return sorted(found)
 
 
-def memory() -> float:
-    """Resident megabytes of this process."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+def memory(told: str) -> str:
+    """Resident, proportional and own megabytes, from what `smaps_rollup` tells of a process."""
+    found = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in told.splitlines() if line.endswith("kB")}
+    return " / ".join(f"{found[name]:.0f}" for name in ("Rss", "Pss", "Anonymous")) + " MB"
 
 
 def main() -> int:
@@ -75,9 +80,6 @@ def main() -> int:
     texts = posts(given.texts)
     full = texts[: passes(texts)]
     service = min(spent(scorer, full) for _ in range(4))
-    empty = [sys.executable, "-c", "import torch; print(open('/proc/self/statm').read().split()[1])"]
-    pages = int(subprocess.run(empty, capture_output=True, text=True, check=True).stdout)
-    kept = memory()
     rows = [f"| service time: {len(full)} texts | {service:.3f} CPU-s |"]
     for load in LOADS:
         found = waits(scorer, texts, load * len(full) / service)
@@ -85,7 +87,11 @@ def main() -> int:
         rows.append(
             f"| latency at {load:.0%} load, p50 / p99 | {middle / service:.2f} / {late / service:.2f} service times |"
         )
-    rows.append(f"| resident after a full pass | {kept:.0f} MB, of which `import torch` {pages * 4096 / 2**20:.0f} |")
+    empty = [sys.executable, "-c", f"import torch; print(open({ROLLUP!r}).read())"]
+    alone = subprocess.run(empty, capture_output=True, text=True, check=True).stdout
+    kept = Path(ROLLUP).read_text(encoding="utf-8")
+    rows.append(f"| memory after {len(LOADS) * len(texts):,} texts, resident / proportional / own | {memory(kept)} |")
+    rows.append(f"| of a process with nothing but `import torch` | {memory(alone)} |")
     sys.stdout.write(f"| {scorer.version}, {given.precision} | |\n|---|---|\n" + "\n".join(rows) + "\n")
     return 0
 

@@ -23,6 +23,7 @@ from tests.pipeline.sample import (
     mention,
     scored,
     silence,
+    toward,
     window,
 )
 
@@ -58,8 +59,14 @@ def corpus(seed: int = 7, size: int = 60) -> list[ScoredDocument]:
             published_at=NOON + timedelta(minutes=dice.randrange(30)),
         )
         watchlists = dice.choice([("lumora",), ("skyfare",), ("lumora", "skyfare")])
-        found.append(scored(origin, dice.choice(LABELS), lang=dice.choice(("en", "zh")), watchlists=watchlists))
+        whole = scored(origin, dice.choice(LABELS), lang=dice.choice(("en", "zh")), watchlists=watchlists)
+        found.append(whole if number % 2 else torn(whole, dice))
     return found
+
+
+def torn(whole: ScoredDocument, dice: random.Random) -> ScoredDocument:
+    """The document, read by a scorer that tells what it says of each watchlist."""
+    return toward(whole, *(dice.choice(LABELS) for _ in whole.matches))
 
 
 def mentions(origins: Sequence[ScoredDocument]) -> list[Mention]:
@@ -74,21 +81,21 @@ def mentions(origins: Sequence[ScoredDocument]) -> list[Mention]:
 def expected(query: DocumentQuery, origins: Sequence[ScoredDocument]) -> list[str]:
     """The answer to a query by going through everything: the suite's own judge."""
     about: dict[str, list[Mention]] = {}
-    for said in mentions(origins):
-        about.setdefault(said.document_id, []).append(said)
+    for each in mentions(origins):
+        about.setdefault(each.document_id, []).append(each)
 
     def wanted(scored: ScoredDocument) -> bool:
         document = scored.document
         hits = [
-            said
-            for said in about[scored.id]
-            if query.watchlist in (None, said.watchlist) and (query.aspect is None or query.aspect in said.aspects)
+            one
+            for one in about[scored.id]
+            if query.watchlist in (None, one.watchlist) and (query.aspect is None or query.aspect in one.aspects)
         ]
         return (
             bool(hits)
             and query.source in (None, document.source)
             and query.lang in (None, scored.lang)
-            and query.label in (None, scored.reading.sentiment.label)
+            and (query.label is None or query.label in said(scored, query.watchlist))
             and (query.since is None or document.published_at >= query.since)
             and (query.until is None or document.published_at < query.until)
             and (not query.text or query.text.lower() in document.text.lower())
@@ -97,6 +104,15 @@ def expected(query: DocumentQuery, origins: Sequence[ScoredDocument]) -> list[st
     found = sorted(filter(wanted, origins), key=lambda each: each.id)
     found.sort(key=lambda each: each.document.published_at, reverse=True)
     return [each.id for each in found[: query.limit]]
+
+
+def said(scored: ScoredDocument, watchlist: str | None) -> list[str]:
+    """The label of a text, or of what it says of a watchlist."""
+    if watchlist is None:
+        return [scored.reading.sentiment.label]
+    return [
+        (each.sentiment or scored.reading.sentiment).label for each in scored.matches if each.watchlist == watchlist
+    ]
 
 
 def question(dice: random.Random) -> DocumentQuery:
@@ -141,6 +157,18 @@ class ArchiveSuite:
         assert store.archive.document(origins[2].id) == origins[2]
         assert store.archive.document("0" * 32) is None
         assert list(store.archive.every_document()) == sorted(origins, key=lambda each: each.id)
+
+    def test_what_is_said_of_a_watchlist_is_found_by_it_and_what_the_text_says_without_it(self, store: Store) -> None:
+        dice = random.Random(2)
+        wholes = [scored(document(number), "positive", watchlists=("lumora", "skyfare")) for number in range(20)]
+        origins = [each if number % 2 else torn(each, dice) for number, each in enumerate(wholes)]
+        store.take([each.document for each in origins], [*origins, *mentions(origins)])
+        for watchlist in (None, "lumora", "skyfare"):
+            for label in LABELS:
+                query = DocumentQuery(watchlist=watchlist, label=label)
+                assert [each.id for each in store.archive.documents(query)] == expected(query, origins), query
+        assert store.archive.documents(DocumentQuery(label="negative")) == []
+        assert store.archive.documents(DocumentQuery(watchlist="lumora", label="negative"))
 
     def test_several_documents_come_back_in_the_order_in_which_they_are_named(self, store: Store) -> None:
         origins = corpus(size=5)

@@ -5,7 +5,7 @@ import math
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from opinionwatch.pipeline.contracts import Reading
+from opinionwatch.pipeline.contracts import Reading, Sentiment
 from opinionwatch.pipeline.ports import Passage, Scorer
 
 PLAIN = [
@@ -32,15 +32,26 @@ STRANGE = [
     Passage("ممتاز جدا", "ar"),
     Passage("<s> </s> <pad> <unk> [CLS] [SEP] [MASK] [PAD]", "en"),
 ]
-ALL = [*PLAIN, *STRANGE]
+TARGETED = [
+    Passage("Corvo beats Brava", "en", (((0, 5),), ((12, 17),))),
+    Passage("科沃比布拉瓦好，科沃便宜", "zh", (((0, 2), (8, 10)),)),
+    Passage("nobody is named", "en", ((), ((900, 905),))),
+    Passage("great " * 20_000 + "Brava", "en", (((120_000, 120_005),), ((0, 5),))),
+    Passage("many names", "en", (((0, 4),),) * 500),
+    Passage("one name " * 300, "en", (tuple((9 * at, 9 * at + 3) for at in range(300)),)),
+    Passage("", "und", (((0, 0),),)),
+]
+ALL = [*PLAIN, *STRANGE, *TARGETED]
 
 
 def close(one: Reading, other: Reading, bound: float) -> bool:
-    """Whether two readings are the same up to `bound` in every probability."""
-    first, second = one.sentiment, other.sentiment
-    return all(
-        abs(getattr(first, name) - getattr(second, name)) <= bound for name in ("negative", "neutral", "positive")
-    )
+    """Whether two readings are the same up to `bound` in every probability of the text."""
+    return alike(one.sentiment, other.sentiment, bound)
+
+
+def alike(one: Sentiment, other: Sentiment, bound: float) -> bool:
+    """Whether two sentiments are."""
+    return all(abs(getattr(one, name) - getattr(other, name)) <= bound for name in ("negative", "neutral", "positive"))
 
 
 class ScorerSuite:
@@ -78,6 +89,8 @@ class ScorerSuite:
         for passage, together in zip(ALL, readings, strict=True):
             [alone] = scorer.score([passage])
             assert close(together, alone, self.bound), passage.text[:40]
+            assert len(together.targets) == len(alone.targets)
+            assert all(map(alike, together.targets, alone.targets, [self.bound] * len(alone.targets)))
             assert [term.opinion_span for term in together.opinions] == [term.opinion_span for term in alone.opinions]
 
     def test_another_order_gives_the_same_readings(self, scorer: Scorer, readings: list[Reading]) -> None:
@@ -97,6 +110,21 @@ class ScorerSuite:
             assert all(math.isfinite(chance) and 0 <= chance <= 1 for chance in chances)
             assert sum(chances) == pytest.approx(1, abs=1e-6)
             assert getattr(mood, mood.label) >= max(chances) - self.bound
+
+    def test_there_is_a_sentiment_for_each_target_of_a_passage_or_for_none(self, readings: list[Reading]) -> None:
+        for passage, reading in zip(ALL, readings, strict=True):
+            assert len(reading.targets) in (0, len(passage.targets))
+            for mood in reading.targets:
+                chances = (mood.negative, mood.neutral, mood.positive)
+                assert all(math.isfinite(chance) and 0 <= chance <= 1 for chance in chances)
+                assert sum(chances) == pytest.approx(1, abs=1e-6)
+
+    def test_what_is_asked_about_targets_changes_nothing_of_the_text(
+        self, scorer: Scorer, readings: list[Reading]
+    ) -> None:
+        bare = scorer.score([passage._replace(targets=()) for passage in ALL])
+        assert all(close(one, other, self.bound) for one, other in zip(bare, readings, strict=True))
+        assert all(reading.targets == () for reading in bare)
 
     def test_spans_are_inside_the_text_and_hold_their_terms(self, readings: list[Reading]) -> None:
         for passage, reading in zip(ALL, readings, strict=True):

@@ -13,10 +13,12 @@ from opinionwatch.models.huggingface import PROBABILITY_BOUND as FOREIGN_BOUND
 from opinionwatch.models.huggingface import HuggingFaceScorer
 from opinionwatch.models.lexicon import LexiconScorer
 from opinionwatch.models.neural import PROBABILITY_BOUND, NeuralScorer
+from opinionwatch.models.recipe import Body
 from opinionwatch.models.registry import SCORERS
+from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.ports import Scorer
 from opinionwatch.pipeline.registry import resolve
-from tests.contract.scorer_suite import ScorerSuite
+from tests.contract.scorer_suite import ALL, ScorerSuite
 from tests.models.conftest import BODY, tiny_tokenizer
 from tests.models.foreign import tiny_classifier
 
@@ -48,6 +50,7 @@ class TestNeural(ScorerSuite):
     """A random encoder with both heads."""
 
     bound = PROBABILITY_BOUND[torch.float32]
+    body: ClassVar[Body] = BODY
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -59,12 +62,23 @@ class TestNeural(ScorerSuite):
             "hidden_size": 32,
         }
         shape |= {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "pad_token_id": 1}
-        model = Encoder.from_config(shape, BODY).eval()
+        model = Encoder.from_config(shape, cls.body).eval()
         artefact = tmp_path_factory.mktemp("runs") / "tiny"
-        save(artefact, Config(name="tiny", body=BODY, backbone=model.shape()), tiny_tokenizer(), model, "# a card\n")
+        save(
+            artefact, Config(name="tiny", body=cls.body, backbone=model.shape()), tiny_tokenizer(), model, "# a card\n"
+        )
         return NeuralScorer(
             NeuralScorer.Settings(artefact=artefact, device="cpu", precision="fp32", tokens_per_batch=64)
         )
+
+
+class TestNeuralWithTargets(TestNeural):
+    """The same with a head for targets."""
+
+    body = BODY.model_copy(update={"targets": True})
+
+    def test_it_tells_what_is_said_of_every_target(self, readings: list[Reading]) -> None:
+        assert [len(each.targets) for each in readings] == [len(each.targets) for each in ALL]
 
 
 class TestShipped(ScorerSuite):

@@ -189,7 +189,10 @@ class Campaign:
         counted: Counter[tuple[object, ...]] = Counter()
         rows = self.query(
             "SELECT m.watchlist, d.source, m.aspect, m.published_at, m.label, "
-            "json_extract(CAST(d.body AS TEXT), '$.reading.sentiment.unsure') "
+            "coalesce((SELECT json_extract(value, '$.sentiment.unsure') "
+            "FROM json_each(CAST(d.body AS TEXT), '$.matches') "
+            "WHERE json_extract(value, '$.watchlist') = m.watchlist), "
+            "json_extract(CAST(d.body AS TEXT), '$.reading.sentiment.unsure')) "
             "FROM mentions m JOIN documents d ON d.id = m.document_id "
             f"WHERE d.accepted_at < '{_bucket(str(reached))}'"
         )

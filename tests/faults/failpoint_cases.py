@@ -11,7 +11,7 @@ from threading import Event
 from opinionwatch.pipeline.failpoints import ACTIONS, FAILPOINTS
 from opinionwatch.pipeline.watchdog import WEDGED
 
-FIRES_S, ENDS_S, LIVES_S = 60.0, 40.0, 1.0
+FIRES_S, TOLD_S, ENDS_S, LIVES_S = 60.0, 30.0, 40.0, 1.0
 SWEPT_BY = {"batch": "embedded", "ingest": "ingest", "log": "ingest", "score": "score", "index": "score",
             "worker": "score", "trend": "trend", "notify": "notify", "outbox": "notify"}  # fmt: skip
 """Which role is swept for which points."""
@@ -21,7 +21,7 @@ PASSES = {"notify.owned": (1,), "trend.owned": (1, 2), "trend.restored": (1, 2),
           "trend.before_save": (1, 2), "trend.saved": (1, 2)}  # fmt: skip
 """At which passes; others at the first and the third."""
 AT_THE_END = ("trend.before_save", "trend.saved")
-"""Passed when the process is told to stop."""
+"""Passed when the process is told to stop: by then it must have taken up its partitions."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Lane:
                 return True
             if life.poll() is not None:
                 return self._count(case) > before
-            if case.point in AT_THE_END and not told and time.monotonic() > deadline - FIRES_S + 15:
+            if case.point in AT_THE_END and not told and time.monotonic() > deadline - FIRES_S + TOLD_S:
                 life.send_signal(signal.SIGTERM)
                 told = True
             if time.monotonic() - tempted > 1:

@@ -174,12 +174,14 @@ class Oracle:
         for each in self.all("documents"):
             if datetime.fromisoformat(str(each["event.created"])) >= self.want.now:
                 continue
-            mood = "unsure" if each["sentiment.unsure"] else str(each["sentiment.label"])
+            told = {match[0]: match[3] for match in each.get("document.matches", ()) if len(match) > 3}  # type: ignore[attr-defined]  # JSON
+            whole = {"label": each["sentiment.label"], "unsure": each["sentiment.unsure"]}
             when = datetime.fromisoformat(str(each["@timestamp"]))
             start = when.replace(minute=when.minute // 5 * 5).strftime("%Y-%m-%dT%H:%M")
             for watchlist, aspect, _ in each.get("document.mentions", ()):  # type: ignore[attr-defined]  # JSON
                 key = str(watchlist), str(each["event.provider"]), str(aspect), start
-                found.update([(*key, "posts"), (*key, mood)])
+                said = told.get(watchlist, whole)
+                found.update([(*key, "posts"), (*key, "unsure" if said["unsure"] else str(said["label"]))])
         return Counter({key: count for key, count in found.items() if key[-1] != "neutral"})
 
     def _episodes(self) -> dict[str, int]:

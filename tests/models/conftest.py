@@ -66,6 +66,13 @@ def model(backbone: Path) -> Encoder:
 
 
 @pytest.fixture
+def seeing(backbone: Path) -> Encoder:
+    """A model that reads the sentiment towards a name as well."""
+    torch.manual_seed(5)
+    return Encoder.from_backbone(str(backbone), BODY.model_copy(update={"targets": True})).eval()
+
+
+@pytest.fixture
 def artefact(model: Encoder, tmp_path: Path) -> Path:
     folder = tmp_path / "artefact"
     config = Config(

@@ -63,6 +63,17 @@ def test_a_worse_model_is_named_for_the_gate_and_a_like_one_is_not(file: Path, t
     assert compare(NEW, OLD, [few]).files[0].accuracy.verdict == "no difference shown"
 
 
+def test_a_small_loss_counts_by_itself_and_is_chance_on_one_of_many_files(tmp_path: Path) -> None:
+    even = [(f"good {at}", "positive") for at in range(60)] + [(f"meh {at}", "neutral") for at in range(60)]
+    lost, won = [(f"bad {at}", "negative") for at in range(30)], [("bad sign", "neutral")]
+    slightly = write(tmp_path / "slightly.jsonl", *even, *lost[:5], *won)
+    clearly = write(tmp_path / "clearly.jsonl", *even, *lost)
+    alike = [write(tmp_path / f"{number}.jsonl", *even) for number in range(12)]
+    assert compare(NEW, OLD, [slightly]).worse == ("slightly.jsonl",)
+    assert compare(NEW, OLD, [slightly, *alike]).worse == ()
+    assert compare(NEW, OLD, [*alike, slightly, clearly]).worse == ("clearly.jsonl",)
+
+
 def test_a_file_without_neutral_rows_is_judged_on_two_classes(tmp_path: Path) -> None:
     rows = [(f"bad {at}", "negative") for at in range(20)] + [(f"good {at}", "positive") for at in range(20)]
     [found] = compare(OLD, NEW, [write(tmp_path / "two.jsonl", *rows)]).files

@@ -120,3 +120,35 @@ def test_the_written_sets_split_the_same_way_every_time(tmp_path: Path) -> None:
     assert not {e.text for e in first.dev} & {e.text for e in first.train}
     assert 0.05 < len(first.dev) / len(first.train) < 0.2
     assert json.dumps(first.hashes) == json.dumps(second.hashes)
+
+
+def test_a_name_is_taken_where_it_stands_first_and_one_that_is_not_there_makes_a_bad_row(tmp_path: Path) -> None:
+    told = [{"target": "Quill", "sentiment": "positive"}, {"target": "Ferrox", "sentiment": "negative"}]
+    row = {"text": "Quill beats Ferrox, says Quill", "label": "mixed", "targets": told, "lang": "en"}
+    absent = {"text": "Quill", "targets": [{"target": "Tesk", "sentiment": "neutral"}]}
+    rows = read(tmp_path, OpinionSource(name="n", terms="ours", kind="targets"), [row, absent])
+    (example,) = rows.train
+    assert example.targets == (((0, 5), 2), ((12, 18), 0))
+    assert (example.label, example.aspects, example.links) == (None, None, None)
+    assert "'Tesk'" in rows.bad[0].reason
+
+
+def test_what_opinions_of_an_aspect_agree_on_is_the_sentiment_towards_it(tmp_path: Path) -> None:
+    (first, *_) = read(tmp_path, OpinionSource(name="t", terms="ours"), triplet_rows()).train
+    assert first.targets == (((0, 2), 2), ((5, 7), 0))
+    row = {"text": "the battery", "aspects": [{"term": "battery", "span": [4, 11], "sentiment": "negative"}]}
+    (example,) = read(tmp_path, OpinionSource(name="a", terms="ours", kind="aspects"), [row]).train
+    assert example.targets == (((4, 11), 0),)
+
+
+def test_a_text_that_is_kept_from_training_is_in_no_other_file_of_it(tmp_path: Path) -> None:
+    texts = [row["text"] for row in sentiment_rows() if isinstance(row, dict)]
+    named = [{"text": text, "targets": [{"target": text, "sentiment": "neutral"}]} for text in texts]
+    write_rows(tmp_path / "train" / "named.jsonl.gz", named)
+    write_rows(tmp_path / "train" / "mood.jsonl.gz", sentiment_rows())
+    names = OpinionSource(name="named", terms="ours", kind="targets")
+    rows = read_rows(Recipe(name="r", sentiment=(MOOD,), opinions=(names,), validation=0.4), tmp_path)
+    kept_out = {example.text for example in rows.validation}
+    assert kept_out
+    assert not kept_out & {example.text for example in rows.train}
+    assert {example.source for example in rows.train} == {"mood", "named"}

@@ -14,6 +14,7 @@ from opinionwatch.models.explain_show import coloured, to_text
 from opinionwatch.models.network import Network
 from opinionwatch.models.ngrams import Ngrams, features
 from opinionwatch.models.train import train
+from tests.models.tiny import Taught, partisan_artefact
 
 TEXT = "the screen is great and the battery"
 
@@ -77,6 +78,25 @@ def test_the_companion_is_explained_by_what_it_would_lose(network: Network) -> N
     found = explain(network, text, Calibration())
     assert found.label == "negative"
     assert heaviest(text, found) == "slow"
+
+
+def test_what_is_said_of_a_name_is_explained_by_what_moves_it(tmp_path: Path) -> None:
+    text = "Corvo beats Brava"
+    taught: tuple[Taught, ...] = ((text, "Corvo", "positive"), (text, "Brava", "negative"))
+    stored = load(partisan_artefact(tmp_path / "partisan", "positive", taught))
+    network = Network(stored.model, stored.tokens, torch.device("cpu"), torch.float32)
+    whole = explain(network, text, Calibration())
+    assert [weighed.weight for weighed in whole.words] == pytest.approx([0.0] * 3, abs=1e-5)
+    found = explain(network, text, Calibration(), [(12, 17)])
+    assert (whole.label, found.label) == ("positive", "negative")
+    [raw] = network.read([text], [[[(12, 17)]]])
+    logits = [own + more for own, more in zip(raw.logits, raw.added[0], strict=True)]
+    assert found.probability == pytest.approx(float(torch.tensor(logits).softmax(0)[0]), abs=1e-5)
+    assert found.curve[0] == pytest.approx(found.probability)
+    # Without the name there is nothing to be said of it but what the text says.
+    gone = explain(network, "Corvo beats ", Calibration(), [(12, 17)])
+    assert gone.label == "positive"
+    assert max(abs(weighed.weight) for weighed in found.words) > 0.1
 
 
 def test_colours_tell_for_from_against_and_no_text_steers_the_terminal() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import gelu, linear
 
 from opinionwatch.models.device import Precision
-from opinionwatch.models.kernels import Block, ByteBlock, ByteProduct, Product, Reach
+from opinionwatch.models.kernels import Block, ByteBlock, ByteProduct, Linear, PlainProduct, Product, Reach, joined
 from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.models.reach import sample
 from opinionwatch.models.tuning import posts
@@ -42,6 +42,25 @@ def test_a_product_is_a_linear_layer() -> None:
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_plain_product_is_one_on_any_device_in_any_precision(dtype: torch.dtype) -> None:
+    rows, weight, bias = torch.randn(9, 48), torch.randn(16, 48), torch.randn(16)
+    wanted = gelu(linear(rows, weight, bias))
+    found = PlainProduct(weight, bias, dtype, torch.device("cpu"), "gelu")(rows)
+    assert found.dtype == dtype
+    assert torch.allclose(found.float(), wanted, atol=1e-4 if dtype == torch.float32 else 0.2)
+
+
+@torch.inference_mode()
+def test_layers_that_read_the_same_rows_are_one() -> None:
+    layers, rows = [Linear(torch.randn(4, 8), torch.randn(4)) for _ in range(3)], torch.randn(5, 8)
+    found = linear(rows, *joined(layers, 0.5)).chunk(3, 1)
+    wanted = [linear(rows, *layer) for layer in layers]
+    assert torch.allclose(found[0], wanted[0] * 0.5, atol=1e-5)
+    assert torch.allclose(torch.cat(found[1:]), torch.cat(wanted[1:]), atol=1e-5)
+
+
+@torch.inference_mode()
 def test_eight_bits_err_little_beside_columns_that_reach_far() -> None:
     rows, weight, bias = rows_with_far_columns(), torch.randn(16, 48), torch.randn(16)
     wanted = linear(rows, weight, bias)
@@ -65,12 +84,13 @@ def test_what_lies_beyond_the_reach_is_cut_and_does_not_wrap_around() -> None:
 
 @torch.inference_mode()
 def test_a_block_of_bytes_is_a_block() -> None:
-    up, down = torch.nn.Linear(48, 96), torch.nn.Linear(96, 48)
+    up, down = (Linear(torch.randn(*size) / 7, torch.randn(size[0]) / 7) for size in ((96, 48), (48, 96)))
     up.bias[5] = 40.0
     rows = torch.randn(60, 48)
-    between = gelu(up(rows))
-    wanted = down(between)
-    assert torch.allclose(Block(up, down, torch.float32)(rows), wanted, atol=1e-4)
+    between = gelu(linear(rows, *up))
+    wanted = linear(between, *down)
+    plain = Block(Product(*up, torch.float32, "gelu"), Product(*down, torch.float32))
+    assert torch.allclose(plain(rows), wanted, atol=1e-4)
     error = ByteBlock(up, down, reach(rows), reach(between))(rows) - wanted
     assert float(error.square().mean().sqrt()) < 0.03 * float((wanted - down.bias).square().mean().sqrt())
 

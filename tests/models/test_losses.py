@@ -2,10 +2,11 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from opinionwatch.models.batches import IGNORED, Row, collate, encode, epoch, pair_targets
+from opinionwatch.models.batches import IGNORED, Row, collate, encode, epoch, pair_targets, span_batch
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import Example
 from opinionwatch.models.losses import losses, sentiment_loss
+from opinionwatch.models.priors import priors
 from opinionwatch.models.recipe import Schedule
 from opinionwatch.models.tokens import TextTokens
 
@@ -94,3 +95,47 @@ def test_batches_hold_every_row_once_and_stay_within_the_budget(tokenizer: Token
     assert all(len(batch) * max(len(row.ids) for row in batch) <= 64 for batch in batches)
     assert batches == epoch(rows, 64, 5, seed=1)
     assert batches != epoch(rows, 64, 5, seed=2)
+
+
+def test_a_source_of_mostly_one_class_teaches_no_preference_for_it(model: Encoder, tokenizer: Tokenizer) -> None:
+    examples = [Example(f"{TEXT} {number}", "chat", "en", label=0 if number < 8 else 2) for number in range(100)]
+    told = {}
+    for strength in (0.0, 1.0):
+        batch = collate(encode(examples, TextTokens(tokenizer, 32), priors(examples, strength)), 1)
+        same = torch.zeros(len(examples), 3, requires_grad=True)
+        encoded = model(batch.ids, batch.mask)._replace(sentiment=same)
+        torch.autograd.backward(losses(model, encoded, batch, Schedule()).sentiment)
+        assert same.grad is not None
+        told[strength] = same.grad.sum(0)
+    assert told[0.0][2] < -0.5 < 0.2 < told[0.0][0], "what is commoner is to be said more often"
+    assert told[1.0].abs().max() < 0.05, "said as often as it occurs there, it is to be said no more"
+
+
+def test_the_place_of_a_name_is_learnt_and_the_text_keeps_its_own_sentiment(
+    tokenizer: Tokenizer, seeing: Encoder
+) -> None:
+    text = "the battery is great the screen is awful"
+    example = Example(text, "s", "en", targets=(((4, 11), 2), ((25, 31), 0)))
+    batch = collate(rows_of(tokenizer, example), 1)
+    [row] = batch.rows
+    assert row.targets is not None
+    spans = span_batch([(0, *span) for span, _ in row.targets])
+    before = seeing(batch.ids, batch.mask)
+    assert not seeing.toward(before, spans).any(), "it begins with no difference"
+    optimiser = torch.optim.Adam(seeing.parameters(), lr=3e-3)
+    for _ in range(40):
+        loss = losses(seeing, seeing(batch.ids, batch.mask), batch, Schedule()).targets
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        assert seeing.sentiment.classify.weight.grad is None
+        optimiser.step()
+    after = seeing(batch.ids, batch.mask)
+    told = after.sentiment[spans.row] + seeing.toward(after, spans)
+    assert told.argmax(-1).tolist() == [2, 0]
+
+
+def test_without_the_head_no_name_changes_anything(model: Encoder, tokenizer: Tokenizer) -> None:
+    batch = collate(rows_of(tokenizer, Example(TEXT, "s", "en", targets=(((4, 11), 0),))), 1)
+    encoded = model(batch.ids, batch.mask)
+    assert float(losses(model, encoded, batch, Schedule()).targets.detach()) == 0
+    assert not model.toward(encoded, span_batch([(0, 2, 2)])).any()

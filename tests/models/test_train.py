@@ -9,7 +9,7 @@ from opinionwatch.models.artefact import load
 from opinionwatch.models.fit import fit
 from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.models.optimise import progress
-from opinionwatch.models.recipe import Schedule
+from opinionwatch.models.recipe import Schedule, load_recipe
 from opinionwatch.models.train import train
 from opinionwatch.pipeline.errors import FatalError, SettingsError
 from opinionwatch.pipeline.ports import Passage
@@ -125,3 +125,44 @@ def test_every_architecture_learns_its_rows_by_the_same_command(
     scorer = NeuralScorer(NeuralScorer.Settings(artefact=done.artefact, device="cpu", precision="fp32"))
     great, awful = scorer.score([Passage("great service", "en"), Passage("awful service", "en")])
     assert (great.sentiment.label, awful.sentiment.label) == ("positive", "negative")
+
+
+def test_a_recipe_goes_on_from_what_another_reached_and_may_keep_a_part_of_it(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    for name, soup in (("whole", 1.0), ("half", 0.5)):
+        text = recipe.read_text().replace("name: tiny", f"name: {name}\nstart: tiny\nsoup: {soup}")
+        recipe.with_name(f"{name}.yaml").write_text(text.replace("span_size: 8", "span_size: 8, targets: true"))
+    weights = {}
+    for name in ("whole", "half"):
+        done = train(recipe.with_name(f"{name}.yaml"), tmp_path / name, data=data, backbone=str(backbone))
+        artefact = load(done.artefact)
+        assert artefact.model.targets is not None, "a head that the first one has not"
+        weights[name] = artefact.model.state_dict()
+    first = load(tmp_path / "half" / "before" / "tiny" / "artefact").model.state_dict()
+    name = "body.encoder.layer.1.output.dense.weight"
+    assert not torch.equal(weights["whole"][name], first[name])
+    torch.testing.assert_close(weights["half"][name], (weights["whole"][name] + first[name]) / 2, atol=0.01, rtol=0)
+    steps = (weights[way][name].sub(first[name]).norm() for way in ("half", "whole"))
+    assert next(steps) == pytest.approx(float(next(steps)) / 2, rel=0.1)
+
+
+def test_a_part_of_nothing_is_refused(recipe: Path) -> None:
+    recipe.write_text(recipe.read_text() + "soup: 0.5\n")
+    with pytest.raises(SettingsError, match="needs `start`"):
+        load_recipe(recipe)
+
+
+def test_the_card_says_how_well_names_are_told_from_their_text(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(
+        recipe.read_text().replace("epochs: 4", "epochs: 60").replace("dropout: 0.0", "dropout: 0.0, targets: true")
+    )
+    done = train(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+    [figure] = [each for each in done.figures.sources if each.targets]
+    assert (figure.source, figure.targets) == ("triplets", 2)
+    assert figure.target_macro_f1 == 1
+    assert figure.target_text_macro_f1 is not None
+    assert figure.target_text_macro_f1 < 1, "one text, two names, two moods"
+    assert "| triplets | yes | 2 | 100.0 |" in (done.artefact / "card.md").read_text()

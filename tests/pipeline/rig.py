@@ -62,6 +62,26 @@ class Words:
         return Reading(sentiment=Sentiment(label=label, unsure=False, **share), opinions=opinions)
 
 
+class Torn(Words):
+    """Seven words, and what they say of a name: that of the text, or its opposite where the text ends with 0 or 5."""
+
+    version = "seven-torn-words"
+
+    def score(self, passages: Sequence[Passage]) -> list[Reading]:
+        """One reading a passage, with one sentiment a target."""
+        return [
+            whole.model_copy(update={"targets": tuple(_torn(passage.text, whole.sentiment) for _ in passage.targets)})
+            for whole, passage in zip(super().score(passages), passages, strict=True)
+        ]
+
+
+def _torn(text: str, own: Sentiment) -> Sentiment:
+    if not text.endswith(("0", "5")):
+        return own
+    label: Label = {"negative": "positive", "positive": "negative"}.get(own.label, own.label)  # type: ignore[assignment]  # labels stay labels
+    return own.model_copy(update={"label": label, "negative": own.positive, "positive": own.negative})
+
+
 class Feed:
     """A source of items that a test holds in its hand.
 

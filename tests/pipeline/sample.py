@@ -89,6 +89,15 @@ def scored(
     )
 
 
+def toward(whole: ScoredDocument, *labels: Label | None) -> ScoredDocument:
+    """The document, read by a scorer that tells what it says of each watchlist that has a label."""
+    moods = (label and reading(label).sentiment for label in labels)
+    pairs = zip(whole.matches, moods, strict=True)
+    return whole.model_copy(
+        update={"matches": tuple(match.model_copy(update={"sentiment": mood}) for match, mood in pairs)}
+    )
+
+
 def mention(origin: ScoredDocument, watchlist: str = "lumora", *aspects: str) -> Mention:
     """The document as it concerns one watchlist; counted under the first aspect."""
     aspects = aspects or ("battery",)

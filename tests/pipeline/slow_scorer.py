@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.ports import Passage
-from tests.pipeline.rig import Words
+from tests.pipeline.rig import Torn
 
 
-class SlowScorer(Words):
-    """Words, slowly."""
+class SlowScorer(Torn):
+    """Words, and what they say of a name, slowly."""
 
     class Settings(BaseModel):
         """How slowly."""

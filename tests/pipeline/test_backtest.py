@@ -22,7 +22,7 @@ from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.store_elastic import ElasticStore
 from tests.pipeline.command import Command
 from tests.pipeline.elastic import Cluster, cluster
-from tests.pipeline.rig import BEGIN, Rig, Words, pages, rows, story
+from tests.pipeline.rig import BEGIN, Rig, Torn, Words, pages, rows, story
 from tests.pipeline.sample import feedback
 
 TURN = BEGIN + timedelta(days=2)
@@ -62,6 +62,16 @@ def told(folder: Path) -> list[Alert]:
 def test_the_settings_of_the_time_raise_the_alerts_of_the_time(folder: Path, archive: SqliteArchive) -> None:
     [found] = backtest(archive, [candidate(folder)], BEGIN, UNTIL, "default")
     expected = told(folder)
+    assert expected
+    assert [alert.model_dump_json() for alert in found] == [alert.model_dump_json() for alert in expected]
+
+
+def test_what_was_said_of_a_watchlist_counts_again_as_it_did(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "data", scorer=Torn())
+    rig.play(pages(story(), [300, 41, 5]))
+    rig.finish()
+    [found] = backtest(SqliteArchive(rig.path), [candidate(tmp_path / "data")], BEGIN, UNTIL, "default")
+    expected = told(tmp_path / "data")
     assert expected
     assert [alert.model_dump_json() for alert in found] == [alert.model_dump_json() for alert in expected]
 

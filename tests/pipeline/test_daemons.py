@@ -20,9 +20,15 @@ from opinionwatch.pipeline.contracts_trend import Alert
 from opinionwatch.pipeline.demo_run import negative
 from opinionwatch.pipeline.engine import Engine
 from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.ticks import TICK
+from opinionwatch.pipeline.web_trend import tally
 from tests.alerts.slack_stub import SlackStub, slack_stub
 from tests.alerts.smtp_stub import SmtpStub, smtp_stub
+from tests.models.tiny import partisan_artefact
 from tests.pipeline.daemons import Daemons
+from tests.pipeline.rig import post
+from tests.pipeline.sample import NOON
+from tests.pipeline.test_targets import POSTS, TAUGHT, WATCHED
 
 EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 DEMO = {"watchlists": list(watchlists()), "sources": [{"name": "demo", "kind": "demo"}]}
@@ -43,9 +49,9 @@ def embedded(daemons: Daemons, folder: Path, key: bytes) -> SqliteArchive:
     return SqliteArchive(chosen.store_path)
 
 
-def ledger(archive: Archive) -> Mapping[str, list[str]]:
-    """Everything that must be the same in every runtime."""
-    names = [str(each["id"]) for each in watchlists()]
+def ledger(archive: Archive, *watched: str) -> Mapping[str, list[str]]:
+    """Everything that must be the same in every runtime; of the demo's watchlists if of no others."""
+    names = watched or [str(each["id"]) for each in watchlists()]
     return {
         "documents": [each.model_dump_json() for each in archive.every_document()],
         "windows": [each.model_dump_json() for name in names for each in archive.windows(name, *EVER)],
@@ -125,6 +131,39 @@ def test_the_demo_comes_to_the_same_ledger_through_kafka_and_people_are_told(
     bad = [alert for alert in want.values() if alert.episode.severity != "info"]
     assert len(people.slack.received) == len(people.mail.received) == len(bad), "each was told once"
     assert "Lumora" in json.loads(people.slack.received[0])["text"] + people.slack.received[0].decode()
+
+
+def test_what_a_post_says_of_each_watchlist_is_counted_alike_by_daemons_and_by_one_process(
+    tmp_path: Path, services: Mapping[str, str], key: bytes
+) -> None:
+    feed = tmp_path / "feed.jsonl"
+    feed.write_bytes(b"\n".join(post(at, POSTS[at % len(POSTS)], NOON + at * TICK).body for at in range(60)))
+    artefact = partisan_artefact(tmp_path / "partisan", "neutral", TAUGHT)
+    daemons = Daemons(
+        tmp_path / "cluster",
+        services,
+        watchlists=WATCHED,
+        sources=[{"name": "feed", "kind": "jsonl", "path": str(feed), "replay": {"speed": 0}}],
+        scorer={"kind": "neural", "artefact": str(artefact), "device": "cpu", "precision": "fp32"},
+    )
+    (daemons.folder / "data").mkdir()
+    (daemons.folder / "data" / "pseudonym.key").write_bytes(key)
+    daemons.prepared()
+    try:
+        for role in ("score", "trend"):
+            daemons.start(role)
+        read = daemons.command("ingest", "--once")
+        assert read.returncode == 0, read.stderr
+        same, archive = embedded(daemons, tmp_path / "embedded", key), archive_of(daemons.settings)
+        end = same.now()
+        assert end is not None
+        daemons.until(lambda: (archive.now() or EVER[0]) >= end, 180)
+        daemons.end()
+        assert ledger(archive, "corvo", "brava") == ledger(same, "corvo", "brava")
+        corvo, brava = (tally(archive.windows(name, *EVER)) for name in ("corvo", "brava"))
+        assert (corvo.positive, corvo.negative, brava.positive, brava.negative) == (48, 12, 12, 48)
+    finally:
+        daemons.kill()
 
 
 def test_a_dead_letter_goes_round_through_the_log_and_is_counted_once(

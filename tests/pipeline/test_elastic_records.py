@@ -7,7 +7,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opinionwatch.pipeline.contracts import OpinionTerm
+from opinionwatch.pipeline.contracts import Label, OpinionTerm
 from opinionwatch.pipeline.elastic_fields import FIELDS, PIECE_CHARS
 from opinionwatch.pipeline.elastic_operations import operations, operations_of_parts
 from opinionwatch.pipeline.elastic_records import (
@@ -19,7 +19,7 @@ from opinionwatch.pipeline.elastic_records import (
 )
 from opinionwatch.pipeline.ports import Outcome
 from opinionwatch.pipeline.revisions import digest_of
-from tests.pipeline.sample import NOON, delivery, document, episode, mention, reading, scored, window
+from tests.pipeline.sample import LABELS, NOON, delivery, document, episode, mention, reading, scored, toward, window
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 MOMENTS = st.integers(0, 4 * 10**15).map(
@@ -30,10 +30,11 @@ MOMENTS = st.integers(0, 4 * 10**15).map(
 @given(
     text=TEXT, name=TEXT, published_at=MOMENTS, share=st.floats(0, 1), author=st.none() | TEXT, aspect=st.none() | TEXT,
     aspects=st.lists(st.sampled_from(["battery", "price", "screen"]), max_size=3, unique=True),
+    told=st.lists(st.none() | st.sampled_from(LABELS), min_size=2, max_size=2),
 )  # fmt: skip
 def test_any_document_and_its_mentions_come_back_exactly(
     text: str, name: str, published_at: datetime, share: float, author: str | None, aspect: str | None,
-    aspects: list[str],
+    aspects: list[str], told: list[Label | None],
 ) -> None:  # fmt: skip
     opinion = OpinionTerm(
         aspect=aspect, opinion=name, polarity="negative", aspect_span=None if aspect is None else (0, 1),
@@ -45,14 +46,24 @@ def test_any_document_and_its_mentions_come_back_exactly(
     whole = scored(origin, watchlists=("lumora", "skyfare")).model_copy(
         update={"reading": reading().model_copy(update={"opinions": (opinion,)}), "lang_confidence": share}
     )
+    whole = toward(whole, *told)
     said = [mention(whole, "lumora", *(aspects or ["general"])), mention(whole, "skyfare")]
     source = orjson.loads(orjson.dumps(document_source(whole, said)))
     assert scored_of(source) == whole
     assert mentions_of(source) == said
 
 
+def test_what_is_said_of_a_watchlist_is_flat_beside_it_and_a_document_of_before_has_nothing_of_it() -> None:
+    whole = scored(document(1), watchlists=("lumora", "skyfare"))
+    assert "watchlist.label" not in document_source(whole, [])
+    assert [len(match) for match in document_source(whole, [])["document.matches"]] == [3, 3]
+    source = document_source(toward(whole, "positive", None), [])
+    assert source["watchlist.label"] == ["lumora|positive"]
+    assert [len(match) for match in source["document.matches"]] == [4, 3]
+
+
 def test_only_fields_of_the_mapping_are_written() -> None:
-    whole = scored(document(1, url="https://example.org/1"))
+    whole = toward(scored(document(1, url="https://example.org/1")), "positive")
     records: list[Outcome] = [whole, mention(whole), window(NOON), episode(1), delivery(1)]
     for operation, kind in zip(
         operations("acme", records), ("documents", "windows", "episodes", "deliveries"), strict=True

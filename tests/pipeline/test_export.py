@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opinionwatch.pipeline.export import COLUMNS, harmless, write_csv, write_jsonl
-from tests.pipeline.sample import NOON, document, scored
+from tests.pipeline.sample import NOON, document, scored, toward
 
 HOSTILE = (
     "=1+1",
@@ -49,6 +49,16 @@ def runs(cell: str) -> bool:
         return False
     visible = cell.lstrip(" \t\r\n\v\f\xa0\u3000\ufeff\u200b\u2060")
     return cell[:1] in ("\t", "\r", "\n") or visible[:1] in tuple("=+-@＝＋－＠")
+
+
+def test_each_watchlist_has_the_label_that_is_counted_for_it() -> None:
+    plain = scored(document(1), watchlists=("lumora", "skyfare"))
+    stream = io.StringIO()
+    write_jsonl([plain, toward(plain, "positive", None)], stream)
+    rows = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [row["watchlists"] for row in rows] == [["lumora", "skyfare"]] * 2
+    assert [row["watchlist_labels"] for row in rows] == [["negative", "negative"], ["positive", "negative"]]
+    assert {row["label"] for row in rows} == {"negative"}
 
 
 @pytest.mark.parametrize("text", HOSTILE)

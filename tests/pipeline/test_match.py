@@ -75,6 +75,25 @@ def test_spans_are_places_in_the_shown_text() -> None:
     assert [shown[start:end] for start, end in match.spans] == ["Ｌｕｍ\u200bｏｒａ"]
 
 
+def test_a_match_says_where_the_folded_text_names_what_is_watched_and_not_what_only_stands_beside_it() -> None:
+    lists = watchlists(
+        (
+            {"id": "corvo", "names": ["Corvo", "科沃"], "must": ["car"]},
+            {"id": "brava", "names": [{"term": "Brava", "context": ["car"]}]},
+            {"id": "topic", "any": ["mileage", "油耗"], "must": ["car"]},
+            {"id": "cars", "must": ["car"]},
+        )
+    )
+    text = "ﬁne: 科沃 beats the Ｂｒａｖａ car, mileage and all. Corvo!"
+    [found] = MatchStage(lists)(Read()([document(text)], NOW), NOW)
+    assert isinstance(found, MatchedDocument)
+    folded = fold(text).text
+    named = [[folded[start:end] for start, end in places] for places in found.targets]
+    assert named == [["科沃", "Corvo"], ["Brava"], ["mileage"], ["car"]]
+    assert [match.watchlist for match in found.matches] == ["corvo", "brava", "topic", "cars"]
+    assert [text[slice(*span)] for span in found.matches[1].spans] == ["Ｂｒａｖａ"]
+
+
 def test_a_document_may_belong_to_several_watchlists_in_the_order_of_the_settings() -> None:
     both = matches("Brava and Corvo", {"id": "c", "names": ["Corvo"]}, {"id": "b", "names": ["Brava"]})
     assert [match.watchlist for match in both] == ["c", "b"]

@@ -58,6 +58,29 @@ class Judge:
         return [self.answer(passage.text) for passage in passages]
 
 
+class Torn(Judge):
+    """One that calls everything bad but Lumora, and remembers which places it was asked about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.named: list[list[str]] = []
+
+    def score(self, passages: Sequence[Passage]) -> list[Reading]:
+        return [
+            whole.model_copy(
+                update={"targets": tuple(self._toward(passage.text, places) for places in passage.targets)}
+            )
+            for whole, passage in zip(super().score(passages), passages, strict=True)
+        ]
+
+    def _toward(self, text: str, places: Sequence[tuple[int, int]]) -> Sentiment:
+        words = [text[start:end] for start, end in places]
+        self.named.append(words)
+        if words == ["Lumora"]:
+            return Sentiment(label="positive", negative=0.1, neutral=0.1, positive=0.8, unsure=False)
+        return reading(text).sentiment
+
+
 def matched(*texts: str) -> list[MatchedDocument]:
     documents = [document(text, id=str(at)) for at, text in enumerate(texts)]
     found = MatchStage(WATCHED)(Read()(documents, NOW), NOW)
@@ -175,6 +198,60 @@ def test_a_wrong_number_of_readings_is_nobodys_reading() -> None:
 
     outcome = Score(Short())(matched("Lumora a", "Lumora b", "Lumora c", "Lumora d"), NOW)
     assert all(isinstance(record, ScoredDocument) for record in outcome)
+
+
+def test_the_scorer_is_asked_about_what_the_folded_text_names_and_each_mention_bears_its_own_answer() -> None:
+    judge = Torn()
+    (scored,) = Score(judge)(matched("ﬁne: my Ｌｕｍｏｒａ phone"), NOW)
+    assert isinstance(scored, ScoredDocument)
+    assert judge.named == [["Lumora"], ["phone"]]
+    assert (scored.reading.sentiment.label, scored.reading.targets) == ("negative", ())
+    assert [match.sentiment and match.sentiment.label for match in scored.matches] == ["positive", "negative"]
+    document_, lumora, phones = Mentions(WATCHED)([scored], NOW)
+    assert document_ == scored
+    assert isinstance(lumora, Mention)
+    assert isinstance(phones, Mention)
+    assert (lumora.reading.sentiment.label, phones.reading.sentiment.label) == ("positive", "negative")
+    assert lumora.reading.opinions == scored.reading.opinions
+
+
+def test_a_scorer_without_an_opinion_on_targets_leaves_each_mention_with_that_of_the_text() -> None:
+    (scored,) = Score(Judge())(matched("my Lumora phone has a bad battery"), NOW)
+    assert isinstance(scored, ScoredDocument)
+    assert [match.sentiment for match in scored.matches] == [None, None]
+    _, *mentions = Mentions(WATCHED)([scored], NOW)
+    assert all(isinstance(each, Mention) and each.reading == scored.reading for each in mentions)
+
+
+def test_the_same_text_matched_by_other_names_is_another_question() -> None:
+    judge = Torn()
+    score = Score(judge)
+    [read] = Read()([document("my Lumora phone")], NOW)
+    for watched in (WATCHED[:1], WATCHED[1:], WATCHED[:1]):
+        (scored,) = score([one for one in MatchStage(watched)([read], NOW) if isinstance(one, MatchedDocument)], NOW)
+        assert isinstance(scored, ScoredDocument)
+        [match] = scored.matches
+        assert match.sentiment is not None
+        assert match.sentiment.label == ("positive" if match.watchlist == "lumora" else "negative")
+    assert len(judge.asked) == 2
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_wrong_number_of_answers_about_targets_is_a_dead_letter(count: int) -> None:
+    judge = Judge()
+    judge.answer = lambda text: reading(text).model_copy(update={"targets": (reading(text).sentiment,) * count})
+    (letter,) = Score(judge)(matched("my Lumora phone"), NOW)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.reason, letter.detail) == ("model_output", f"{count} sentiments for 2 targets")
+
+
+def test_nonsense_about_a_target_is_a_dead_letter() -> None:
+    judge = Judge()
+    odd = reading("", negative=math.nan).sentiment
+    judge.answer = lambda text: reading(text).model_copy(update={"targets": (reading(text).sentiment, odd)})
+    (letter,) = Score(judge)(matched("my Lumora phone"), NOW)
+    assert isinstance(letter, DeadLetter)
+    assert letter.reason == "model_output"
 
 
 def test_each_match_is_a_mention_in_the_watchlists_own_aspects() -> None:

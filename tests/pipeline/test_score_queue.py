@@ -7,18 +7,19 @@ import pytest
 
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.score_queue import PASS_CHARS, PASS_TEXTS, ScoreQueue
-from opinionwatch.pipeline.scoring import Answer, RefusedText
+from opinionwatch.pipeline.scoring import Answer, Asked, RefusedText
 
 
 class Gate:
-    """Reads a pass when it is let to; every text is answered with itself."""
+    """Reads a pass when it is let to; every text is answered with itself, and with its target where it has one."""
 
     def __init__(self) -> None:
         self.passes: list[list[str]] = []
         self.begun, self.go = Event(), Event()
 
-    def __call__(self, texts: Sequence[str]) -> list[Answer]:
-        self.passes.append(list(texts))
+    def __call__(self, asked: Sequence[Asked]) -> list[Answer]:
+        texts = [" about ".join(filter(None, each)) for each in asked]
+        self.passes.append(texts)
         self.begun.set()
         assert self.go.wait(10)
         if "broken" in texts:
@@ -52,6 +53,17 @@ def test_a_lone_text_is_read_at_once_and_what_came_meanwhile_in_one_pass(gate: G
     assert [details(other.result(10)) for other in others] == [[f"{n}a", f"{n}b"] for n in range(5)]
     assert [len(texts) for texts in gate.passes] == [1, 10]
     assert queue.waiting_chars == 0
+
+
+def test_each_caller_asks_about_a_name_of_their_own_in_the_same_pass(gate: Gate, queue: ScoreQueue) -> None:
+    queue.submit(["one"])
+    assert gate.begun.wait(10)
+    corvo, brava, none = (queue.submit(["it is bad"], name) for name in ("Corvo", "Brava", None))
+    gate.go.set()
+    assert details(corvo.result(10)) == ["it is bad about Corvo"]
+    assert details(brava.result(10)) == ["it is bad about Brava"]
+    assert details(none.result(10)) == ["it is bad"]
+    assert [len(texts) for texts in gate.passes] == [1, 3]
 
 
 def test_who_brings_a_thousand_does_not_hold_up_who_brings_one(gate: Gate, queue: ScoreQueue) -> None:

@@ -41,6 +41,9 @@ HOSTILE_BODIES: dict[str, bytes] = {
     "an unknown key": b'{"texts": ["awful"], "model": "../../etc/passwd"}',
     "a key twice": b'{"texts": ["awful"], "texts": ["great"]}',
     "NaN": b'{"texts": [NaN]}',
+    "a number for a name": b'{"texts": ["awful"], "target": 5}',
+    "an empty name": b'{"texts": ["awful"], "target": " "}',
+    "a name without end": b'{"texts": ["awful"], "target": "' + b"x" * 5_000 + b'"}',
     "half a character": b'{"texts": ["\\ud800"]}',
     "an endless integer": b'{"texts": [' + b"9" * 10_000 + b"]}",
     "nested without end": b'{"texts": ' + b"[" * 9_000 + b"]" * 9_000 + b"}",
@@ -140,10 +143,29 @@ def test_answers_come_in_order_and_in_their_own_model(service: Service) -> None:
     first, second, third, fourth = Scores.model_validate_json(body).items
     assert first.model_dump()["sentiment"]["label"] == "negative"
     assert [second.model_dump()["lang"], second.model_dump()["sentiment"]["label"]] == ["zh", "positive"]
-    assert third.model_dump()["scorer"] == "seven-words"
+    assert third.model_dump()["scorer"] == "seven-torn-words"
     assert first == fourth
     start, end = first.model_dump()["opinions"][0]["opinion_span"]
     assert "The battery is awful"[start:end] == "awful"
+
+
+def test_a_name_is_found_in_each_text_and_what_is_said_of_it_told(service: Service) -> None:
+    texts = ["Corvo is awful, number 5", "Corvo is awful", "awful, 科沃 Corvo", "awful"]
+    status, body, _ = service.raw(json.dumps({"texts": texts, "target": "corvo"}).encode())
+    assert status == 200
+    found = [answer.model_dump()["target"] for answer in Scores.model_validate_json(body).items]
+    assert [each["sentiment"] and each["sentiment"]["label"] for each in found] == [
+        "positive",
+        "negative",
+        "negative",
+        None,
+    ]
+    assert [[text[start:end] for start, end in each["spans"]] for text, each in zip(texts, found, strict=True)] == [
+        ["Corvo"], ["Corvo"], ["Corvo"], [],
+    ]  # fmt: skip
+    assert {each["name"] for each in found} == {"corvo"}
+    plain, *_ = Scores.model_validate_json(service.score("Corvo is awful, number 5")[1]).items
+    assert plain.model_dump()["target"] is None
 
 
 def test_the_openapi_document_describes_the_one_endpoint(service: Service) -> None:

@@ -58,6 +58,19 @@ def test_two_deliveries_in_one_batch_are_one_acceptance(
     assert row.duplicates == 1, "the second acceptance; the first one again is a replay, however batches are cut"
 
 
+def test_the_sums_add_up_while_documents_are_seen_and_their_entries_not_yet(
+    place: Cluster, store: ElasticStore, archive: ElasticArchive
+) -> None:
+    ledger = index_of(place.settings.prefix, "ledger")
+    place.client.indices.put_settings(index=ledger, settings={"index.refresh_interval": "-1"})
+    origin = document(115, source="early")
+    store.admit([origin])
+    store.write([scored(origin)])
+    place.client.indices.refresh(index=pattern_of(place.settings.prefix, "documents"))
+    [row] = [row for row in archive.ledger() if row.source == "early"]
+    assert (row.accepted, row.indexed, row.pending, row.gap) == (1, 1, 0, 0)
+
+
 def test_everything_may_be_written_again_and_nothing_is_there_twice(
     place: Cluster, store: ElasticStore, archive: ElasticArchive
 ) -> None:

@@ -21,10 +21,18 @@ def way(speed: float, processes: int = 1, refused: str = "") -> Way:
 def test_it_measures_precisions_budgets_and_processes_beside_threads_and_says_what_to_write(tmp_path: Path) -> None:
     artefact = str(tiny_artefact(tmp_path / "tiny", "negative"))
     told: list[Way] = []
+    announced: list[str] = []
     advice = tune(
-        {"artefact": artefact, "device": "cpu"}, ("fp32", "bf16"), told.append, sample_s=0.05, longest_s=LONG_S
+        {"artefact": artefact, "device": "cpu"},
+        ("fp32", "bf16", "fp16"),
+        told.append,
+        sample_s=0.05,
+        longest_s=LONG_S,
+        about=announced.append,
     )
     assert told == advice.ways
+    assert len(announced) == len(told)
+    assert "fp32" in announced[0]
     assert {each.options["precision"] for each in told} == {"fp32", "bf16"}
     assert {each.options["tokens_per_batch"] for each in told} == {1024, 2048, 4096}
     if cores() > 1:
@@ -60,7 +68,7 @@ def test_rows_stand_below_their_heading_and_the_words_say_what_to_do() -> None:
     assert len(best.row) == len(HEADING)
     assert Way(1, options, 0, "no such artefact").row.startswith("      –")
     words = Advice([best], best, True).words
-    assert "--within 180" in words
+    assert "--within 300" in words
     assert "scorer: {kind: neural, precision: bf16, threads: 1, tokens_per_batch: 2048}" in words
     assert "run 2 of `opinionwatch worker score`" in words
     alone = Advice([best], best._replace(processes=1), False).words

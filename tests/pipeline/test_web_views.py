@@ -20,7 +20,7 @@ from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.web_why import Weight, Why
-from tests.pipeline.sample import feedback, gap
+from tests.pipeline.sample import feedback, gap, toward
 from tests.pipeline.web_client import VIEWS, address, client, open_store, text, words
 from tests.pipeline.web_hostile import LINKS, POSTS
 from tests.pipeline.web_sample import NOW, Post, crisis, fill, scored, write
@@ -185,6 +185,29 @@ def test_what_others_did_with_a_text_stands_beside_it_also_where_it_was_done_onc
         assert "1个赞，1次转发，3条回复" in text(client(archive).get(path, params={"lang": "zh"}).text), path
 
 
+def test_a_post_says_why_it_counts_otherwise_for_a_watchlist_than_its_text_does(tmp_path: Path) -> None:
+    archive = open_store(tmp_path)
+    store = SqliteStore(tmp_path / "own.db")
+    post = scored(Post("lumora", "en", "positive", "Kumobean beats Lumora any day, lovely"), 501, NOW)
+    kumobean = post.matches[0].model_copy(update={"watchlist": "kumobean"})
+    torn = toward(post.model_copy(update={"matches": (*post.matches, kumobean)}), "negative", "positive")
+    write(store, [torn])
+    store.close()
+    page = client(archive)
+    shown = text(page.get(f"/documents/{torn.id}").text)
+    assert "▲ positive 94 % Lumora 流墨 ▼ negative 90 % Kumobean" in shown
+    assert "as a whole is positive; towards Lumora 流墨 it is negative, and that is how it is counted there" in shown
+    assert "towards Kumobean it is" not in shown
+    assert "Towards Kumobean negative 5 % · neutral 5 % · positive 90 %" in shown
+    chinese = text(page.get(f"/documents/{torn.id}", params={"lang": "zh"}).text)
+    assert "全文情感为正面，但对Lumora 流墨的情感为负面，并按此计入Lumora 流墨。" in chinese
+    [found] = [one for one in nodes(page.get("/feed", params={"lang": "en"}).text, ".post") if "any day" in one.text()]
+    assert "▲ positive 94 % Lumora 流墨 ▼ negative 90 % Kumobean" in words(found)
+    for watchlist, label, there in (("lumora", "negative", 1), ("lumora", "positive", 0), ("kumobean", "positive", 1)):
+        asked = page.get("/feed", params={"watchlist": watchlist, "label": label, "text": "any day"}).text
+        assert len(nodes(asked, ".post")) == there, (watchlist, label)
+
+
 def test_a_gap_in_the_audit_is_said_aloud(tmp_path: Path) -> None:
     archive = open_store(tmp_path)
     store = SqliteStore(tmp_path / "own.db")
@@ -329,11 +352,11 @@ def hostile(path: Path) -> SqliteArchive:
     return archive
 
 
-def every_third(document: ScoredDocument) -> Why:
+def every_third(document: ScoredDocument, watchlist: str | None = None) -> Why:
     """An explanation in which every third character counts."""
     spans = [(at, at + 1) for at in range(0, len(document.document.text), 3)]
     words = tuple(Weight(span=span, weight=1.0 if at % 2 else -0.3) for at, span in enumerate(spans))
-    return Why(label="negative", probability=0.9, words=words, faithfulness=0.21, scorer="another")
+    return Why(label="negative", probability=0.9, words=words, faithfulness=0.21, scorer="another", watchlist=watchlist)
 
 
 def is_harmless(html: str) -> None:
