@@ -208,12 +208,14 @@ def _base(shipped: Recipe, rows: int, dev: int) -> Recipe:
     """The recipe's files, few rows of each, and a schedule that one core finishes in about a minute."""
     told = shipped.model_dump(mode="json")
     told |= {"name": "ablation", "companion": None, "dev_cap": dev, "validation": 0.1, "uncapped": False}
+    told |= {"start": None, "soup": 1.0}
+    told["body"] |= {"targets": False}
     # Twice as many as are learnt from: the other half is what pseudo-labels are for.
     told["sentiment"] = [each | {"cap": 2 * rows} for each in told["sentiment"] if not each["evaluate_only"]]
     told["opinions"] = [each | {"cap": rows, "repeat": 1} for each in told["opinions"] if not each["evaluate_only"]]
     told["schedule"] |= {
         "epochs": 1, "deadline_minutes": None, "tokens_per_batch": 2048, "rows_per_batch": 32, "train_tokens": 64,
-        "learning_rate": 3e-4, "head_learning_rate": 1e-3, "checkpoint_minutes": 600, "seed": 1, "threads": 1,
+        "learning_rate": 3e-4, "head_learning_rate": 1e-3, "checkpoint_minutes": 600, "seed": 1, "threads": 1, "prior_strength": 0.0,
     }  # fmt: skip
     return Recipe.model_validate(told)
 

@@ -47,6 +47,8 @@ def devices(school: Distillation) -> list[Trial]:
         Trial("label smoothing 0.1", schedule={"label_smoothing": 0.1}),
         Trial("class weights 1, 2, 1", schedule={"class_weights": [1, 2, 1]}),
         Trial("two-class rows say nothing of neutral", schedule={"two_class_weight": 0.0}),
+        Trial("shares of classes not learnt, 0.8", schedule={"prior_strength": 0.8}),
+        Trial("head for the sentiment towards a name", body=Body(targets=True)),
         Trial("learned task weighting", schedule={"task_weighting": "learned"}),
         Trial("sentiment alone", schedule={"tags_weight": 0.0, "pairs_weight": 0.0}),
         Trial("Adam", schedule={"optimiser": "adam"}),
