@@ -215,7 +215,8 @@ def _base(shipped: Recipe, rows: int, dev: int) -> Recipe:
     told["opinions"] = [each | {"cap": rows, "repeat": 1} for each in told["opinions"] if not each["evaluate_only"]]
     told["schedule"] |= {
         "epochs": 1, "deadline_minutes": None, "tokens_per_batch": 2048, "rows_per_batch": 32, "train_tokens": 64,
-        "learning_rate": 3e-4, "head_learning_rate": 1e-3, "checkpoint_minutes": 600, "seed": 1, "threads": 1, "prior_strength": 0.0,
+        "learning_rate": 3e-4, "head_learning_rate": 1e-3, "checkpoint_minutes": 600, "seed": 1, "threads": 1,
+        "prior_strength": 0.0,
     }  # fmt: skip
     return Recipe.model_validate(told)
 
