@@ -11,7 +11,7 @@ from opinionwatch.models.decode import Decoding, Triplet, triplets
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import Span
 from opinionwatch.models.packed import PackedBody
-from opinionwatch.models.targets import Logits, Named, added, named
+from opinionwatch.models.targets import Logits, Named, added, named, times
 from opinionwatch.models.tokens import TextTokens, Tokens, character_span
 from opinionwatch.pipeline.errors import RejectedError
 
@@ -142,9 +142,14 @@ class Network:
 
 
 def _joined(companion: Companion, texts: Sequence[str], encoded: Sequence[Tokens], raws: list[Raw]) -> list[Raw]:
+    """What is added for a target is a change of the encoder's own logits: it counts as much as they do."""
     own = companion.read(texts, [tokens.ids for tokens in encoded])
     mixed = companion.mix(torch.tensor([raw.logits for raw in raws]).view(-1, 3), own).tolist()
-    return [raw._replace(logits=(low, even, high)) for raw, (low, even, high) in zip(raws, mixed, strict=True)]
+    share = companion.mixing.encoder
+    return [
+        raw._replace(logits=(low, even, high), added=tuple(times(more, share) for more in raw.added))
+        for raw, (low, even, high) in zip(raws, mixed, strict=True)
+    ]
 
 
 def _term(triplet: Triplet, offsets: Sequence[Span], text: str) -> Term | None:

@@ -40,6 +40,15 @@ def plus(logits: Logits, more: Logits) -> Logits:
     return logits[0] + more[0], logits[1] + more[1], logits[2] + more[2]
 
 
+def times(logits: Logits, share: float) -> Logits:
+    """So much of each.
+
+    >>> times((1.0, 0.0, -2.0), 0.5)
+    (0.5, 0.0, -1.0)
+    """
+    return share * logits[0], share * logits[1], share * logits[2]
+
+
 def added(model: Encoder, encoded: Encoded, targets: Sequence[Sequence[Named]]) -> list[tuple[Logits, ...]]:
     """What is added for each target of each row of a batch: the mean over its places.
 
