@@ -20,9 +20,12 @@ document.addEventListener("securitypolicyviolation", (event) => violations.push(
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests, with a profile of its own that is thrown away."""
+    """One browser for the tests of a file, with a profile of its own that is thrown away.
+
+    Not one for all: Playwright's event loop runs in this thread as long as it lives, and other tests bring their own.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find(playwright), args=flags())
         yield browser
