@@ -107,11 +107,11 @@ def _pieces(network: Network, text: str, target: int, places: Sequence[Span]) ->
 
     def logit(numbers: Tensor, attended: Tensor) -> Tensor:
         read = network.model(numbers, attended)
-        told: Tensor = factor * read.sentiment[:, target]
+        told: Tensor = read.sentiment[:, target]
         if spans:
             rows = span_batch([(row, *span) for row in range(len(numbers)) for span in spans], network.device)
             told = told + network.model.toward(read, rows).view(len(numbers), len(spans), 3).mean(1)[:, target]
-        return told
+        return factor * told
 
     found = _gradients(logit, _input_layer(network.model.body), ids, empty, mask)
     own = _companion(network, text, encoded.ids, encoded.offsets, target)

@@ -99,6 +99,21 @@ def test_what_is_said_of_a_name_is_explained_by_what_moves_it(tmp_path: Path) ->
     assert max(abs(weighed.weight) for weighed in found.words) > 0.1
 
 
+def test_beside_a_companion_a_name_weighs_as_much_as_it_counts(tmp_path: Path) -> None:
+    text = "Corvo beats Brava"
+    taught: tuple[Taught, ...] = ((text, "Corvo", "positive"), (text, "Brava", "negative"))
+    stored = load(partisan_artefact(tmp_path / "partisan", "neutral", taught))
+    network = Network(stored.model, stored.tokens, torch.device("cpu"), torch.float32)
+    alone = explain(network, text, Calibration(), [(12, 17)])
+    network.companion = Companion(Mixing(ngrams=Ngrams(bits=14, characters=1, pieces=1), encoder=0.5)).eval()
+    beside = explain(network, text, Calibration(), [(12, 17)])
+    assert (alone.label, beside.label) == ("negative", "negative")
+    assert max(abs(word.weight) for word in alone.words) > 0.1
+    assert [word.weight for word in beside.words] == pytest.approx(
+        [0.5 * word.weight for word in alone.words], abs=1e-4
+    )
+
+
 def test_colours_tell_for_from_against_and_no_text_steers_the_terminal() -> None:
     text = "good bad \x1b[31m so"
     found = Explanation(
