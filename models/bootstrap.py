@@ -24,6 +24,15 @@ class Interval(NamedTuple):
     high: float
 
 
+class Gain(NamedTuple):
+    """A difference, its interval of 95 %, and how likely a loss like it, or a larger one, were chance."""
+
+    value: float
+    low: float
+    high: float
+    chance: float
+
+
 def accuracies(confusions: Counts) -> Counts:
     """Accuracy of each (3, 3) confusion of a stack (…, 3, 3): rows true, columns said."""
     right: Counts = np.trace(confusions, axis1=-2, axis2=-1)
@@ -52,17 +61,11 @@ def interval(confusion: Sequence[Sequence[int]], figure: Callable[[Counts], Coun
     return _spread(float(figure(cells)), figure(drawn))
 
 
-def paired(cells: Counts, figure: Callable[[Counts], Counts] = macro_f1s) -> Interval:
+def paired(cells: Counts, figure: Callable[[Counts], Counts] = macro_f1s) -> Gain:
     """New minus old on the same rows: `cells` (3, 3, 3) counts true class, old answer, new answer."""
     drawn = _drawn(cells)
-    return _spread(_gain(cells, figure), figure(drawn.sum(-2)) - figure(drawn.sum(-1)))
-
-
-def no_worse(cells: Counts, figure: Callable[[Counts], Counts] = macro_f1s) -> float:
-    """How likely the loss that `paired` sees, or a larger one, were chance: the share of draws without any."""
-    drawn = _drawn(cells)
     gains = figure(drawn.sum(-2)) - figure(drawn.sum(-1))
-    return float((1 + np.count_nonzero(gains >= 0)) / (1 + DRAWS))
+    return Gain(*_spread(_gain(cells, figure), gains), float((1 + np.count_nonzero(gains >= 0)) / (1 + DRAWS)))
 
 
 def _gain(cells: Counts, figure: Callable[[Counts], Counts]) -> float:

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from opinionwatch.models.bootstrap import Counts, accuracies, macro_f1s, no_worse, paired
+from opinionwatch.models.bootstrap import Counts, accuracies, macro_f1s, paired
 from opinionwatch.models.evaluate_read import Labelled, Skipped, read_labelled
 from opinionwatch.models.examples import LABELS
 from opinionwatch.pipeline.contracts import Sentiment
@@ -175,6 +175,6 @@ def _flip(row: Labelled, gold: int, said: tuple[int, int]) -> Flip:
 
 
 def _change(table: Counts, figure: Callable[[Counts], Counts]) -> Change:
-    spread = paired(table, figure)
+    gain = paired(table, figure)
     old, new = float(figure(table.sum(-1))), float(figure(table.sum(-2)))
-    return Change(old=old, new=new, low=spread.low, high=spread.high, chance=no_worse(table, figure))
+    return Change(old=old, new=new, low=gain.low, high=gain.high, chance=gain.chance)
