@@ -78,9 +78,9 @@ class Folding:
             if isinstance(record, Withdrawal):
                 if self._windows.withdraw(record, self._grid.watchlists, tick):
                     fold.outdated.add(record.document_id)
-            elif record.revised_at is not None and self._is_revision(fold, record, tick):
                 continue
-            elif self._voices.is_new(record.id, tick):
+            revises = record.revised_at is not None and self._is_revision(fold, record, tick)
+            if not revises and self._voices.is_new(record.id, tick):
                 self._add(fold, record, tick)
         return fold
 

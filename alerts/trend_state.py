@@ -123,13 +123,9 @@ class TrendState:
         try:
             if version == 2:
                 _upgrade(arrays, facts)
-            self._load(arrays, facts)
             if version < 4:
-                for tick, records in facts["pending"]:
-                    for is_mention, told in records:
-                        self.pending.add(tick, (Mention if is_mention else Withdrawal).model_validate(told))
-            else:
-                self.pending.load(arrays)
+                arrays |= _packed(facts)
+            self._load(arrays, facts)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise FatalError(f"the saved trend state is damaged: {error}") from error
 
@@ -149,6 +145,16 @@ class TrendState:
         self.langs.load(facts["langs"])
         self.loud = dict(facts["loud"])
         self.closed = facts["closed"]
+        self.pending.load(arrays)
+
+
+def _packed(facts: Facts) -> Arrays:
+    """Before version 4 what waits was kept as JSON."""
+    pending = Pending()
+    for tick, records in facts["pending"]:
+        for is_mention, told in records:
+            pending.add(tick, (Mention if is_mention else Withdrawal).model_validate(told))
+    return pending.save()
 
 
 def _upgrade(arrays: Arrays, facts: Facts) -> None:
