@@ -111,7 +111,8 @@ def learn(
     done = loop(Learner(model, schedule), material, recipe, out, resume=resume, identity=identity)
     if merge is not None:
         merge()
-    model.load_state_dict(stirred(model.state_dict(), before, recipe.soup))
+    if before:
+        model.load_state_dict(stirred(model.state_dict(), before, recipe.soup))
     return Fit(model, tokens.tokenizer, rows, recipe, done.step, done.elapsed_s / 60, done.cpu_s)
 
 
