@@ -14,16 +14,7 @@ from opinionwatch.models.targets import MOST_PLACES, MOST_TARGETS, named, plus
 from opinionwatch.pipeline.contracts import Reading, Sentiment
 from opinionwatch.pipeline.errors import RejectedError
 from opinionwatch.pipeline.ports import Passage
-from tests.models.tiny import Taught, partisan_artefact, tiny_artefact
-
-TAUGHT: tuple[Taught, ...] = (
-    ("Corvo beats Brava", "Corvo", "positive"),
-    ("Corvo beats Brava", "Brava", "negative"),
-    ("Brava beats Corvo", "Brava", "positive"),
-    ("Brava beats Corvo", "Corvo", "negative"),
-    ("屏幕比电池好", "屏幕", "positive"),
-    ("屏幕比电池好", "电池", "negative"),
-)
+from tests.models.tiny import RIVALS, partisan_artefact, tiny_artefact
 
 
 def asked(text: str, *names: str) -> Passage:
@@ -33,7 +24,7 @@ def asked(text: str, *names: str) -> Passage:
 
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> NeuralScorer:
-    artefact = partisan_artefact(tmp_path_factory.mktemp("partisan") / "artefact", "positive", TAUGHT)
+    artefact = partisan_artefact(tmp_path_factory.mktemp("partisan") / "artefact", "positive", RIVALS)
     return NeuralScorer(NeuralScorer.Settings(artefact=artefact, device="cpu", precision="fp32", tokens_per_batch=64))
 
 
@@ -144,7 +135,7 @@ def test_an_artefact_without_the_head_has_no_opinion_on_targets(tmp_path: Path) 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 def test_other_precisions_of_the_body_say_the_same(precision: str, tmp_path: Path) -> None:
-    artefact = partisan_artefact(tmp_path / "artefact", "positive", TAUGHT)
+    artefact = partisan_artefact(tmp_path / "artefact", "positive", RIVALS)
     given = {"artefact": artefact, "device": "cpu", "precision": precision}
     scorer = NeuralScorer(NeuralScorer.Settings.model_validate(given))
     [together, _] = scorer.score([asked("Corvo beats Brava", "Corvo", "Brava"), asked("slow")])
@@ -157,7 +148,7 @@ def close(one: Sentiment, other: Sentiment, bound: float) -> bool:
 
 
 def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
-    artefact = partisan_artefact(tmp_path / "artefact", "positive", TAUGHT)
+    artefact = partisan_artefact(tmp_path / "artefact", "positive", RIVALS)
     scorer = NeuralScorer(NeuralScorer.Settings(artefact=artefact, device="cpu", precision="fp32"))
     assert scorer.network.model.targets is not None
     with torch.no_grad():

@@ -21,6 +21,15 @@ SURE = 4.0
 """The logit of what is said, where the others are 0."""
 Taught = tuple[str, str, Label]
 """A text, a name in it, and what the text says of it."""
+RIVALS: tuple[Taught, ...] = (
+    ("Corvo beats Brava", "Corvo", "positive"),
+    ("Corvo beats Brava", "Brava", "negative"),
+    ("Brava beats Corvo", "Brava", "positive"),
+    ("Brava beats Corvo", "Corvo", "negative"),
+    ("屏幕比电池好", "屏幕", "positive"),
+    ("屏幕比电池好", "电池", "negative"),
+)
+"""What is good for one name is bad for the other."""
 
 
 def tiny_artefact(folder: Path, says: Label, name: str = "tiny") -> Path:

@@ -24,11 +24,11 @@ from opinionwatch.pipeline.ticks import TICK
 from opinionwatch.pipeline.web_trend import tally
 from tests.alerts.slack_stub import SlackStub, slack_stub
 from tests.alerts.smtp_stub import SmtpStub, smtp_stub
-from tests.models.tiny import partisan_artefact
+from tests.models.tiny import RIVALS, partisan_artefact
 from tests.pipeline.daemons import Daemons
 from tests.pipeline.rig import post
 from tests.pipeline.sample import NOON
-from tests.pipeline.test_targets import POSTS, TAUGHT, WATCHED
+from tests.pipeline.test_targets import POSTS, WATCHED
 
 EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 DEMO = {"watchlists": list(watchlists()), "sources": [{"name": "demo", "kind": "demo"}]}
@@ -138,7 +138,7 @@ def test_what_a_post_says_of_each_watchlist_is_counted_alike_by_daemons_and_by_o
 ) -> None:
     feed = tmp_path / "feed.jsonl"
     feed.write_bytes(b"\n".join(post(at, POSTS[at % len(POSTS)], NOON + at * TICK).body for at in range(60)))
-    artefact = partisan_artefact(tmp_path / "partisan", "neutral", TAUGHT)
+    artefact = partisan_artefact(tmp_path / "partisan", "neutral", RIVALS)
     daemons = Daemons(
         tmp_path / "cluster",
         services,

@@ -10,18 +10,10 @@ from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.pipeline.archive import DocumentQuery
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.ports import Scorer
-from tests.models.tiny import Taught, partisan_artefact
+from tests.models.tiny import RIVALS, partisan_artefact
 from tests.pipeline.rig import BEGIN, Rig, pages, post, rows
 
 WATCHED = [{"id": "corvo", "names": ["Corvo", "屏幕"]}, {"id": "brava", "names": ["Brava", "电池"]}]
-TAUGHT: tuple[Taught, ...] = (
-    ("Corvo beats Brava", "Corvo", "positive"),
-    ("Corvo beats Brava", "Brava", "negative"),
-    ("Brava beats Corvo", "Brava", "positive"),
-    ("Brava beats Corvo", "Corvo", "negative"),
-    ("屏幕比电池好", "屏幕", "positive"),
-    ("屏幕比电池好", "电池", "negative"),
-)
 POSTS = (
     "Corvo beats Brava",
     "Ｃｏｒｖｏ beаts Вrava",  # dressed up: wide letters, and two that are Cyrillic
@@ -36,7 +28,7 @@ BORN = (4, 1)
 @pytest.fixture(scope="module")
 def partisan(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     """A model that calls every text neutral, and knows who beats whom."""
-    artefact = partisan_artefact(tmp_path_factory.mktemp("partisan") / "artefact", "neutral", TAUGHT)
+    artefact = partisan_artefact(tmp_path_factory.mktemp("partisan") / "artefact", "neutral", RIVALS)
     return NeuralScorer(NeuralScorer.Settings(artefact=artefact, device="cpu", precision="fp32"))
 
 
