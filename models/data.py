@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from opinionwatch.models.examples import LABELS, BadRow, Example, Link, Span, targets_of
 from opinionwatch.models.marks import read_written
 from opinionwatch.models.recipe import OpinionSource, Recipe, SentimentSource
+from opinionwatch.models.weak import with_terms
 from opinionwatch.pipeline.errors import SettingsError
 
 WRITTEN = Path(__file__).parent / "written"
@@ -97,6 +98,7 @@ def read_rows(recipe: Recipe, data: Path, *, strict: bool = False) -> Rows:
                 train, spare = _split(train, recipe.validation, salt="validation ")
                 rows.validation += spare
             dev = _file(data / "dev", source, rows, strict, required=False)
+            train = [with_terms(example) for example in train] if source.lexicon else train
         train = _cap(train, None if recipe.uncapped else source.cap)
         rows.counts[source.name] = len(train)
         rows.train += train * (source.repeat if isinstance(source, OpinionSource) else 1)

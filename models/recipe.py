@@ -53,6 +53,7 @@ class SentimentSource(Section):
     without_topics: tuple[str, ...] = Field((), description="rows of these topics are left out (other terms)")
     evaluate_only: bool = Field(False, description="never trained on: only measured, where the folder has it")
     unlabelled: bool = Field(False, description="labels are not read: rows learn from the teachers alone")
+    lexicon: bool = Field(False, description="rows are taught the opinion terms that the lexicon finds and that agree")
 
 
 class OpinionSource(Section):
@@ -66,6 +67,7 @@ class OpinionSource(Section):
     cap: int | None = Field(None, gt=0)
     repeat: int = Field(1, gt=0, description="times each row is seen in an epoch")
     drop_overlaps: bool = Field(False, description="leave out rows whose aspect and opinion overlap")
+    lexicon: bool = Field(False, description="aspects are taught the opinion terms that the lexicon finds beside them")
     evaluate_only: bool = False
 
 
