@@ -21,11 +21,12 @@ from opinionwatch.pipeline.contracts import Mention
 from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.errors import FatalError
+from opinionwatch.pipeline.id_table import ID_BYTES, id_of
 from opinionwatch.pipeline.snapshots import Arrays, Facts, pack, unpack
 from opinionwatch.pipeline.ticks import tick_of
 from opinionwatch.pipeline.windows import Windows
 
-VERSION = 4
+VERSION = 5
 """Of the snapshot."""
 
 
@@ -119,12 +120,14 @@ class TrendState:
 
     def load(self, snapshot: bytes) -> None:
         """Take over what `save` gave. Raises FatalError when it is damaged or of another version."""
-        arrays, facts, version = unpack(VERSION, snapshot, older=(2, 3))
+        arrays, facts, version = unpack(VERSION, snapshot, older=(2, 3, 4))
         try:
             if version == 2:
                 _upgrade(arrays, facts)
             if version < 4:
                 arrays |= _packed(facts)
+            if version < 5:
+                arrays |= _named(arrays, facts)
             self._load(arrays, facts)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise FatalError(f"the saved trend state is damaged: {error}") from error
@@ -155,6 +158,18 @@ def _packed(facts: Facts) -> Arrays:
         for is_mention, told in records:
             pending.add(tick, (Mention if is_mention else Withdrawal).model_validate(told))
     return pending.save()
+
+
+def _named(arrays: Arrays, facts: Facts) -> Arrays:
+    """Before version 5 authors were kept by name, and every mention had the number of its version beside it."""
+    facts["author_watchlists"] = sorted({watchlist for watchlist, _ in facts["authors"]})
+    authors = b"".join(id_of(watchlist, author) for watchlist, author in facts["authors"])
+    changed = arrays["said_versions"] > 0
+    return {
+        "author_ids": np.frombuffer(authors, np.uint8).reshape(-1, ID_BYTES),
+        "version_ids": arrays["said_ids"][changed],
+        "version_numbers": arrays["said_versions"][changed],
+    }
 
 
 def _upgrade(arrays: Arrays, facts: Facts) -> None:

@@ -8,7 +8,7 @@ record (`accepted_at - published_at`), not of the moment it is counted, so windo
 A later version of a text takes the earlier one's place: what it had counted is taken back and what it says now is
 counted, in the same bucket and with the same standing (whether a text is a voice is decided once, when the trend hop
 first hears of it). A deletion takes back and counts nothing. For that every mention whose bucket may still change is
-remembered with what it counted, about 120 bytes each: a version that comes more than `memory_h` after the publication
+remembered with what it counted, about 40 bytes each: a version that comes more than `memory_h` after the publication
 changes the index and no window.
 """
 
@@ -19,6 +19,7 @@ import numpy as np
 from opinionwatch.pipeline.contracts import Mention, content_id
 from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.contracts_trend import Window
+from opinionwatch.pipeline.id_table import ID_BYTES, IdTable
 from opinionwatch.pipeline.snapshots import Arrays, Facts
 from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, start_of, tick_of
 
@@ -28,7 +29,6 @@ Key = tuple[str, int, str, str]
 POSTS, VOICES, NEGATIVE, POSITIVE, UNSURE, NEGATIVE_VOICES, SURE_VOICES, CHANGES = range(8)
 VOICE, SAYS_NEGATIVE, SAYS_POSITIVE, IS_UNSURE, COUNTED = (1 << bit for bit in range(5))
 """What a mention has counted as."""
-Said = tuple[Key, int]
 
 
 def belongs(mention: Mention, memory_h: int) -> bool:
@@ -41,11 +41,13 @@ class Windows:
 
     def __init__(self, memory_h: int = 192) -> None:
         self._memory_h = memory_h
-        self._counts: dict[Key, list[int]] = {}
-        self._changed: set[Key] = set()
-        self._said: dict[bytes, Said] = {}
+        self._numbers: dict[Key, int] = {}
+        self._counts: list[list[int]] = []
+        """By the key's number."""
+        self._keys: list[Key] = []
+        self._changed: set[int] = set()
+        self._said = IdTable(key=np.int32, bits=np.uint8)
         self._versions: dict[bytes, int] = {}
-        self._shared: dict[Said, Said] = {}
 
     def add(self, mention: Mention, *, voice: bool) -> None:
         """Count one mention; `voice` says whether it counts as a voice."""
@@ -64,13 +66,13 @@ class Windows:
     def revise(self, mention: Mention) -> bool:
         """Let a mention take the place of its earlier version. False: it is not the later one."""
         name = bytes.fromhex(mention.id)
-        (_, bucket, _, _), bits = self._said[name]
+        (_, bucket, _, _), bits = self._told(name)
         if mention.version <= self._versions.get(name, 0):
             return False
         self._take_back(name)
         key = (mention.watchlist, bucket, mention.source, mention.aspect)
         self._say(name, mention.version, key, _bits(mention) | (bits & VOICE))
-        self._counts[key][CHANGES] += 1
+        self._counts[self._number(key)][CHANGES] += 1
         return True
 
     def withdraw(self, withdrawal: Withdrawal, watchlists: Iterable[str], tick: int) -> bool:
@@ -82,29 +84,43 @@ class Windows:
             name = bytes.fromhex(content_id(withdrawal.document_id, watchlist))
             if watchlist in withdrawal.keeps or name not in self._said:
                 continue
-            key, bits = self._said[name]
+            key, bits = self._told(name)
             if withdrawal.version <= self._versions.get(name, 0) or key[1] < tick - self._memory_h * TICKS_PER_HOUR:
                 continue
             self._take_back(name)
             self._versions[name] = withdrawal.version
-            self._said[name] = self._same((key, bits & VOICE))
+            self._said.set("bits", self._said.find(name), bits & VOICE)
             found = True
         return found
 
     def _say(self, name: bytes, version: int, key: Key, bits: int) -> None:
-        self._said[name] = self._same((key, bits | COUNTED))
+        number, (place, _) = self._number(key), self._said.put(name)
+        self._said.set("key", place, number)
+        self._said.set("bits", place, bits | COUNTED)
         if version:
             self._versions[name] = version
-        self._count(key, bits, 1)
+        self._count(number, bits, 1)
+
+    def _told(self, name: bytes) -> tuple[Key, int]:
+        """What a mention has counted, and where."""
+        place = self._said.find(name)
+        return self._keys[self._said.get("key", place)], self._said.get("bits", place)
 
     def _take_back(self, name: bytes) -> None:
-        key, bits = self._said[name]
+        key, bits = self._told(name)
         if bits & COUNTED:
-            self._count(key, bits, -1)
-            self._counts[key][CHANGES] += 1
+            self._count(self._number(key), bits, -1)
+            self._counts[self._number(key)][CHANGES] += 1
 
-    def _count(self, key: Key, bits: int, by: int) -> None:
-        counts = self._counts.setdefault(key, [0] * 8)
+    def _number(self, key: Key) -> int:
+        number = self._numbers.setdefault(key, len(self._keys))
+        if number == len(self._keys):
+            self._keys.append(key)
+            self._counts.append([0] * 8)
+        return number
+
+    def _count(self, number: int, bits: int, by: int) -> None:
+        counts = self._counts[number]
         voice, negative = bool(bits & VOICE), bool(bits & SAYS_NEGATIVE)
         counts[POSTS] += by
         counts[VOICES] += by * voice
@@ -113,57 +129,58 @@ class Windows:
         counts[UNSURE] += by * bool(bits & IS_UNSURE)
         counts[NEGATIVE_VOICES] += by * (voice and negative)
         counts[SURE_VOICES] += by * (voice and not bits & IS_UNSURE)
-        self._changed.add(key)
-
-    def _same(self, said: Said) -> Said:
-        """One object for all that counted alike."""
-        return self._shared.setdefault(said, said)
+        self._changed.add(number)
 
     def take(self) -> list[Window]:
         """The windows that changed since the last call, in the order of their keys."""
-        changed = [_window(key, self._counts[key]) for key in sorted(self._changed)]
+        changed = sorted((self._keys[number], number) for number in self._changed)
         self._changed.clear()
-        return changed
+        return [_window(key, self._counts[number]) for key, number in changed]
 
     def forget(self, tick: int) -> None:
         """Drop buckets that no mention accepted in `tick` or later can change."""
         oldest = tick - self._memory_h * TICKS_PER_HOUR
-        if any(key[1] < oldest for key in self._counts):
-            self._counts = {key: counts for key, counts in self._counts.items() if key[1] >= oldest}
-            self._said = {name: said for name, said in self._said.items() if said[0][1] >= oldest}
-            self._versions = {name: version for name, version in self._versions.items() if name in self._said}
-            self._shared = {said: said for said in self._shared if said[0][1] >= oldest}
+        kept = np.array([key[1] >= oldest for key in self._keys], np.bool_)
+        if kept.all():
+            return
+        numbers = np.cumsum(kept) - 1
+        self._said.keep(kept[self._said.column("key")])
+        self._said.change("key", numbers[self._said.column("key")])
+        self._versions = {name: version for name, version in self._versions.items() if name in self._said}
+        self._changed = {int(numbers[number]) for number in self._changed if kept[number]}
+        self._hold([key for key in self._keys if key[1] >= oldest], [self._counts[at] for at in np.flatnonzero(kept)])
 
     def save(self) -> tuple[Arrays, Facts]:
         """All of it, as arrays and a list of names."""
-        names = sorted({name for watchlist, _, source, aspect in self._counts for name in (watchlist, source, aspect)})
+        names = sorted({name for watchlist, _, source, aspect in self._keys for name in (watchlist, source, aspect)})
         place = {name: index for index, name in enumerate(names)}
-        keys = [(place[w], bucket, place[s], place[a]) for w, bucket, s, a in self._counts]
-        at = {key: number for number, key in enumerate(self._counts)}
+        keys = [(place[w], bucket, place[s], place[a]) for w, bucket, s, a in self._keys]
+        versions = np.frombuffer(b"".join(self._versions), np.uint8).reshape(-1, ID_BYTES)
         return {
             "window_keys": np.array(keys, np.int64).reshape(-1, 4),
-            "window_counts": np.array(list(self._counts.values()), np.int32).reshape(-1, 8),
-            "said_ids": np.frombuffer(b"".join(self._said), np.uint8).reshape(-1, 16),
-            "said_places": np.array([at[key] for key, _ in self._said.values()], np.int32),
-            "said_bits": np.array([bits for _, bits in self._said.values()], np.uint8),
-            "said_versions": np.array([self._versions.get(name, 0) for name in self._said], np.int64),
+            "window_counts": np.array(self._counts, np.int32).reshape(-1, 8),
+            "said_ids": self._said.ids(),
+            "said_places": self._said.column("key"),
+            "said_bits": self._said.column("bits"),
+            "version_ids": versions,
+            "version_numbers": np.array(list(self._versions.values()), np.int64),
         }, {"window_names": list(names)}
 
     def load(self, arrays: Arrays, facts: Facts) -> None:
         """Take over what `save` gave."""
         names: list[str] = facts["window_names"]
         places: Iterable[list[int]] = arrays["window_keys"].tolist()
-        counts: list[list[int]] = arrays["window_counts"].tolist()
-        keys = [(names[w], bucket, names[s], names[a]) for w, bucket, s, a in places]
-        self._counts = dict(zip(keys, counts, strict=True))
+        self._hold(
+            [(names[w], bucket, names[s], names[a]) for w, bucket, s, a in places], arrays["window_counts"].tolist()
+        )
         self._changed.clear()
-        self._shared.clear()
-        ids = arrays["said_ids"].tobytes()
-        said = [ids[at : at + 16] for at in range(0, len(ids), 16)]
-        told = zip(arrays["said_places"].tolist(), arrays["said_bits"].tolist(), strict=True)
-        self._said = {name: self._same((keys[at], bits)) for name, (at, bits) in zip(said, told, strict=True)}
-        versions = zip(said, arrays["said_versions"].tolist(), strict=True)
-        self._versions = {name: version for name, version in versions if version}
+        self._said.fill(arrays["said_ids"], {"key": arrays["said_places"], "bits": arrays["said_bits"]})
+        ids, numbers = arrays["version_ids"].tobytes(), arrays["version_numbers"].tolist()
+        self._versions = {ids[ID_BYTES * at : ID_BYTES * (at + 1)]: number for at, number in enumerate(numbers)}
+
+    def _hold(self, keys: list[Key], counts: list[list[int]]) -> None:
+        self._keys, self._counts = keys, counts
+        self._numbers = {key: number for number, key in enumerate(keys)}
 
 
 def _bits(mention: Mention) -> int:

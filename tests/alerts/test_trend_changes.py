@@ -10,7 +10,7 @@ from opinionwatch.alerts.trend_state import VERSION
 from opinionwatch.pipeline.contracts import Mention
 from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert, Episode, Window
-from opinionwatch.pipeline.snapshots import pack, unpack
+from opinionwatch.pipeline.snapshots import Arrays, Facts, pack, unpack
 from opinionwatch.pipeline.ticks import Progress, tick_of
 from opinionwatch.pipeline.versions import DELETED
 from tests.alerts.stream import Stream
@@ -56,7 +56,7 @@ def test_a_state_of_the_version_before_is_read_and_what_it_counted_stays_counted
     said = stream.say(NOON, label="negative")
     waits = stream.say(NOON + timedelta(hours=2), label="neutral")
     trend([said, Progress(NOON + timedelta(hours=1)), waits], NOON)
-    arrays, facts, _ = unpack(VERSION, trend.snapshot())
+    arrays, facts = with_names(trend.snapshot(), said)
     old = {name: array for name, array in arrays.items() if not name.startswith(("said_", "pending"))}
     del old["suspect"]
     old["window_counts"] = np.ascontiguousarray(arrays["window_counts"][:, :7])
@@ -73,13 +73,37 @@ def test_a_state_that_kept_what_waits_as_json_is_read() -> None:
     said, waits = stream.say(NOON, label="negative"), stream.say(NOON + timedelta(hours=2), label="neutral")
     gone = taken_back(said, 2)
     trend([said, Progress(NOON + timedelta(hours=1)), waits, gone], NOON)
-    arrays, facts, _ = unpack(VERSION, trend.snapshot())
+    arrays, facts = with_names(trend.snapshot(), said)
     old = {name: array for name, array in arrays.items() if not name.startswith("pending")}
     told = [[isinstance(each, Mention), each.model_dump(mode="json")] for each in (waits, gone)]
     facts["pending"] = [[tick_of(waits.accepted_at), told]]
     restored, up_to = Trend(TrendSettings(), "default"), NOON + timedelta(hours=3)
     restored.restore(pack(3, old, facts))
     assert windows(restored, [], up_to) == windows(trend, [], up_to) != {}
+
+
+def test_a_state_that_kept_authors_by_name_is_read() -> None:
+    stream, trend = Stream(), Trend(TrendSettings(), "default")
+    said = stream.say(NOON, label="negative")
+    trend([said, Progress(NOON + timedelta(hours=1)), revised(said, 2), Progress(NOON + timedelta(hours=3))], NOON)
+    arrays, facts = with_names(trend.snapshot(), said)
+    assert arrays["said_versions"].tolist() == [2000]
+    restored = Trend(TrendSettings(), "default")
+    restored.restore(pack(4, arrays, facts))
+    assert unpack(VERSION, restored.snapshot())[1] == unpack(VERSION, trend.snapshot())[1]
+    again = stream.say(NOON + timedelta(minutes=30), label="negative", late=timedelta(hours=3), author=said.author)
+    for each in (trend, restored):
+        (counted,) = windows(each, [revised(said, 1), again], NOON + timedelta(hours=5)).values()
+        assert counted[:2] == (1, 0)
+
+
+def with_names(snapshot: bytes, said: Mention) -> tuple[Arrays, Facts]:
+    """A state as it was kept before version 5; all that was counted is of one author."""
+    arrays, facts, _ = unpack(VERSION, snapshot)
+    changed = dict(zip(map(bytes, arrays.pop("version_ids")), arrays.pop("version_numbers"), strict=True))
+    arrays["said_versions"] = np.array([changed.get(bytes(each), 0) for each in arrays["said_ids"]], np.int64)
+    del arrays["author_ids"], facts["author_watchlists"]
+    return arrays, facts | {"authors": [[said.watchlist, said.author]]}
 
 
 def test_what_comes_after_the_memory_changes_no_window() -> None:
