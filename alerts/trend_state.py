@@ -1,6 +1,6 @@
 """All of the trend hop's memory, and how it is saved."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from opinionwatch.alerts.explain_evidence import Evidence, Tallies
 from opinionwatch.alerts.explain_terms import Terms
 from opinionwatch.alerts.explain_words import terms_of
 from opinionwatch.alerts.nodata import NoData
-from opinionwatch.alerts.pending import Pending
+from opinionwatch.alerts.pending import Pending, Waiting
+from opinionwatch.alerts.pending_before import waited
 from opinionwatch.alerts.trend_fold import Folding
 from opinionwatch.alerts.volume import VolumeChannel
 from opinionwatch.pipeline.cluster import Voices
@@ -124,10 +125,8 @@ class TrendState:
         try:
             if version == 2:
                 _upgrade(arrays, facts)
-            if version < 4:
-                arrays |= _packed(facts)
             if version < 5:
-                arrays |= _named(arrays, facts)
+                arrays |= _named(arrays, facts) | _packed(arrays, facts, version)
             self._load(arrays, facts)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise FatalError(f"the saved trend state is damaged: {error}") from error
@@ -151,13 +150,18 @@ class TrendState:
         self.pending.load(arrays)
 
 
-def _packed(facts: Facts) -> Arrays:
-    """Before version 4 what waits was kept as JSON."""
+def _packed(arrays: Arrays, facts: Facts, version: int) -> Arrays:
+    """Before version 4 what waits was kept as JSON, then packed record by record."""
     pending = Pending()
+    for tick, record in waited(arrays) if version == 4 else _told(facts):
+        pending.add(tick, record)
+    return pending.save()
+
+
+def _told(facts: Facts) -> Iterator[tuple[int, Waiting]]:
     for tick, records in facts["pending"]:
         for is_mention, told in records:
-            pending.add(tick, (Mention if is_mention else Withdrawal).model_validate(told))
-    return pending.save()
+            yield tick, (Mention if is_mention else Withdrawal).model_validate(told)
 
 
 def _named(arrays: Arrays, facts: Facts) -> Arrays:

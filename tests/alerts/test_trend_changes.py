@@ -1,10 +1,12 @@
 """What later versions and deletions change in the trend hop, and what they cannot."""
 
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from opinionwatch.alerts.detect_settings import TrendSettings
+from opinionwatch.alerts.pending_before import KEYS
 from opinionwatch.alerts.trend import Trend
 from opinionwatch.alerts.trend_state import VERSION
 from opinionwatch.pipeline.contracts import Mention
@@ -84,17 +86,30 @@ def test_a_state_that_kept_what_waits_as_json_is_read() -> None:
 
 def test_a_state_that_kept_authors_by_name_is_read() -> None:
     stream, trend = Stream(), Trend(TrendSettings(), "default")
-    said = stream.say(NOON, label="negative")
-    trend([said, Progress(NOON + timedelta(hours=1)), revised(said, 2), Progress(NOON + timedelta(hours=3))], NOON)
+    said, waits = stream.say(NOON, label="negative"), stream.say(NOON + timedelta(hours=3), label="neutral")
+    gone = taken_back(waits, 1)
+    up_to = Progress(NOON + timedelta(hours=3))
+    trend([said, Progress(NOON + timedelta(hours=1)), revised(said, 2), up_to, waits, gone], NOON)
     arrays, facts = with_names(trend.snapshot(), said)
     assert arrays["said_versions"].tolist() == [2000]
+    entries = [(tick_of(waits.accepted_at), b"m", waits), (tick_of(gone.at), b"w", gone)]
+    packed = [letter + bytes(16) + deflated(each.model_dump_json().encode()) for _, letter, each in entries]
+    arrays["pending"] = np.frombuffer(b"".join(packed), np.uint8)
+    arrays["pending_sizes"] = np.array([len(each) for each in packed])
+    arrays["pending_ticks"] = np.array([tick for tick, _, _ in entries])
     restored = Trend(TrendSettings(), "default")
     restored.restore(pack(4, arrays, facts))
     assert unpack(VERSION, restored.snapshot())[1] == unpack(VERSION, trend.snapshot())[1]
     again = stream.say(NOON + timedelta(minutes=30), label="negative", late=timedelta(hours=3), author=said.author)
-    for each in (trend, restored):
-        (counted,) = windows(each, [revised(said, 1), again], NOON + timedelta(hours=5)).values()
-        assert counted[:2] == (1, 0)
+    found = [windows(each, [revised(said, 1), again], NOON + timedelta(hours=5)) for each in (trend, restored)]
+    assert found[0] == found[1]
+    assert found[0][NOON + timedelta(minutes=30), again.aspect][:2] == (1, 0)
+
+
+def deflated(line: bytes) -> bytes:
+    """As version 4 did it."""
+    deflate = zlib.compressobj(level=1, wbits=-zlib.MAX_WBITS, memLevel=5, zdict=KEYS)
+    return deflate.compress(line) + deflate.flush()
 
 
 def with_names(snapshot: bytes, said: Mention) -> tuple[Arrays, Facts]:
