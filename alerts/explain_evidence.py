@@ -76,12 +76,15 @@ class Evidence:
     def __init__(self) -> None:
         self._voices: list[Voice] = []
         self._authors: dict[str, int] = {}
+        self._tick = -1
+        """At which old authors were last let go."""
 
     def add(self, voice: Voice) -> None:
         """Keep a voice. Ticks must not go back."""
         self._voices = [kept for kept in self._voices[1 - MAX_KEPT :] if kept.tick > voice.tick - KEPT_TICKS]
         self._voices.append(voice)
-        if voice.tick not in self._authors.values():
+        if voice.tick != self._tick:
+            self._tick = voice.tick
             self._authors = {name: at for name, at in self._authors.items() if at > voice.tick - AUTHOR_TICKS}
         self._authors[voice.author] = voice.tick
 
