@@ -135,9 +135,9 @@ class IdTable:
     def _room(self, homes: int, places: int) -> None:
         self._homes = homes
         # Views, because reading one number of an array takes three times as long.
-        self._used = memoryview(np.zeros(places, np.bool_))
-        self._high, self._low = (memoryview(np.zeros(places, np.uint64)) for _ in range(2))
-        self._views = {name: memoryview(np.zeros(places, kind)) for name, kind in self._types.items()}
+        self._used = np.zeros(places, np.bool_).data
+        self._high, self._low = (np.zeros(places, np.uint64).data for _ in range(2))
+        self._views = {name: np.zeros(places, kind).data for name, kind in self._types.items()}
 
 
 def _halves(name: bytes) -> tuple[int, int]:

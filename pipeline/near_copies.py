@@ -95,8 +95,8 @@ class NearCopies:
         room = max(_SMALLEST, int(self._size * _GROWTH))
         # Views, because reading one number of an array takes three times as long.
         self._owners, self._prints, self._ticks = (_padded(each, room) for each in (owners, prints, ticks))
-        self._next = [memoryview(np.full(room, _END, np.int32)) for _ in range(BANDS)]
-        self._heads = [memoryview(np.full(room, _END, np.int32)) for _ in range(BANDS)]
+        self._next = [np.full(room, _END, np.int32).data for _ in range(BANDS)]
+        self._heads = [np.full(room, _END, np.int32).data for _ in range(BANDS)]
         for band in range(BANDS):
             places = _hashed(owners.astype(np.uint64), prints >> np.uint64(16 * band)) % np.uint64(room)
             order = np.argsort(places, kind="stable")
@@ -119,4 +119,4 @@ def _hashed(owners: NDArray[np.uint64], shifted: NDArray[np.uint64]) -> NDArray[
 def _padded(numbers: NDArray[Any], room: int) -> memoryview:
     padded = np.zeros(room, numbers.dtype)
     padded[: len(numbers)] = numbers
-    return memoryview(padded)
+    return padded.data
