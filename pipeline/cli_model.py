@@ -86,7 +86,9 @@ def _all_there(files: list[Path]) -> None:
 
 
 def train(
-    recipe: Annotated[str, typer.Option(help="A recipe file, or the name of one that ships: default.")] = "default",
+    recipe: Annotated[
+        str, typer.Option(help="A recipe file, or one that ships: default, fast, accurate, distilled, lstm and more.")
+    ] = "default",
     data: Annotated[Path, typer.Option(help="Folder with train/ and dev/.")] = Path("../shared/data"),
     backbone: Annotated[str, typer.Option(help="Folder or hub id of a Hugging Face encoder.")] = "../shared/backbone",
     out: Annotated[Path, typer.Option(help="Run folder: checkpoints, figures, the artefact.")] = Path("runs/default"),

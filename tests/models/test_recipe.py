@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from opinionwatch.models.recipe import load_recipe
+from opinionwatch.models.recipe import Recipe, load_recipe
 from opinionwatch.models.train import RECIPES
 from opinionwatch.pipeline.errors import SettingsError
 
@@ -64,11 +64,38 @@ def test_a_recipe_that_extends_nothing_that_is_there_or_itself_is_refused(tmp_pa
         load_recipe(tmp_path / "ring.yaml")
 
 
-def test_the_distilled_recipe_has_its_teacher_beside_it_and_no_row_of_its_own_choice() -> None:
-    student, teacher = load_recipe(RECIPES / "distilled.yaml"), load_recipe(RECIPES / "teacher.yaml")
-    default = load_recipe(RECIPES / "default.yaml")
+def shipped(name: str) -> Recipe:
+    return load_recipe(RECIPES / f"{name}.yaml")
+
+
+def test_the_tiers_differ_in_depth_and_rows_and_read_the_same_files() -> None:
+    fast, default, accurate = shipped("fast"), shipped("default"), shipped("accurate")
+    assert fast.sources == default.sources == accurate.sources
+    assert fast.companion == default.companion == accurate.companion
+    assert default.body.targets
+    assert (fast.body.layers, default.body.layers) == (6, None)
+    assert fast.body.model_copy(update={"layers": None}) == default.body == accurate.body
+    assert (default.uncapped, accurate.uncapped) == (False, True)
+
+
+def test_the_accurate_recipe_ends_with_its_epochs_and_leaves_the_notice_to_its_backbone() -> None:
+    accurate = shipped("accurate")
+    assert accurate.schedule.deadline_minutes is None
+    assert accurate.schedule.epochs >= 3
+    assert accurate.origin == "other"
+
+
+def test_the_distilled_recipe_is_the_fast_one_taught_by_the_deeper_one_beside_it() -> None:
+    student = shipped("distilled")
     assert student.distillation is not None
-    assert student.distillation.recipes == ("teacher",)
-    assert (student.body.layers, teacher.body.layers) == (6, None)
-    assert student.sources == teacher.sources == default.sources
-    assert student.companion == default.companion
+    assert student.distillation.recipes == ("default",)
+    assert student.body == shipped("fast").body
+    assert student.sources == shipped("default").sources
+
+
+def test_what_a_recipe_starts_from_or_learns_from_ships_beside_it() -> None:
+    names = {path.stem for path in RECIPES.glob("*.yaml")}
+    for name in names:
+        recipe = shipped(name)
+        asked = {recipe.start} - {None} | set(recipe.distillation.recipes if recipe.distillation else ())
+        assert asked <= names, name

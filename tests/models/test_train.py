@@ -1,8 +1,11 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from opinionwatch.models import checkpoint, loop
 from opinionwatch.models.artefact import load
@@ -10,7 +13,7 @@ from opinionwatch.models.fit import fit
 from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.models.optimise import progress
 from opinionwatch.models.recipe import Schedule, load_recipe
-from opinionwatch.models.train import train
+from opinionwatch.models.train import RECIPES, train
 from opinionwatch.pipeline.errors import FatalError, SettingsError
 from opinionwatch.pipeline.ports import Passage
 
@@ -125,6 +128,47 @@ def test_every_architecture_learns_its_rows_by_the_same_command(
     scorer = NeuralScorer(NeuralScorer.Settings(artefact=done.artefact, device="cpu", precision="fp32"))
     great, awful = scorer.score([Passage("great service", "en"), Passage("awful service", "en")])
     assert (great.sentiment.label, awful.sentiment.label) == ("positive", "negative")
+
+
+def test_the_accurate_recipe_trains_an_encoder_of_another_make_that_is_loaded_and_scores(
+    tokenizer: Tokenizer, data: Path, tmp_path: Path
+) -> None:
+    """As multilingual-e5-base is one: an XLM-RoBERTa, whose places in a text begin behind its padding's id."""
+    other = tmp_path / "other"
+    torch.manual_seed(3)
+    XLMRobertaModel(
+        XLMRobertaConfig(
+            vocab_size=tokenizer.get_vocab_size(),
+            hidden_size=32,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=40,
+            type_vocab_size=1,
+        )
+    ).save_pretrained(other)
+    tokenizer.save(str(other / "tokenizer.json"))
+    for name in ("default", "accurate"):
+        shutil.copy(RECIPES / f"{name}.yaml", tmp_path)
+    small = tmp_path / "small.yaml"
+    small.write_text(
+        "extends: accurate\nname: small\ncompanion: null\nvalidation: 0.0\nbody: {max_tokens: 32, span_size: 8}\n"
+        "schedule: {epochs: 60, learning_rate: 0.005, head_learning_rate: 0.01, tokens_per_batch: 64, threads: 1}\n"
+        "sentiment: [{name: mood, terms: ours}]\nopinions: [{name: triplets, terms: ours, repeat: 2}]\n"
+    )
+    done = train(small, tmp_path / "run", data=data, backbone=str(other))
+    stored = load(done.artefact)
+    assert stored.config.backbone["model_type"] == "xlm-roberta"
+    assert stored.config.backbone["num_hidden_layers"] == 3, "every layer is kept"
+    assert stored.model.targets is not None
+    assert f"Started from `{other}`; see its own terms." in (done.artefact / "card.md").read_text()
+    scorer = NeuralScorer(NeuralScorer.Settings(artefact=done.artefact, device="cpu", precision="fp32"))
+    great, awful, both = scorer.score(
+        [Passage("great service", "en"), Passage("awful service", "en"), Passage("味道很好，服务差", "zh")]
+    )
+    assert (great.sentiment.label, awful.sentiment.label) == ("positive", "negative")
+    found = {(term.aspect, term.opinion, term.polarity) for term in both.opinions}
+    assert found == {("味道", "很好", "positive"), ("服务", "差", "negative")}
 
 
 def test_a_recipe_goes_on_from_what_another_reached_and_may_keep_a_part_of_it(
