@@ -91,7 +91,8 @@ class Scanner:
             run = low[start : start + length]
             entry = self._words.runs.get(run)
             if entry is not None and not (run[-1].isascii() and run[-1].isalnum() and _in_word(low, start, length)):
-                return Mark(entry, start, start + length, -1)
+                # At the end of a text there may be fewer characters than were asked for.
+                return Mark(entry, start, start + len(run), -1)
         entry = self._words.runs.get(low[start])
         return Mark(entry, start, start + 1, -1) if entry is not None else None
 

@@ -70,6 +70,12 @@ class OpinionSource(Section):
     lexicon: bool = Field(False, description="aspects are taught the opinion terms that the lexicon finds beside them")
     evaluate_only: bool = False
 
+    @model_validator(mode="after")
+    def _leaves_marked_terms_alone(self) -> Self:
+        if self.lexicon and self.kind != "aspects":
+            raise ValueError(f"`lexicon` is for `kind: aspects`; rows of {self.kind} say themselves what is in them")
+        return self
+
 
 class Schedule(Section):
     """How the weights move. Learning rates follow a linear warm-up and a linear decay to zero."""

@@ -102,6 +102,13 @@ def test_mentions_and_addresses_are_not_read() -> None:
     assert terms("@goodfood https://example.org/terrible/awful") == []
 
 
+@pytest.mark.parametrize("text", ["味道好吃", "好吃", "真好", "屏幕差", "nice :)"])
+def test_the_last_opinion_ends_where_its_text_ends(text: str) -> None:
+    assert [term.opinion_span[1] for term in read(text).opinions if term.opinion_span] == [
+        len(text.removesuffix(" :)"))
+    ]
+
+
 def test_an_opinion_is_about_the_nearest_aspect() -> None:
     assert terms("The battery is awful but I got a great screen") == [
         ("battery", "awful", "negative"),
