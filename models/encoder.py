@@ -96,6 +96,11 @@ class Encoder(nn.Module):
         return made
 
     @property
+    def tells_targets(self) -> bool:
+        """Whether it has the head for targets."""
+        return self.targets is not None
+
+    @property
     def vocabulary(self) -> int:
         """How many token ids it knows."""
         return int(self.config.vocab_size)

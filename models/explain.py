@@ -103,7 +103,7 @@ def _pieces(network: Network, text: str, target: int, places: Sequence[Span]) ->
     empty[0, 0], empty[0, -1] = ids[0, 0], ids[0, -1]
 
     factor = 1.0 if network.companion is None else network.companion.mixing.encoder
-    [spans] = named([places], encoded.offsets) if network.model.targets is not None else [()]
+    [spans] = named([places], encoded.offsets) if network.model.tells_targets else [()]
 
     def logit(numbers: Tensor, attended: Tensor) -> Tensor:
         read = network.model(numbers, attended)

@@ -74,7 +74,7 @@ class Network:
         Raises RejectedError when a text alone does not fit into memory, or gives no finite number.
         """
         encoded = self.tokens.encode(texts)
-        if targets is None or self.model.targets is None:
+        if targets is None or not self.model.tells_targets:
             targets = [()] * len(texts)
         whole = [
             _Text(text, tokens, named(own, tokens.offsets) if own else ())

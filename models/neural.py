@@ -97,7 +97,7 @@ class NeuralScorer:
     @property
     def tells_targets(self) -> bool:
         """Whether it can tell the sentiment towards a target from that of the text."""
-        return self.network.model.targets is not None
+        return self.network.model.tells_targets
 
     def explain(self, passage: Passage) -> "Explanation":
         """Why a text is read as it is, or, of a passage with a target, why it is read so for the first of them.

@@ -1,39 +1,34 @@
-"""`opinionwatch model export`: a trained encoder as an ONNX file, for programs that are not this one.
+"""`opinionwatch model export`: a trained encoder as ONNX files, for programs that are not this one.
 
-The folder holds `model.onnx`, in 32 bits or with its products in 8, whose metadata say what the labels are, how the
-tokens are made and what the logits are divided by; `tokenizer.json`; a README that runs it; and the card. No pickle is
-written or read.
-
-Of what the artefact does, the sentiment logits and the tags of aspect and opinion terms are exported. The pairs of
-terms are not, because their number depends on what the tags say; nor is the linear companion, which reads characters
-and not tokens: the logits are those of a text of which it knows no word. What that costs is measured.
+The folder holds what `onnx_graphs.py` writes: `model.onnx`, in 32 bits or with its products in 8, whose metadata say
+what the labels are, how the tokens are made and what the logits are divided by; `pairs.onnx` and, where the model reads
+the sentiment towards names, `targets.onnx`; the linear companion's table. Beside them are `tokenizer.json`, the card, a
+README, and a program that reads a text with nothing but these files. No pickle is written or read.
 """
 
-import json
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from opinionwatch.models.artefact import Artefact, load
-from opinionwatch.models.calibrate import OTHER, Calibration
+from opinionwatch.models.artefact import load
+from opinionwatch.models.batches import span_batch
 from opinionwatch.models.compare import compare
 from opinionwatch.models.compress import TEXTS_PER_BATCH, Compressed, bytes_of, cpu_s
 from opinionwatch.models.manifest import CARD, TOKENIZER
-from opinionwatch.models.network import Network
 from opinionwatch.models.neural import NeuralScorer
-from opinionwatch.models.onnx_int8 import INPUTS, to_int8
-from opinionwatch.models.onnx_read import MODEL, OUTPUTS, OnnxScorer, runtime
-from opinionwatch.models.onnx_readme import readme
+from opinionwatch.models.onnx_graphs import Graphs, graphs_of, write
+from opinionwatch.models.onnx_int8 import to_int8
+from opinionwatch.models.onnx_read import COMPANION, MODEL, PAIRS, TARGETS, OnnxScorer, runtime
+from opinionwatch.models.onnx_readme import EXAMPLE, program, readme
 from opinionwatch.models.reach import sample
 from opinionwatch.pipeline.errors import SettingsError
 
-OPSET = 20
 README = "README.md"
+FILES = {MODEL, PAIRS, TARGETS, COMPANION, TOKENIZER, README, EXAMPLE, CARD}
+"""What an export may hold."""
 
 
 class Likeness(NamedTuple):
@@ -41,7 +36,7 @@ class Likeness(NamedTuple):
 
     sentences: int
     largest: float
-    """Difference of any sentiment or tag logit."""
+    """Difference of any logit: of sentiment, tags, pairs, or towards a name."""
     flips: int
     """Sentences whose label differs."""
 
@@ -51,23 +46,6 @@ class Exported(NamedTuple):
 
     likeness: Likeness
     cost: Compressed
-
-
-class Graph(nn.Module):
-    """What is exported: token ids and mask (B, L) to sentiment logits (B, 3) and tag logits (B, L, 3) twice."""
-
-    def __init__(self, stored: Artefact) -> None:
-        super().__init__()
-        self.model = stored.model
-        self._companion = stored.companion
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """In the order of OUTPUTS."""
-        out = self.model(input_ids, attention_mask)
-        mood = out.sentiment
-        if self._companion is not None:
-            mood = self._companion.mix(mood, torch.zeros_like(mood))
-        return mood, out.aspect_tags, out.opinion_tags
 
 
 def export(
@@ -91,78 +69,54 @@ def export(
         raise SettingsError(
             f"model export is for pretrained encoders; {artefact} is a {stored.config.body.architecture}"
         )
-    if out.exists() and (foreign := {each.name for each in out.iterdir()} - {MODEL, TOKENIZER, README, CARD}):
+    if out.exists() and (foreign := {each.name for each in out.iterdir()} - FILES):
         raise SettingsError(f"{out} holds '{min(foreign)}': give --out a new folder")
-    graph = Graph(stored).eval()
     out.mkdir(parents=True, exist_ok=True)
+    for optional in (TARGETS, COMPANION):
+        (out / optional).unlink(missing_ok=True)
     texts = [*sentences] or sample()
-    _write(graph, stored, out / MODEL)
+    graphs = graphs_of(stored)
+    write(graphs, stored, out)
     if int8:
         to_int8(out / MODEL, stored.tokens, texts)
     stored.tokens.tokenizer.no_truncation()
     stored.tokens.tokenizer.save(str(out / TOKENIZER))
     (out / README).write_text(readme(stored), encoding="utf-8")
+    (out / EXAMPLE).write_text(program(), encoding="utf-8")
     (out / CARD).write_bytes((artefact / CARD).read_bytes())
     exported, scorer = OnnxScorer(out), NeuralScorer(NeuralScorer.Settings(artefact=artefact, device="cpu"))
-    likeness = _alike(graph, exported, texts)
+    likeness = _alike(graphs, exported, texts)
     quality = compare(scorer, exported, labelled, limit=limit, flips=0) if labelled else None
     spent = cpu_s([scorer, exported], texts)
     cost = Compressed(stored.version, bytes_of(artefact), bytes_of(out), spent[0], spent[1], quality)
     return Exported(likeness, cost)
 
 
-def _write(graph: Graph, stored: Artefact, path: Path) -> None:
-    # Two texts of five tokens: a size of one would be taken for a constant.
-    ids = torch.full((2, 5), stored.tokens.unknown)
-    sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
-    same = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    # Otherwise it remarks on every operator of torchvision, which nobody has here.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with torch.inference_mode():
-        program = torch.onnx.export(
-            graph,
-            (ids, torch.ones_like(ids)),
-            input_names=[*INPUTS],
-            output_names=[*OUTPUTS],
-            dynamic_shapes=(sizes, same),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    if program is None:
-        raise SettingsError("this PyTorch makes no ONNX program; give it 2.10 or newer")
-    program.model.metadata_props.update(_about(stored))
-    program.save(path, external_data=False)
-
-
-def _about(stored: Artefact) -> dict[str, str]:
-    """What a reader of the file must know, by name."""
-    calibrations = {OTHER: Calibration(), **stored.config.calibration}
-    return {
-        "version": stored.version,
-        "labels": json.dumps(stored.config.labels),
-        "max_tokens": str(stored.config.body.max_tokens),
-        "pad": str(stored.tokens.pad),
-        "calibration": json.dumps(
-            {lang: own.model_dump(include={"temperature", "unsure_below"}) for lang, own in calibrations.items()}
-        ),
-    }
-
-
-def _alike(graph: Graph, exported: OnnxScorer, texts: Sequence[str]) -> Likeness:
-    network = Network(graph.model, exported.tokens, torch.device("cpu"), torch.float32)
-    largest, flips = 0.0, 0
+def _alike(graphs: Graphs, exported: OnnxScorer, texts: Sequence[str]) -> Likeness:
+    network, largest, flips = exported.network, 0.0, 0
     for at in range(0, len(texts), TEXTS_PER_BATCH):
-        encoded = exported.tokens.encode(texts[at : at + TEXTS_PER_BATCH])
-        ids, mask, _ = network.padded(max(len(each.ids) for each in encoded), encoded)
+        encoded = network.tokens.encode(texts[at : at + TEXTS_PER_BATCH])
+        ids, mask, sizes = network.padded(max(len(each.ids) for each in encoded), encoded)
         with torch.inference_mode():
-            plain = [part.numpy() for part in graph(ids, mask)]
-        found = exported.run(ids.numpy(), mask.numpy())
-        real = mask.numpy() == 1
-        apart = [
-            plain[0] - found[0],
-            *(one[real] - other[real] for one, other in zip(plain[1:], found[1:], strict=True)),
-        ]
-        largest = max(largest, *(float(np.abs(part).max()) for part in apart))
-        flips += int((plain[0].argmax(1) != found[0].argmax(1)).sum())
+            plain, found = graphs.whole(ids, mask), network.model(ids, mask)
+            real = mask == 1
+            apart = [one[real] - other[real] for one, other in zip(plain[1:3], found[1:3], strict=True)]
+            apart.append(plain.sentiment - found.sentiment)
+            # Of every text its first word as an aspect and as a name, and all of its words as an opinion.
+            first = span_batch([(row, 1, 1) for row in range(len(sizes))])
+            whole = span_batch([(row, 1, max(1, size - 2)) for row, size in enumerate(sizes)])
+            links = torch.tensor([(aspect, row) for row in range(len(sizes)) for aspect in (-1, row)])
+            stacked = torch.stack(first, 1)
+            apart.append(
+                graphs.pairs(plain.hidden, stacked, torch.stack(whole, 1), links)
+                - network.model.pairs(found, first, whole, links)
+            )
+            if graphs.toward is not None:
+                apart.append(graphs.toward(plain.hidden, stacked) - network.model.toward(found, first))
+        largest = max(largest, *(_largest(part) for part in apart))
+        flips += int((plain.sentiment.argmax(1) != found.sentiment.argmax(1)).sum())
     return Likeness(len(texts), largest, flips)
+
+
+def _largest(part: Tensor) -> float:
+    return float(part.abs().max())

@@ -183,7 +183,7 @@ def drift(
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Option("--out", help="A new folder for the file, its tokenizer and its README.")],
+    folder: Annotated[Path, typer.Option("--out", help="A new folder for the files and their README.")],
     artefact: Annotated[Path | None, typer.Argument(help="An artefact folder; the model in force if none.")] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Static 8 bits in the products: smaller and faster.")] = False,
     on: Annotated[list[Path] | None, typer.Option(help="Labelled files: what is lost is measured on them.")] = None,
@@ -192,7 +192,7 @@ def export(
 ) -> None:
     """Write a model as ONNX for other programs, and compare what ONNX Runtime reads with it: labels, size, speed.
 
-    Sentiment logits and the tags of terms; needs `pip install 'opinionwatch[onnx]'`.
+    Sentiment, triplets, names, and a program that reads them; needs `pip install 'opinionwatch[onnx]'`.
 
     Example: opinionwatch model export --out runs/onnx --on dev/a.jsonl.gz
     """
