@@ -256,9 +256,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--backbone", type=Path, default=Path("../shared/backbone"))
-    parser.add_argument(
-        "--recipe", type=Path, default=RECIPES / "fast.yaml", help="whose files and shape they start from"
-    )
+    parser.add_argument("--recipe", type=Path, default=RECIPES / "default.yaml", help="whose files are read")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="folder with the rows that are made")
     parser.add_argument("--rows", type=int, default=120, help="to train on, of each file")
     parser.add_argument("--dev", type=int, default=60, help="dev rows of each file")

@@ -87,7 +87,7 @@ def shapes(vectors: Path, width: int) -> list[Trial]:
             include={"learning_rate", "head_learning_rate", "layer_decay", "warmup", "weight_decay"}
         )
         for inputs in INPUTS:
-            own: dict[str, object] = {"inputs": inputs, "targets": False}
+            own: dict[str, object] = {"inputs": inputs}
             if inputs == "vectors":
                 own |= {"vectors": vectors, "width": width}
             body = Body.model_validate(shipped.body.model_dump() | own)
