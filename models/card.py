@@ -68,8 +68,9 @@ _LOCAL = "**Not to be passed on:** some of these rows are for research only."
 _COMPANION = """## Linear companion
 A table of 2^{bits} hashed n-grams (characters 1–{characters}, word pieces 1–{pieces}) × 3 classes, with weights of
 their own for {domains} kinds of texts behind a learnt gate, is added to the encoder's sentiment logits:
-{encoder:.2f} × encoder + {table:.2f} × table, and {bias} for negative, neutral and positive. These five numbers
-were learnt on {spare:,} training rows that neither was trained on, not on dev. The table was trained on
+{encoder:.2f} × encoder + {table:.2f} × table, and {bias} for negative, neutral and positive. These numbers, and how
+much the weights of the kinds count beside the shared ones, were learnt on {spare:,} training rows that neither was
+trained on, not on dev. The table was trained on
 
 | source | rows | terms |
 |---|---|---|

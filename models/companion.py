@@ -53,9 +53,16 @@ class Parts(NamedTuple):
     gate: Tensor
     domains: Tensor
 
-    def joined(self) -> Tensor:
-        """Logits (n, 3): the shared ones, and those of the domains as likely as the gate thinks each."""
-        return self.shared + (self.gate.softmax(-1).unsqueeze(-1) * self.domains).sum(1)
+    def split(self) -> "Split":
+        """Of the domains as much as the gate thinks each likely."""
+        return Split(self.shared, (self.gate.softmax(-1).unsqueeze(-1) * self.domains).sum(1))
+
+
+class Split(NamedTuple):
+    """Logits (n, 3) by the weights shared by all, and what those of the domains add to them."""
+
+    shared: Tensor
+    domains: Tensor
 
 
 class Companion(nn.Module):
@@ -83,12 +90,20 @@ class Companion(nn.Module):
     @torch.inference_mode()
     def read(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> Tensor:
         """Its own logits (n, 3) of texts and their token ids, on the CPU."""
+        shared, domains = self.split(texts, ids)
+        return shared + domains
+
+    @torch.inference_mode()
+    def split(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> Split:
+        """What `read` is the sum of."""
         ngrams = self.mixing.ngrams
         parts = [
-            self(features(texts[at : at + CHUNK], ids[at : at + CHUNK], ngrams)).joined()
+            self(features(texts[at : at + CHUNK], ids[at : at + CHUNK], ngrams)).split()
             for at in range(0, len(texts), CHUNK)
         ]
-        return torch.cat(parts) if parts else torch.zeros(0, 3)
+        if not parts:
+            return Split(torch.zeros(0, 3), torch.zeros(0, 3))
+        return Split(torch.cat([part.shared for part in parts]), torch.cat([part.domains for part in parts]))
 
     def mix(self, encoder: Tensor, own: Tensor) -> Tensor:
         """Logits (n, 3) of both together."""

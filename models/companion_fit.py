@@ -3,7 +3,7 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -13,19 +13,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from opinionwatch.models.companion import CHUNK, Companion, Mixing, Parts
+from opinionwatch.models.companion import CHUNK, Companion, Mixing, Split
 from opinionwatch.models.data import read_rows
 from opinionwatch.models.examples import Example
+from opinionwatch.models.linear import Linear, Table, minimise
 from opinionwatch.models.losses import sentiment_loss
 from opinionwatch.models.network import Network
-from opinionwatch.models.ngrams import Features, features
+from opinionwatch.models.ngrams import features
 from opinionwatch.models.priors import NONE, Prior, priors
 from opinionwatch.models.recipe import CompanionPlan, Recipe
 from opinionwatch.models.tokens import TextTokens
 from opinionwatch.pipeline.errors import SettingsError
 
 log = structlog.get_logger(__name__)
-LOG_EVERY = 200
+GATE_ROWS = 3000
+"""Of each domain, that the gate is trained on."""
 STACKING_ROUNDS = 100
 FEWEST_SPARE = 100
 READ_ROWS = 2048
@@ -61,9 +63,15 @@ def accompany(
     chunks = [texts[at : at + READ_ROWS] for at in range(0, len(texts), READ_ROWS)]
     said = torch.tensor([logits for chunk in chunks for logits in network.moods(chunk)])
     ids = [row.ids for chunk in chunks for row in network.tokens.encode(chunk)]
-    mixing = stack(said, companion.read(texts, ids), spare, weight, shares)
-    companion.mixing = mixing.model_copy(update={"ngrams": plan.ngrams, "domains": companion.mixing.domains})
-    log.info("companion.mixing", **companion.mixing.model_dump(exclude={"ngrams"}))
+    stacked = stack(said, companion.split(texts, ids), spare, weight, shares)
+    _scale(companion, stacked)
+    companion.mixing = stacked.mixing.model_copy(update={"ngrams": plan.ngrams, "domains": companion.mixing.domains})
+    log.info(
+        "companion.mixing",
+        shared=round(stacked.shared, 4),
+        own=round(stacked.domains, 4),
+        **companion.mixing.model_dump(exclude={"ngrams"}),
+    )
     counts = Counter(row.source for row in dict.fromkeys(rows) if row.label is not None)
     return Accompanied(companion, dict(counts), len(spare))
 
@@ -85,114 +93,87 @@ def fit_companion(
 ) -> Companion:
     """Train a table on every row that has a label, each source weighing `rows ** (1 - balance)`.
 
-    Adam on the features of each batch, the rate falling to zero; rows without neutral train what they know. A row
-    trains the shared weights alone and, where its source has a domain, together with those of the domain, and the gate.
+    First the weights shared by all, on all rows. Then those of each domain, on its rows, as what is to be added to the
+    shared ones (Chelba and Acero, Adaptation of Maximum Entropy Capitalizer, EMNLP 2004); rows without neutral say
+    nothing of it there. Then the gate, on as many rows of each domain, drawn by `seed`.
     """
     rows = [example for example in dict.fromkeys(examples) if example.label is not None]
-    hashed = _hash([example.text for example in rows], tokens, plan)
-    labels = torch.tensor([example.label for example in rows])
-    classes = torch.tensor([example.classes for example in rows])
-    weights = torch.tensor(_weights([example.source for example in rows], plan.balance))
-    domains = torch.tensor([_domain(example.source, plan) for example in rows])
-    shares = torch.tensor([priors.get(example.source, NONE) for example in rows])
+    table = _table([example.text for example in rows], tokens, plan)
+    told = _told(rows, plan.balance, priors)
+    shared = minimise(table, 3, told.loss(two_class_weight), penalty=plan.penalty, rounds=plan.rounds)
+    log.info("companion.shared", rows=len(rows))
+    known = table.times(shared.weights) + shared.bias
+    domains = [_domain(example.source, plan) for example in rows]
     companion = Companion(Mixing(ngrams=plan.ngrams, domains=tuple(plan.domains)))
-    sparse = torch.optim.SparseAdam([companion.table], lr=plan.learning_rate)
-    dense = torch.optim.Adam([companion.bias], lr=plan.learning_rate)
-    batches = [batch for turn in range(plan.epochs) for batch in _batches(len(rows), plan.rows_per_batch, seed + turn)]
-    for step, batch in enumerate(batches):
-        at = torch.tensor(batch)
-        parts = companion(_join([hashed[row] for row in batch]))
-        target = Target(labels[at], classes[at], weights[at], domains[at], shares[at])
-        loss = _loss(parts, target, plan, two_class_weight)
-        for optimiser in (sparse, dense):
-            optimiser.param_groups[0]["lr"] = plan.learning_rate * (1 - step / len(batches))
-            optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        sparse.step()  # type: ignore[no-untyped-call]  # untyped in torch
-        dense.step()
-        if step % LOG_EVERY == 0:
-            log.info("companion.step", step=step, steps=len(batches), loss=round(float(loss.detach()), 4))
+    parts = [shared, _gate(table, domains, plan, seed)]
+    for at, name in enumerate(plan.domains):
+        own = [row for row, domain in enumerate(domains) if domain == at]
+        said = _told([rows[row] for row in own], plan.balance, priors, known[own])
+        parts.append(minimise(table.only(own), 3, said.loss(0.0), penalty=plan.domain_penalty, rounds=plan.rounds))
+        log.info("companion.domain", name=name, rows=len(own))
+    with torch.no_grad():
+        companion.table.copy_(torch.cat([part.weights for part in parts], 1))
+        companion.bias.copy_(torch.cat([part.bias for part in parts]))
     return companion.eval()
 
 
-class Target(NamedTuple):
-    """What is known of a batch: labels, class counts, weights, and domains (-1: none), each (n,); priors (n, 3)."""
+class Told(NamedTuple):
+    """What is known of rows: labels, class counts and weights, each (n,); to be added to their logits (n, 3)."""
 
     labels: Tensor
     classes: Tensor
     weights: Tensor
-    domains: Tensor
-    priors: Tensor
+    added: Tensor
+
+    def loss(self, two_class_weight: float) -> Callable[[Tensor], Tensor]:
+        """The sum over rows of what logits (n, 3) cost."""
+
+        def cost(logits: Tensor) -> Tensor:
+            labels, classes, weights, added = self
+            mean = sentiment_loss(logits + added, labels, classes, two_class_weight, weights=weights)
+            return mean * len(labels)
+
+        return cost
 
 
-def _loss(parts: Parts, target: Target, plan: CompanionPlan, two_class_weight: float) -> Tensor:
-    labels, classes, weights, domains, shares = target
+def _told(rows: Sequence[Example], balance: float, priors: Mapping[str, Prior], known: Tensor | float = 0.0) -> Told:
+    shares = torch.tensor([priors.get(row.source, NONE) for row in rows]).view(-1, 3)
+    return Told(
+        torch.tensor([row.label for row in rows], dtype=torch.int64),
+        torch.tensor([row.classes for row in rows]),
+        torch.tensor(_weights([row.source for row in rows], balance)),
+        shares + known,
+    )
 
-    def sentiment(logits: Tensor) -> Tensor:
-        return sentiment_loss(logits + shares, labels, classes, two_class_weight, weights=weights)
 
-    known = domains >= 0
-    if not bool(known.any()):
-        return sentiment(parts.shared)
-    own = torch.zeros_like(parts.shared)
-    own[known] = parts.domains[known, domains[known]]
-    gate = (cross_entropy(parts.gate[known], domains[known], reduction="none") * weights[known]).mean()
-    return sentiment(parts.shared + own) + plan.shared_weight * sentiment(parts.shared) + plan.gate_weight * gate
+def _gate(table: Table, domains: Sequence[int], plan: CompanionPlan, seed: int) -> Linear:
+    """Which domain a text is of, each as likely before its words are read."""
+    count = len(plan.domains)
+    order = random.Random(seed).sample(range(len(domains)), len(domains))
+    drawn = [row for at in range(count) for row in [row for row in order if domains[row] == at][:GATE_ROWS]]
+    wanted = torch.tensor([domains[row] for row in drawn])
+    weights = torch.tensor(_weights([str(domains[row]) for row in drawn], 1.0))
+
+    def loss(logits: Tensor) -> Tensor:
+        return (cross_entropy(logits, wanted, reduction="none") * weights).sum()
+
+    return minimise(table.only(drawn), count, loss, penalty=plan.gate_penalty, rounds=plan.rounds)
 
 
 def _domain(source: str, plan: CompanionPlan) -> int:
     return next((at for at, sources in enumerate(plan.domains.values()) if source in sources), -1)
 
 
-def stack(
-    encoder: Tensor,
-    own: Tensor,
-    examples: Sequence[Example],
-    two_class_weight: float,
-    priors: Mapping[str, Prior] = MappingProxyType({}),
-) -> Mixing:
-    """The factors and biases of least loss on rows that neither model was trained on; every source weighs the same.
-
-    `encoder` and `own` are logits (n, 3). Five numbers, a convex problem: L-BFGS finds the one minimum.
-    """
-    labels = torch.tensor([example.label for example in examples])
-    classes = torch.tensor([example.classes for example in examples])
-    weights = torch.tensor(_weights([example.source for example in examples], 1.0), dtype=torch.float64)
-    shares = torch.tensor([priors.get(example.source, NONE) for example in examples], dtype=torch.float64)
-    encoder, own = encoder.double(), own.double()
-    factors = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([factors], max_iter=STACKING_ROUNDS, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        mixed = factors[0] * encoder + factors[1] * own + factors[2:] - factors[2:].mean()
-        told = sentiment_loss(mixed + shares, labels, classes, two_class_weight, weights=weights)
-        cost = told + 1e-4 * factors.square().sum()
-        torch.autograd.backward(cost)
-        return cost
-
-    optimiser.step(loss)  # type: ignore[no-untyped-call]  # untyped in torch
-    found = factors.detach()
-    first, second, *bias = (
-        round(number, 4) for number in (*found[:2].tolist(), *(found[2:] - found[2:].mean()).tolist())
-    )
-    return Mixing(encoder=first, table=second, bias=(bias[0], bias[1], bias[2]))
-
-
-def _hash(texts: Sequence[str], tokens: TextTokens, plan: CompanionPlan) -> list[Tensor]:
-    """The features of each text, in 32 bits: there are hundreds a text."""
-    hashed: list[Tensor] = []
+def _table(texts: Sequence[str], tokens: TextTokens, plan: CompanionPlan) -> Table:
+    numbers: list[Tensor] = []
+    sizes: list[Tensor] = []
     for at in range(0, len(texts), CHUNK):
         chunk = texts[at : at + CHUNK]
         found = features(chunk, [row.ids for row in tokens.encode(chunk)], plan.ngrams)
-        numbers = torch.from_numpy(found.numbers).int()
-        hashed += [row.clone() for row in numbers.tensor_split(torch.from_numpy(found.starts[1:-1]))]
-    return hashed
-
-
-def _join(rows: Sequence[Tensor]) -> Features:
-    starts = torch.tensor([0, *(len(row) for row in rows)]).cumsum(0)
-    return Features(torch.cat([*rows]).long().numpy(), starts.numpy())
+        numbers.append(torch.from_numpy(found.numbers).int())
+        sizes.append(torch.from_numpy(found.starts).diff())
+    starts = torch.cat([torch.zeros(1, dtype=torch.int64), *sizes]).cumsum(0)
+    return Table(torch.cat([torch.zeros(0, dtype=torch.int32), *numbers]), starts, 1 << plan.ngrams.bits)
 
 
 def _weights(sources: Sequence[str], balance: float) -> list[float]:
@@ -203,7 +184,51 @@ def _weights(sources: Sequence[str], balance: float) -> list[float]:
     return [weight / mean for weight in raw]
 
 
-def _batches(rows: int, size: int, seed: int) -> list[list[int]]:
-    order = list(range(rows))
-    random.Random(seed).shuffle(order)
-    return [order[at : at + size] for at in range(0, rows, size)]
+class Stacked(NamedTuple):
+    """How much each part counts; the shared weights and those of the domains relative to the factor of the table."""
+
+    mixing: Mixing
+    shared: float
+    domains: float
+
+
+def stack(
+    encoder: Tensor,
+    own: Split,
+    examples: Sequence[Example],
+    two_class_weight: float,
+    priors: Mapping[str, Prior] = MappingProxyType({}),
+) -> Stacked:
+    """The factors and biases of least loss on rows that no part was trained on; every source weighs the same.
+
+    `encoder` are logits (n, 3). Six numbers, a convex problem: L-BFGS finds the one minimum.
+    """
+    told = _told(examples, 1.0, priors)
+    parts = torch.stack([encoder, *own]).double()
+    exact = told._replace(weights=told.weights.double(), added=told.added.double())
+    loss = exact.loss(two_class_weight)
+    factors = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS([factors], max_iter=STACKING_ROUNDS, line_search_fn="strong_wolfe")
+
+    def cost() -> Tensor:
+        optimiser.zero_grad()
+        mixed = torch.einsum("p,pnc->nc", factors[:3], parts) + factors[3:] - factors[3:].mean()
+        both = loss(mixed) / len(examples) + 1e-4 * factors.square().sum()
+        torch.autograd.backward(both)
+        return both
+
+    optimiser.step(cost)  # type: ignore[no-untyped-call]  # untyped in torch
+    found = factors.detach()
+    first, shared, domains = found[:3].tolist()
+    table = max(abs(shared), abs(domains)) or 1.0
+    bias = [round(number, 4) for number in (found[3:] - found[3:].mean()).tolist()]
+    mixing = Mixing(encoder=round(first, 4), table=round(table, 4), bias=(bias[0], bias[1], bias[2]))
+    return Stacked(mixing, shared / table, domains / table)
+
+
+@torch.no_grad()
+def _scale(companion: Companion, stacked: Stacked) -> None:
+    """An artefact keeps one factor of the table: what its parts count beside one another goes into the weights."""
+    for weights in (companion.table, companion.bias):
+        weights[..., :3] *= stacked.shared
+        weights[..., 3 + len(companion.mixing.domains) :] *= stacked.domains

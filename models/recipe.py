@@ -142,15 +142,14 @@ class CompanionPlan(Section):
     """The linear companion of hashed n-grams that is added to the encoder; trained on the same files, without caps."""
 
     ngrams: Ngrams = Ngrams()
-    epochs: int = Field(3, gt=0)
-    learning_rate: float = Field(0.02, gt=0)
-    rows_per_batch: int = Field(256, gt=0)
+    rounds: int = Field(100, gt=0, description="at most so many steps of L-BFGS for each part")
+    penalty: float = Field(0.5, gt=0, description="on the squares of the shared weights; 1 is scikit-learn's C=1")
+    domain_penalty: float = Field(1.0, gt=0, description="on the squares of what each domain adds to them")
+    gate_penalty: float = Field(0.1, gt=0, description="on the squares of the weights of the gate between domains")
     balance: float = Field(0.5, ge=0, le=1, description="0: every row weighs the same; 1: every source")
     domains: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="kinds of texts that get weights of their own, each with its sources"
     )
-    shared_weight: float = Field(0.5, ge=0, description="how strongly the shared weights are trained on their own")
-    gate_weight: float = Field(0.3, ge=0, description="how strongly the gate between domains is trained")
 
 
 class Distillation(Section):

@@ -9,7 +9,7 @@ import torch
 from tokenizers import Tokenizer
 
 from opinionwatch.models.artefact import Config, load, save
-from opinionwatch.models.companion import PREFIX, Companion, Kept, Mixing
+from opinionwatch.models.companion import PREFIX, Companion, Kept, Mixing, Split
 from opinionwatch.models.companion_add import add_companion, unreached
 from opinionwatch.models.companion_fit import fit_companion, stack
 from opinionwatch.models.data import read_rows
@@ -28,7 +28,7 @@ from .conftest import BODY, tiny_tokenizer
 from .rows import write_rows
 
 NGRAMS = Ngrams(bits=12, characters=3, pieces=1)
-PLAN = CompanionPlan(ngrams=NGRAMS, epochs=30, learning_rate=0.05, rows_per_batch=4)
+PLAN = CompanionPlan(ngrams=NGRAMS)
 GOOD, BAD = ["the screen is great", "味道很好", "great service"], ["the screen is awful", "味道很差", "awful service"]
 
 
@@ -64,7 +64,8 @@ def test_rows_without_neutral_teach_it_nothing_about_neutral(tokenizer: Tokenize
 
 def test_a_word_may_mean_another_thing_in_another_domain(tokenizer: Tokenizer) -> None:
     # `fast` is praise of a screen and no news of a service; what a text is about decides.
-    plan = PLAN.model_copy(update={"domains": {"phones": ("p",), "service": ("q",)}, "epochs": 60})
+    penalties = {"penalty": 0.1, "domain_penalty": 0.1, "gate_penalty": 0.1}
+    plan = PLAN.model_copy(update={"domains": {"phones": ("p",), "service": ("q",)}, **penalties})
     rows = [
         *(Example(f"the screen is fast {at}", "p", "en", label=2) for at in range(8)),
         *(Example(f"the screen {at}", "p", "en", label=1) for at in range(8)),
@@ -96,11 +97,30 @@ def test_a_model_that_is_always_right_gets_the_weight_and_noise_gets_none() -> N
     # Right nine times out of ten; the other one knows nothing.
     knowing = torch.where(torch.rand(3000, 1) < 0.9, truth, truth.roll(1, 1))
     noise = torch.randn(3000, 3)
-    mixing = stack(noise, knowing, rows, 0.0)
-    assert mixing.table > 1
-    assert abs(mixing.encoder) < 0.15
-    mirrored = stack(knowing, noise, rows, 0.0)
-    assert mirrored.encoder == pytest.approx(mixing.table, abs=1e-2)
+    none = torch.zeros(3000, 3)
+    found = stack(noise, Split(knowing, none), rows, 0.0)
+    assert found.mixing.table > 1
+    assert found.shared == 1
+    assert abs(found.mixing.encoder) < 0.15
+    mirrored = stack(knowing, Split(noise, none), rows, 0.0)
+    assert mirrored.mixing.encoder == pytest.approx(found.mixing.table, abs=1e-2)
+    assert abs(mirrored.mixing.table) < 0.15
+    # The weights of the domains count apart from the shared ones.
+    apart = stack(noise, Split(noise.roll(1, 0), knowing), rows, 0.0)
+    assert apart.domains == 1
+    assert abs(apart.shared) < 0.1
+    assert apart.mixing.table == pytest.approx(found.mixing.table, abs=1e-2)
+
+
+def test_a_domain_whose_rows_have_no_neutral_says_nothing_of_it(tokenizer: Tokenizer) -> None:
+    rows = [*examples(), *(Example(row.text, "t", "en", label=row.label, classes=2) for row in examples(2))]
+    plan = PLAN.model_copy(update={"domains": {"many": ("s",), "two": ("t",), "absent": ("u",)}})
+    taught = fit_companion(rows, TextTokens(tokenizer, 32), plan, two_class_weight=0.5, seed=1)
+    [many, two, absent] = taught.table[:, 6:].detach().view(-1, 3, 3).unbind(1)
+    assert float(two[:, 1].abs().max()) == 0
+    assert float(two.abs().max()) > 0
+    assert float(many[:, 1].abs().max()) > 0
+    assert float(absent.abs().max()) == 0
 
 
 def test_an_artefact_keeps_its_companion_and_says_so_in_its_version(model: Encoder, tmp_path: Path) -> None:
@@ -160,7 +180,7 @@ def accompanied(recipe: Path, data: Path) -> Path:
     ]
     write_rows(data / "train" / "mood.jsonl.gz", rows)
     text = recipe.read_text().replace("name: mood", "name: mood, cap: 900").replace("epochs: 4", "epochs: 1")
-    recipe.write_text(f"{text}\nvalidation: 0.2\ncompanion: {{ngrams: {{bits: 12}}, epochs: 2, rows_per_batch: 32}}\n")
+    recipe.write_text(f"{text}\nvalidation: 0.2\ncompanion: {{ngrams: {{bits: 12}}, rounds: 20}}\n")
     return recipe
 
 

@@ -46,7 +46,7 @@ def write(folder: Path, **files: str) -> None:
 def test_a_recipe_may_extend_another_and_change_some_keys(tmp_path: Path) -> None:
     write(
         tmp_path,
-        base="name: base\nsentiment: [{name: a, terms: t}]\nschedule: {epochs: 3, seed: 5}\ncompanion: {epochs: 2}\n",
+        base="name: base\nsentiment: [{name: a, terms: t}]\nschedule: {epochs: 3, seed: 5}\ncompanion: {rounds: 2}\n",
         middle="extends: base\nname: middle\nschedule: {epochs: 4}\n",
         top="extends: middle\nname: top\nbody: {layers: 3}\ncompanion: null\nsentiment: [{name: b, terms: t}]\n",
     )
