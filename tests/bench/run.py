@@ -3,6 +3,7 @@
     python tests/bench/run.py [--data ../shared/data/dev] [--only throughput,kill]
 
 With `--only`, the other sections stay as they are: each says itself when, at which commit and on what it was taken.
+`--more='--minutes 0 --out FOLDER'` hands on options: so `--only ablation` shows what trainings there are.
 """
 
 import argparse
@@ -111,6 +112,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "dev")
     parser.add_argument("--bench", type=Path, default=ROOT.parent / "shared" / "bench" / "negspike_bench.py")
     parser.add_argument("--only", default="")
+    parser.add_argument("--more", default="", help="options that the commands get besides: --more='--minutes 0'")
     given = parser.parse_args()
     known, report = sections(given.data, given.bench), ROOT / "BENCHMARKS.md"
     chosen = [name for name in given.only.split(",") if name] or list(known)
@@ -120,7 +122,7 @@ def main() -> int:
     for name in chosen:
         title, command = known[name]
         sys.stderr.write(f"{title} …\n")
-        texts[title], well = section(command)
+        texts[title], well = section([*command, *given.more.split()])
         failed += not well
     titles = [title for title, _ in known.values() if title in texts]
     titles += [title for title in texts if title not in titles]
