@@ -59,11 +59,25 @@ def accompany(
     weight, seed = recipe.schedule.two_class_weight, recipe.schedule.seed
     shares = priors(rows, recipe.schedule.prior_strength)
     companion = fit_companion(rows, network.tokens, plan, two_class_weight=weight, seed=seed, priors=shares)
+    weigh(companion, network, plan, spare, weight, shares)
+    counts = Counter(row.source for row in dict.fromkeys(rows) if row.label is not None)
+    return Accompanied(companion, dict(counts), len(spare))
+
+
+def weigh(
+    companion: Companion,
+    network: Network,
+    plan: CompanionPlan,
+    spare: Sequence[Example],
+    two_class_weight: float,
+    priors: Mapping[str, Prior] = MappingProxyType({}),
+) -> None:
+    """Let a companion count beside the network as much as labelled rows say that neither was trained on."""
     texts = [example.text for example in spare]
     chunks = [texts[at : at + READ_ROWS] for at in range(0, len(texts), READ_ROWS)]
     said = torch.tensor([logits for chunk in chunks for logits in network.moods(chunk)])
     ids = [row.ids for chunk in chunks for row in network.tokens.encode(chunk)]
-    stacked = stack(said, companion.split(texts, ids), spare, weight, shares)
+    stacked = stack(said, companion.split(texts, ids), spare, two_class_weight, priors)
     _scale(companion, stacked)
     companion.mixing = stacked.mixing.model_copy(update={"ngrams": plan.ngrams, "domains": companion.mixing.domains})
     log.info(
@@ -72,8 +86,6 @@ def accompany(
         own=round(stacked.domains, 4),
         **companion.mixing.model_dump(exclude={"ngrams"}),
     )
-    counts = Counter(row.source for row in dict.fromkeys(rows) if row.label is not None)
-    return Accompanied(companion, dict(counts), len(spare))
 
 
 def _uncapped(recipe: Recipe) -> Recipe:

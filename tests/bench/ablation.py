@@ -2,7 +2,7 @@
 
     python tests/bench/ablation.py --data ../shared/data --out runs/ablation [--seeds 1,2,3] [--only "lstm,focal"]
 
-The base is the six-layer encoder of `balanced` on the files of `default`, few short texts of each (`ablation_data.py`).
+The base is the six-layer encoder of `fast` on the files of `default`, few short texts of each (`ablation_data.py`).
 Every row is made with every seed, which differ in what the heads begin with, in the order of the batches and in
 dropout; all rows with the first seed, then all with the second: a run that is cut off leaves a whole table of fewer
 seeds. One thread. Devices take as many steps as the base, whatever they cost; architectures take as many as fit into
@@ -31,7 +31,7 @@ from torch import Tensor
 
 from opinionwatch.models.artefact import Config, load, save
 from opinionwatch.models.batches import encode, epoch
-from opinionwatch.models.companion_fit import fit_companion, stack
+from opinionwatch.models.companion_fit import fit_companion, weigh
 from opinionwatch.models.device import pick_device, pick_dtype
 from opinionwatch.models.distil import answers
 from opinionwatch.models.encoder import Encoder
@@ -65,9 +65,7 @@ class Ablation:
         out.mkdir(parents=True, exist_ok=True)
         shipped = load_recipe(recipe)
         self.base = base_recipe(shipped, budget)
-        # A few rows are gone through in small batches, and more often: the table begins at zero.
-        small = {"epochs": PASSES, "rows_per_batch": self.base.schedule.rows_per_batch}
-        self.plan = (shipped.companion or CompanionPlan()).model_copy(update=small)
+        self.plan = shipped.companion or CompanionPlan()
         one_more = TextTokens(load_tokenizer(str(backbone)), budget.tokens + 1)
         self.drawn = draw_rows(self.base, data, one_more, budget)
         self.backbone = prepare(out, backbone, self.drawn.texts(), budget.tokens)
@@ -172,12 +170,8 @@ class Ablation:
         base = load(self.teachers(seed)[0])
         network = self.network(base.model, base.tokens)
         spare, weight = self.drawn.rows.validation, self.base.schedule.two_class_weight
-        texts = [row.text for row in spare]
         found = fit_companion(self.drawn.rows.train, base.tokens, self.plan, two_class_weight=weight, seed=seed)
-        own = found.read(texts, [row.ids for row in base.tokens.encode(texts)])
-        mixing = stack(torch.tensor(network.moods(texts)), own, spare, weight)
-        kept = {"ngrams": self.plan.ngrams, "domains": found.mixing.domains}
-        found.mixing = mixing.model_copy(update=kept)
+        weigh(found, network, self.plan, spare, weight)
         network.companion = found
         return network
 
