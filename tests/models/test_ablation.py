@@ -1,5 +1,6 @@
 """The ablation table: a training for every row and seed, none done twice, and a run that was cut off goes on."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.bench.ablation_data import Budget
 from tests.bench.ablation_rows import BASE, Trial
 from tests.bench.ablation_table import table
 
+from .conftest import tiny_tokenizer
 from .rows import sentiment_rows, triplet_rows, write_rows
 
 SMALL = Budget(rows=6, opinions=4, dev=4, validation=4, tokens=32, steps=3)
@@ -75,6 +77,24 @@ def test_what_is_made_of_other_rows_or_with_another_budget_does_not_stand(
     assert first.stands(base[0], 1)
     assert not first.stands(base[0], 2)
     assert not longer.stands(base[0], 1)
+
+
+def test_rows_are_few_and_short_and_of_dev_rows_every_class_has_as_many(
+    data: Path, backbone: Path, recipe: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(recipe.read_text().replace("{name: mood, ", "{name: mood, lexicon: true, "))
+    short = replace(SMALL, tokens=9)
+    drawn = ablation(data, backbone, tmp_path / "out", recipe, short).drawn
+    assert Counter(row.label for row in drawn.moods) == dict.fromkeys((0, 1, 2), short.dev)
+    labelled = [row for row in drawn.rows.train if row.source == "mood"]
+    assert (len(labelled), len(drawn.pool), {row.label for row in drawn.pool}) == (short.rows, short.rows, {None})
+    assert {row.text for row in labelled}.isdisjoint(row.text for row in (*drawn.pool, *drawn.rows.validation))
+    # What the lexicon finds is in the rows, and not in those of the trial without it.
+    assert any(row.opinions for row in labelled)
+    assert [row.text for row in drawn.plain] == [row.text for row in drawn.rows.train]
+    assert not any(row.opinions for row in drawn.plain if row.source == "mood")
+    pieces = tiny_tokenizer()
+    assert max(len(pieces.encode(text).ids) for text in drawn.texts()) <= short.tokens
 
 
 def test_a_training_that_goes_astray_is_missing_and_the_others_are_not(
