@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from opinionwatch.models.artefact import Artefact
@@ -112,7 +112,7 @@ def write(graphs: Graphs, stored: Artefact, folder: Path) -> None:
     if graphs.toward is not None:
         _write(graphs.toward, folder / TARGETS, dict(zip(TARGETS_INPUTS, (hidden, opinions), strict=True)), TOWARD)
     if stored.companion is not None:
-        save_file(stored.companion.stored(), folder / COMPANION)
+        (folder / COMPANION).write_bytes(save(stored.companion.stored()))
 
 
 def about(stored: Artefact) -> dict[str, str]:
