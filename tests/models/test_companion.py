@@ -9,9 +9,10 @@ import torch
 from tokenizers import Tokenizer
 
 from opinionwatch.models.artefact import Config, load, save
-from opinionwatch.models.companion import PREFIX, Companion, Kept, Mixing, Split
+from opinionwatch.models.companion import PREFIX, Companion, Kept, Mixing, Parts
 from opinionwatch.models.companion_add import add_companion, unreached
-from opinionwatch.models.companion_fit import fit_companion, stack
+from opinionwatch.models.companion_fit import fit_companion
+from opinionwatch.models.companion_stack import Stacked, fold, stack
 from opinionwatch.models.data import read_rows
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import Example
@@ -97,19 +98,58 @@ def test_a_model_that_is_always_right_gets_the_weight_and_noise_gets_none() -> N
     # Right nine times out of ten; the other one knows nothing.
     knowing = torch.where(torch.rand(3000, 1) < 0.9, truth, truth.roll(1, 1))
     noise = torch.randn(3000, 3)
-    none = torch.zeros(3000, 3)
-    found = stack(noise, Split(knowing, none), rows, 0.0)
+    found = stack(noise, parts(knowing), [], rows, 0.0)
     assert found.mixing.table > 1
     assert found.shared == 1
     assert abs(found.mixing.encoder) < 0.15
-    mirrored = stack(knowing, Split(noise, none), rows, 0.0)
+    mirrored = stack(knowing, parts(noise), [], rows, 0.0)
     assert mirrored.mixing.encoder == pytest.approx(found.mixing.table, abs=1e-2)
     assert abs(mirrored.mixing.table) < 0.15
-    # The weights of the domains count apart from the shared ones.
-    apart = stack(noise, Split(noise.roll(1, 0), knowing), rows, 0.0)
-    assert apart.domains == 1
+    # The weights of the domains count apart from the shared ones, those of each language apart from the others'.
+    apart = stack(noise, parts(noise.roll(1, 0), noise.roll(2, 0), knowing), [0, 1], rows, 0.0)
+    assert apart.domains[1] == 1
+    assert abs(apart.domains[0]) < 0.1
     assert abs(apart.shared) < 0.1
-    assert apart.mixing.table == pytest.approx(found.mixing.table, abs=1e-2)
+
+
+def test_a_language_whose_texts_are_mostly_neutral_is_told_so_and_the_other_is_not() -> None:
+    torch.manual_seed(3)
+    rows = [Example(str(at), "s", "en", label=1 if at % 2 and at % 8 != 1 else at % 3) for at in range(3000)]
+    zeros = torch.zeros(3000, 3)
+    gate = torch.tensor([[20.0, 0.0], [0.0, 20.0]]).repeat(1500, 1)
+    found = stack(torch.randn(3000, 3), Parts(zeros, gate, torch.zeros(3000, 2, 3)), [0, 1], rows, 0.0)
+    even, odd = ([number * found.mixing.table for number in biases] for biases in found.biases)
+    assert abs(even[1] - even[0]) < 0.2
+    assert odd[1] - odd[0] > 0.7
+
+
+def test_what_was_stacked_is_what_the_companion_then_says(tokenizer: Tokenizer) -> None:
+    torch.manual_seed(4)
+    companion = Companion(Mixing(ngrams=NGRAMS, domains=("a", "b", "c"))).eval()
+    torch.nn.init.normal_(companion.table)
+    ids = [row.ids for row in TextTokens(tokenizer, 32).encode([*GOOD, *BAD])]
+    own, tongues = companion.parts([*GOOD, *BAD], ids), [0, 1, 0]
+    mixing = Mixing(encoder=0.5, table=2.0)
+    stacked = Stacked(mixing, 0.25, [1.0, -0.5], [[0.1, 0.0, -0.1], [0.3, 0.2, 0.1]])
+    fold(companion, stacked, tongues)
+    factors = torch.tensor([stacked.domains[tongue] for tongue in tongues]).view(1, 3, 1)
+    biases = torch.tensor([stacked.biases[tongue] for tongue in tongues])
+    expected = Parts(0.25 * own.shared, own.gate, factors * own.domains + biases).joined()
+    torch.testing.assert_close(companion.read([*GOOD, *BAD], ids), expected)
+
+
+def test_an_encoder_that_cannot_be_weighed_is_refused_with_what_to_do() -> None:
+    rows = [Example(str(at), "s", "en", label=at % 3) for at in range(300)]
+    right = torch.nn.functional.one_hot(torch.tensor([row.label for row in rows]), 3).float()
+    with pytest.raises(SettingsError, match="train the encoder first"):
+        stack(0.1 * right, parts(torch.randn(300, 3)), [], rows, 0.0)
+
+
+def parts(shared: torch.Tensor, *domains: torch.Tensor) -> Parts:
+    """Of a companion whose gate takes every text as well for one domain as for another."""
+    count = len(shared)
+    own = torch.stack(domains, 1) if domains else torch.zeros(count, 0, 3)
+    return Parts(shared, torch.zeros(count, len(domains)), own * max(1, len(domains)))
 
 
 def test_a_domain_whose_rows_have_no_neutral_says_nothing_of_it(tokenizer: Tokenizer) -> None:
