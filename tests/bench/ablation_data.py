@@ -135,7 +135,7 @@ def _write_backbone(path: Path, backbone: Path, trimmed: Trimmed, pad: int) -> N
     table.weight = nn.Parameter(kept)
     assert isinstance(model.config, PreTrainedConfig)
     model.config.vocab_size, model.config.pad_token_id = len(kept), trimmed.kept.index(pad)
-    model.body.save_pretrained(path)  # type: ignore[operator]
+    model.body.save_pretrained(path)  # type: ignore[operator]  # Module gives any attribute the type of a tensor too
     with (path / VECTORS).open("w", encoding="utf-8") as file:
         for piece, vector in zip(pieces_of(trimmed.tokenizer), kept.tolist(), strict=True):
             if piece.startswith(WORD_START) and len(piece) > 1 and " " not in piece:
