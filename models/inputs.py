@@ -67,8 +67,8 @@ class HashedPieces(nn.Module):
         """Vectors of the ids."""
         parts = self.parts[ids]
         known = (parts != 1 << HASH_BITS).sum(-1, keepdim=True).clamp(min=1)
-        vectors: Tensor = self.table(parts).sum(-2) / known.sqrt()
-        return vectors
+        sums: Tensor = self.table(parts).sum(-2)
+        return sums / known.sqrt().to(sums.dtype)
 
 
 def pieces_of(tokenizer: Tokenizer) -> list[str]:

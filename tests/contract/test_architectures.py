@@ -106,9 +106,9 @@ def test_every_weight_that_may_move_is_trained_by_the_losses(name: str, inputs: 
     assert bool(frozen) == (inputs == "frozen")
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "encoder"])
-def test_sixteen_bits_stay_within_the_stated_bound(name: str, tmp_path: Path) -> None:
-    scorer = scorer_of(name, "subwords", tmp_path, "bf16")
+@pytest.mark.parametrize(("name", "inputs"), COMBINATIONS)
+def test_sixteen_bits_stay_within_the_stated_bound(name: str, inputs: str, tmp_path: Path) -> None:
+    scorer = scorer_of(name, inputs, tmp_path, "bf16")
     passages = [Passage(text, "en") for text in ("the battery is great", "slow", "味道很好 " * 12, "")]
     together = [reading.sentiment for reading in scorer.score(passages)]
     alone = [scorer.score([passage])[0].sentiment for passage in passages]
