@@ -10,7 +10,7 @@ from opinionwatch.models.recipe import Recipe
 _TEMPLATE = """# Model card: {name}
 
 Sentiment (negative, neutral, positive) and opinions (aspect term, opinion term, polarity) of English and Chinese posts,
-both from one pass of a {layers}-layer encoder. Trained for {minutes:.0f} minutes ({steps} steps) by
+both from one pass of an encoder with {layers}. Trained for {minutes:.0f} minutes ({steps} steps) by
 `opinionwatch train --recipe {name}`.
 
 ## Intended use
@@ -112,7 +112,7 @@ def write_card(
     return _TEMPLATE.format(
         name=recipe.name,
         permitted=_LOCAL if recipe.local else _PERMITTED,
-        layers=recipe.body.layers or "full-depth",
+        layers=f"{recipe.body.layers} layers" if recipe.body.layers else "all layers of its backbone",
         minutes=minutes,
         steps=steps,
         backbone=backbone,
