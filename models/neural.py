@@ -13,12 +13,12 @@ from opinionwatch.models.artefact import load, read
 from opinionwatch.models.calibrate import Calibration, for_lang
 from opinionwatch.models.device import Precision, pick_device, pick_dtype
 from opinionwatch.models.manifest import DEFAULT
-from opinionwatch.models.memory import Settled, give_back, unload_gpu_pages
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
 from opinionwatch.models.packing import scoring
 from opinionwatch.models.targets import Logits, plus
 from opinionwatch.pipeline.contracts import Confusion, Label, OpinionTerm, Reading, Sentiment
 from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.memory import Settled, give_back, unload_gpu_pages
 from opinionwatch.pipeline.ports import Passage
 
 if TYPE_CHECKING:

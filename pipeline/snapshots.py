@@ -3,7 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
-from io import BytesIO
+from io import BytesIO, RawIOBase
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,31 @@ _FACTS = "facts.json"
 def pack(version: int, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> bytes:
     """One blob of everything. Floats survive bit for bit, in arrays and (shortest round-trip digits) in JSON."""
     body = orjson.dumps({"version": version, "facts": dict(facts)})
-    buffer = BytesIO()
-    np.savez(buffer, allow_pickle=False, **{_FACTS: np.frombuffer(body, np.uint8)}, **arrays)
-    return zlib.compress(buffer.getvalue(), 1)
+    deflated = _Deflated()
+    np.savez(deflated, allow_pickle=False, **{_FACTS: np.frombuffer(body, np.uint8)}, **arrays)
+    return deflated.whole()
+
+
+class _Deflated(RawIOBase):
+    """A file that can only be written to: it keeps what is written deflated, and never all of it as it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._deflate = zlib.compressobj(1)
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Deflate a part."""
+        self._parts.append(self._deflate.compress(data))
+        return memoryview(data).nbytes
+
+    def whole(self) -> bytes:
+        """All of it."""
+        return b"".join((*self._parts, self._deflate.flush()))
 
 
 def unpack(version: int, blob: bytes, older: Collection[int] = ()) -> tuple[Arrays, Facts, int]:

@@ -17,6 +17,7 @@ from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.lanes import Lanes
 from opinionwatch.pipeline.log import Appender, Entry, Reader
 from opinionwatch.pipeline.log_records import Mark, encode
+from opinionwatch.pipeline.memory import give_back
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.ports import Clock
 from opinionwatch.pipeline.settings_kafka import Kafka
@@ -149,6 +150,8 @@ class TrendWork:
         self._store.save(number, Saved(partition.offset, state))
         self._saved_mb[number] = len(state) >> 20
         self._saved_at[number] = self._clock()
+        del state
+        give_back()  # what a state takes while it is written would else stay with the process
         failpoint("trend.saved")
 
     def _silent(self, number: int, partition: TrendPartition, now: datetime) -> list[Mark]:

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from opinionwatch.models import memory
-from opinionwatch.models.memory import ROOM, Settled, clean_gpu_mappings, resident
+from opinionwatch.pipeline import memory
+from opinionwatch.pipeline.memory import ROOM, Settled, clean_gpu_mappings, resident
 
 LIBRARY = "/venv/nvidia/cu13/lib/libcublasLt.so.13"
 UNLOADED = """
 import torch
-from opinionwatch.models.memory import resident, unload_gpu_pages
+from opinionwatch.pipeline.memory import resident, unload_gpu_pages
 before = resident()
 unload_gpu_pages()
 print(before - resident())
