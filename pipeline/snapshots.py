@@ -39,7 +39,7 @@ class _Deflated(RawIOBase):
         """It is."""
         return True
 
-    def write(self, data: Any, /) -> int:
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]  # all zipfile gives
         """Deflate a part."""
         self._parts.append(self._deflate.compress(data))
         return memoryview(data).nbytes
