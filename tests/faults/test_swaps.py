@@ -10,7 +10,7 @@ def test_nothing_is_lost_and_every_opinion_bears_the_model_in_force_when_models_
     tmp_path: Path,
 ) -> None:
     campaign = SwapCampaign(tmp_path, documents=3_000, seed=7, per_s=600)
-    verdict = campaign.run(kills=1, swaps=1)
+    verdict = campaign.run(kills=1, swaps=2)
     assert verdict.faults == dict.fromkeys(verdict.faults, 0)
     assert verdict.replays > 0, "a kill test that saw no replay proves nothing"
     assert verdict.swaps > 0, "nor does a swap test without a swap"
