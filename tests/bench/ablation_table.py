@@ -153,7 +153,8 @@ def _note(truth: Truth, seeds: int, base: Sequence[float]) -> str:
     found, others = sum(map(len, truth.opinions)), len(truth.opinions)
     return (
         f"Means of at most {seeds} seeds, the same for every row; {truth.trained:,} rows to train on, "
-        f"{len(truth.labels):,} dev rows of sentiment, {found:,} terms to find in {others:,} others (exact characters, with polarity).{pace} "
+        f"{len(truth.labels):,} dev rows of sentiment, {found:,} terms to find in {others:,} others "
+        f"(exact characters, with polarity).{pace} "
         "**Bold**: different beyond which dev rows and which seeds there are; one row in twenty would be so by chance, "
         "and the two rows of another seed show what chance does."
     )
