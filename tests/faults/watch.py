@@ -93,6 +93,10 @@ class Watch:
         """Whether nothing is waiting to recover."""
         return not self._wounds
 
+    def says(self) -> str:
+        """What waits to recover, from where."""
+        return ", ".join(f"{one.part} after {one.fault} (was at {one.before})" for one in self._wounds) or "nothing"
+
     def _run(self) -> None:
         last = 0.0
         while not self._ended.wait(EVERY_S):
