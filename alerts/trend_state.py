@@ -18,11 +18,11 @@ from opinionwatch.alerts.pending_before import waited
 from opinionwatch.alerts.trend_fold import Folding
 from opinionwatch.alerts.volume import VolumeChannel
 from opinionwatch.pipeline.cluster import Voices
-from opinionwatch.pipeline.contracts import Mention
+from opinionwatch.pipeline.contracts import Mention, content_id
 from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.errors import FatalError
-from opinionwatch.pipeline.id_table import ID_BYTES, id_of
+from opinionwatch.pipeline.id_table import ID_BYTES
 from opinionwatch.pipeline.snapshots import Arrays, Facts, pack, unpack
 from opinionwatch.pipeline.ticks import tick_of
 from opinionwatch.pipeline.windows import Windows
@@ -167,7 +167,7 @@ def _told(facts: Facts) -> Iterator[tuple[int, Waiting]]:
 def _named(arrays: Arrays, facts: Facts) -> Arrays:
     """Before version 5 authors were kept by name, and every mention had the number of its version beside it."""
     facts["author_watchlists"] = sorted({watchlist for watchlist, _ in facts["authors"]})
-    authors = b"".join(id_of(watchlist, author) for watchlist, author in facts["authors"])
+    authors = b"".join(bytes.fromhex(content_id(watchlist, author)) for watchlist, author in facts["authors"])
     changed = arrays["said_versions"] > 0
     return {
         "author_ids": np.frombuffer(authors, np.uint8).reshape(-1, ID_BYTES),

@@ -44,6 +44,7 @@ class Told(NamedTuple):
 
 
 def told_of(rows: Sequence[Example], balance: float, priors: Mapping[str, Prior], known: Tensor | float = 0.0) -> Told:
+    """What labelled rows say, each source weighing `rows ** (1 - balance)`; `known` is added to their logits."""
     shares = torch.tensor([priors.get(row.source, NONE) for row in rows]).view(-1, 3)
     return Told(
         torch.tensor([row.label for row in rows], dtype=torch.int64),

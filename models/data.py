@@ -98,8 +98,8 @@ def read_rows(recipe: Recipe, data: Path, *, strict: bool = False) -> Rows:
                 train, spare = _split(train, recipe.validation, salt="validation ")
                 rows.validation += spare
             dev = _file(data / "dev", source, rows, strict, required=False)
-            train = [with_terms(example) for example in train] if source.lexicon else train
         train = _cap(train, None if recipe.uncapped else source.cap)
+        train = [with_terms(example) for example in train] if source.lexicon else train
         rows.counts[source.name] = len(train)
         rows.train += train * (source.repeat if isinstance(source, OpinionSource) else 1)
         rows.dev += _cap(dev, recipe.dev_cap)

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opinionwatch.pipeline.contracts import Mention
-from opinionwatch.pipeline.id_table import IdTable, id_of
+from opinionwatch.pipeline.contracts import Mention, content_id
+from opinionwatch.pipeline.id_table import IdTable
 from opinionwatch.pipeline.near_copies import NearCopies
 from opinionwatch.pipeline.snapshots import Arrays, Facts
 from opinionwatch.pipeline.ticks import TICKS_PER_DAY
@@ -82,7 +82,9 @@ class Voices:
 
     def forget_authors(self, authors: Collection[str]) -> None:
         """Erase authors: their next post counts as a stranger's."""
-        self._authors.drop(id_of(watchlist, author) for watchlist in self._watchlists for author in authors)
+        self._authors.drop(
+            bytes.fromhex(content_id(watchlist, author)) for watchlist in self._watchlists for author in authors
+        )
 
     def save(self) -> tuple[Arrays, Facts]:
         """All of the memory, as arrays and lists of names."""
@@ -110,7 +112,7 @@ class Voices:
             return True
         self._watchlists.add(mention.watchlist)
         published = int(mention.published_at.timestamp())
-        place, new = self._authors.put(id_of(mention.watchlist, mention.author))
+        place, new = self._authors.put(bytes.fromhex(content_id(mention.watchlist, mention.author)))
         if not new and abs(published - self._authors.get("counted", place)) < AUTHOR_S:
             return False
         self._authors.set("counted", place, published)

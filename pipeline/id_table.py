@@ -6,7 +6,6 @@ where to look first, and a table in its own order is one that is sorted by id.
 """
 
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
@@ -20,17 +19,10 @@ _TAIL: Final = 32
 """Places behind the last home, for what is displaced from there: no search goes round."""
 _NOWHERE: Final = -1
 
-Columns = dict[str, NDArray[Any]]
-
-
-def id_of(*names: str) -> bytes:
-    """A digest of names, for what has no id of its own."""
-    return blake2b("\0".join(names).encode(errors="surrogatepass"), digest_size=ID_BYTES).digest()
-
 
 class IdTable:
     """Ids of 16 bytes, each with a number in every column. What is found by `find` or `put` is its place, which holds
-    until the next `put` or `keep`.
+    until the next `put`, `keep`, `drop` or `fill`.
     """
 
     def __init__(self, **columns: type[np.integer[Any]]) -> None:
@@ -64,7 +56,7 @@ class IdTable:
         if self._used[place]:
             return place, False
         if self._size >= self._homes * _FULLEST or place == len(self._used) - 1:
-            self._rebuild(np.flatnonzero(self._used), int(self._homes * _GROWTH))
+            self._rebuild(self._places(), int(self._homes * _GROWTH))
             place = self._look(name)
         self._used[place] = True
         self._high[place], self._low[place] = _halves(name)
@@ -73,35 +65,39 @@ class IdTable:
 
     def ids(self) -> NDArray[np.uint8]:
         """All ids (n, 16), in the order of the places."""
-        at = np.flatnonzero(self._used)
+        at = self._places()
         halves = np.stack([np.asarray(self._high)[at], np.asarray(self._low)[at]], axis=1)
         return halves.astype(">u8").view(np.uint8).reshape(-1, ID_BYTES)
 
     def column(self, name: str) -> NDArray[Any]:
         """The numbers of a column (n,), in the order of the places."""
-        return np.asarray(self._views[name])[np.flatnonzero(self._used)]
+        return np.asarray(self._views[name])[self._places()]
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
         """Forget every id but those marked (n,), in the order of the places."""
         if not kept.all():
-            at = np.flatnonzero(self._used)[kept]
-            self._rebuild(at, max(_SMALLEST, int(len(at) / _FULLEST * _GROWTH)))
+            at = self._places()[kept]
+            self._rebuild(at, _homes_for(len(at)))
 
     def drop(self, names: Iterable[bytes]) -> None:
         """Forget these ids."""
         places = [place for name in names if (place := self.find(name)) != _NOWHERE]
-        self.keep(~np.isin(np.flatnonzero(self._used), places))
+        self.keep(~np.isin(self._places(), places))
 
     def change(self, name: str, numbers: NDArray[Any]) -> None:
         """Give a whole column new numbers (n,), in the order of the places."""
-        np.asarray(self._views[name])[np.flatnonzero(self._used)] = numbers
+        np.asarray(self._views[name])[self._places()] = numbers
 
     def fill(self, ids: NDArray[np.uint8], columns: Mapping[str, NDArray[Any]]) -> None:
         """Hold these ids (n, 16), which are all different, and nothing else. Raises ValueError where shapes differ."""
         halves = ids.reshape(-1, ID_BYTES).view(">u8").astype(np.uint64)
         if any(len(columns[name]) != len(halves) for name in self._types):
             raise ValueError("ids and their numbers are not of one length")
-        self._set(halves[:, 0], halves[:, 1], columns, max(_SMALLEST, int(len(halves) / _FULLEST * _GROWTH)))
+        self._set(halves[:, 0], halves[:, 1], columns, _homes_for(len(halves)))
+
+    def _places(self) -> NDArray[np.intp]:
+        """Of all ids, in their order."""
+        return np.flatnonzero(self._used)
 
     def _look(self, name: bytes) -> int:
         """Where an id is, or the free place where it would be; at worst the last place, which is always free."""
@@ -138,6 +134,11 @@ class IdTable:
         self._used = np.zeros(places, np.bool_).data
         self._high, self._low = (np.zeros(places, np.uint64).data for _ in range(2))
         self._views = {name: np.zeros(places, kind).data for name, kind in self._types.items()}
+
+
+def _homes_for(count: int) -> int:
+    """Room for so many ids, and for some more."""
+    return max(_SMALLEST, int(count / _FULLEST * _GROWTH))
 
 
 def _halves(name: bytes) -> tuple[int, int]:

@@ -37,7 +37,9 @@ class NearCopies:
         """The closest first text within the distance whose cluster lived after that tick; of equally close ones the
         smallest. The number it returns holds until the next `add` or `forget`.
         """
-        number = self._lists.get(watchlist, _END)
+        number = self._lists.get(watchlist)
+        if number is None:
+            return None
         found = (DISTANCE + 1, 0, _END)
         for band, head in enumerate(self._places(number, fingerprint)):
             at, chain = self._heads[band][head], self._next[band]
@@ -107,7 +109,7 @@ class NearCopies:
 
     def _places(self, owner: int, fingerprint: int) -> list[int]:
         """Where the chains of its bands begin."""
-        start, room = (owner & 0xFFFFFFFF) << 16, len(self._prints)
+        start, room = owner << 16, len(self._prints)
         return [(((start | (fingerprint >> 16 * band) & 0xFFFF) * _MIX & _ALL) >> 20) % room for band in range(BANDS)]
 
 

@@ -66,11 +66,11 @@ class Windows:
     def revise(self, mention: Mention) -> bool:
         """Let a mention take the place of its earlier version. False: it is not the later one."""
         name = bytes.fromhex(mention.id)
-        (_, bucket, _, _), bits = self._told(name)
+        before, bits = self._told(name)
         if mention.version <= self._versions.get(name, 0):
             return False
         self._take_back(name)
-        key = (mention.watchlist, bucket, mention.source, mention.aspect)
+        key = (mention.watchlist, self._keys[before][1], mention.source, mention.aspect)
         self._say(name, mention.version, key, _bits(mention) | (bits & VOICE))
         self._counts[self._number(key)][CHANGES] += 1
         return True
@@ -84,8 +84,9 @@ class Windows:
             name = bytes.fromhex(content_id(withdrawal.document_id, watchlist))
             if watchlist in withdrawal.keeps or name not in self._said:
                 continue
-            key, bits = self._told(name)
-            if withdrawal.version <= self._versions.get(name, 0) or key[1] < tick - self._memory_h * TICKS_PER_HOUR:
+            number, bits = self._told(name)
+            oldest = tick - self._memory_h * TICKS_PER_HOUR
+            if withdrawal.version <= self._versions.get(name, 0) or self._keys[number][1] < oldest:
                 continue
             self._take_back(name)
             self._versions[name] = withdrawal.version
@@ -101,16 +102,16 @@ class Windows:
             self._versions[name] = version
         self._count(number, bits, 1)
 
-    def _told(self, name: bytes) -> tuple[Key, int]:
-        """What a mention has counted, and where."""
+    def _told(self, name: bytes) -> tuple[int, int]:
+        """The number of the key under which a mention has counted, and as what."""
         place = self._said.find(name)
-        return self._keys[self._said.get("key", place)], self._said.get("bits", place)
+        return self._said.get("key", place), self._said.get("bits", place)
 
     def _take_back(self, name: bytes) -> None:
-        key, bits = self._told(name)
+        number, bits = self._told(name)
         if bits & COUNTED:
-            self._count(self._number(key), bits, -1)
-            self._counts[self._number(key)][CHANGES] += 1
+            self._count(number, bits, -1)
+            self._counts[number][CHANGES] += 1
 
     def _number(self, key: Key) -> int:
         number = self._numbers.setdefault(key, len(self._keys))
@@ -148,7 +149,8 @@ class Windows:
         self._said.change("key", numbers[self._said.column("key")])
         self._versions = {name: version for name, version in self._versions.items() if name in self._said}
         self._changed = {int(numbers[number]) for number in self._changed if kept[number]}
-        self._hold([key for key in self._keys if key[1] >= oldest], [self._counts[at] for at in np.flatnonzero(kept)])
+        left = np.flatnonzero(kept).tolist()
+        self._hold([self._keys[at] for at in left], [self._counts[at] for at in left])
 
     def save(self) -> tuple[Arrays, Facts]:
         """All of it, as arrays and a list of names."""

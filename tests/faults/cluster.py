@@ -168,13 +168,15 @@ class Cluster:
         """Those who have joined and not left."""
         return [number for number in self.roles if number >= len(ROLES)]
 
-    def wait(self, true: Callable[[], bool], timeout_s: float, every_s: float = 0.05) -> None:
-        """Until something is true; whoever ends meanwhile is started again."""
+    def wait(
+        self, true: Callable[[], bool], timeout_s: float, every_s: float = 0.05, of: Callable[[], str] = str
+    ) -> None:
+        """Until something is true; whoever ends meanwhile is started again. `of` says what is waited for."""
         deadline = time.monotonic() + timeout_s
         while not true():
             self.supervise()
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not in {timeout_s:.0f} s: {self.daemons.said()}")
+                raise TimeoutError(f"{of()} not in {timeout_s:.0f} s: {self.daemons.said()}")
             time.sleep(every_s)
 
     def end(self) -> None:

@@ -231,10 +231,7 @@ class DaemonCampaign:
             watch.limit = place + self.plan.ahead
             cluster.wait(lambda place=place: self._reached() >= place, 300)  # type: ignore[misc]  # bound now
             if self.dice.random() >= OVERLAPPING:
-                try:
-                    cluster.wait(watch.is_well, 120)
-                except TimeoutError as error:
-                    raise TimeoutError(f"waiting for {watch.says()}: {error}") from error
+                cluster.wait(watch.is_well, 120, of=watch.says)
             self.say(f"{index + 1} of {len(strikes)}: {ending}; the feed is at {self._reached():,}, "
                      f"{watch.settled:,} in the ledger")  # fmt: skip
             self._strike(cluster, watch, ending, order)

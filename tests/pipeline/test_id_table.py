@@ -6,7 +6,8 @@ from hashlib import blake2b
 import numpy as np
 import pytest
 
-from opinionwatch.pipeline.id_table import IdTable, id_of
+from opinionwatch.pipeline.contracts import content_id
+from opinionwatch.pipeline.id_table import IdTable
 
 
 def names(count: int, salt: str = "") -> list[bytes]:
@@ -79,5 +80,5 @@ def test_single_ids_are_dropped_and_a_whole_column_is_changed() -> None:
 
 
 def test_names_that_run_together_have_ids_of_their_own() -> None:
-    assert id_of("ab", "c") != id_of("a", "bc")
-    assert len(id_of("kite", "\ud800")) == 16
+    assert content_id("ab", "c") != content_id("a", "bc")
+    assert len(bytes.fromhex(content_id("kite", "\ud800"))) == 16
