@@ -49,6 +49,7 @@ class SentimentSource(Section):
     name: str
     terms: str = Field(description="the terms of the rows, for the model card")
     cap: int | None = Field(None, gt=0, description="use at most this many rows, drawn by hash of the text")
+    repeat: int = Field(1, gt=0, description="times the encoder sees each row in an epoch")
     classes: Literal[2, 3] = Field(3, description="2: the file lacks neutral, rows train negative against positive")
     without_topics: tuple[str, ...] = Field((), description="rows of these topics are left out (other terms)")
     evaluate_only: bool = Field(False, description="never trained on: only measured, where the folder has it")
