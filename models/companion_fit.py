@@ -101,9 +101,7 @@ def _uncapped(recipe: Recipe) -> Recipe:
     """The same files without caps, once each; of the opinion rows only the written ones say how a text is meant."""
     sentiment = tuple(source.model_copy(update={"repeat": 1}) for source in recipe.sentiment)
     written = tuple(source for source in recipe.opinions if source.kind == "written")
-    return recipe.model_copy(
-        update={"sentiment": sentiment, "opinions": written, "uncapped": True, "validation": 0.0}
-    )
+    return recipe.model_copy(update={"sentiment": sentiment, "opinions": written, "uncapped": True, "validation": 0.0})
 
 
 def fit_companion(

@@ -111,6 +111,8 @@ def test_a_repeated_source_is_seen_that_often(tmp_path: Path) -> None:
     rows = read(tmp_path, OpinionSource(name="t", terms="ours", repeat=3), triplet_rows())
     assert len(rows.train) == 6
     assert rows.counts == {"t": 2}
+    rows = read(tmp_path, SentimentSource(name="mood", terms="ours", repeat=2), sentiment_rows())
+    assert len(rows.train) == 2 * len(set(rows.train)) == 2 * rows.counts["mood"]
 
 
 def test_the_written_sets_split_the_same_way_every_time(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_the_accurate_recipe_trains_an_encoder_of_another_make_that_is_loaded_an
         )
     ).save_pretrained(other)
     tokenizer.save(str(other / "tokenizer.json"))
-    for name in ("default", "accurate"):
+    for name in ("base", "accurate"):
         shutil.copy(RECIPES / f"{name}.yaml", tmp_path)
     small = tmp_path / "small.yaml"
     small.write_text(
