@@ -20,6 +20,10 @@ from opinionwatch.pipeline.log import Entry, OwnedAppender, Reader
 PIECE_BYTES = 512 * 1024
 
 
+class DamagedError(FatalError):
+    """A saved state is there and cannot be used."""
+
+
 class Head(Record):
     """What the pieces must be, together."""
 
@@ -48,7 +52,7 @@ class TrendStore:
     def take_over(self, partition: int) -> Saved | None:
         """Become the owner of a partition; its last state, None when there is none yet.
 
-        Raises FatalError when the state is damaged.
+        Raises DamagedError when the state is damaged; the partition is owned then, too.
         """
         before = self._logs.pop(partition, None)
         if before is not None:  # somebody else may have had the partition meanwhile
@@ -82,7 +86,7 @@ class TrendStore:
 
 
 def last_saved(reader: Reader, partition: int) -> Saved | None:
-    """A partition's state, whoever owns it; None when there is none yet. Raises FatalError when it is damaged."""
+    """A partition's state, whoever owns it; None when there is none yet. Raises DamagedError when it is damaged."""
     found = reader.latest("trend", partition)
     told = found.get(b"head")
     if told is None:
@@ -90,10 +94,10 @@ def last_saved(reader: Reader, partition: int) -> Saved | None:
     try:
         head = Head.model_validate_json(told)
     except ValidationError as error:
-        raise FatalError(f"the saved trend state of partition {partition} cannot be read: {error}") from error
+        raise DamagedError(f"the saved trend state of partition {partition} cannot be read: {error}") from error
     state = b"".join(found.get(_key(number), b"") for number in range(head.pieces))
     if _digest(state) != head.digest:
-        raise FatalError(f"the saved trend state of partition {partition} is damaged")
+        raise DamagedError(f"the saved trend state of partition {partition} is damaged")
     return Saved(head.offset, state)
 
 

@@ -24,7 +24,7 @@ from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.ticks import tick_of
 from opinionwatch.pipeline.topics import TopicName, topic_of
 from opinionwatch.pipeline.trend_partition import Make, TrendPartition
-from opinionwatch.pipeline.trend_store import Saved, TrendStore
+from opinionwatch.pipeline.trend_store import DamagedError, Saved, TrendStore
 from opinionwatch.pipeline.work import DaemonLedger, Delivered
 
 SAVE_EVERY = 5_000
@@ -33,6 +33,10 @@ SAVE_AFTER = timedelta(seconds=60)
 MENTIONS_A_MB = 1_000
 """A state is saved at most once in so many mentions for each MB that it has: then writing states costs no more than
 reading the log, however large they grow, and a successor reads again at most twice what it takes to load one.
+"""
+SAVE_AT_LATEST = timedelta(hours=1)
+"""A partition that brings few mentions or none is saved, too: its marks are deleted after `kafka.retention_h`, and a
+successor could not read them again.
 """
 log = structlog.get_logger(__name__)
 
@@ -98,12 +102,17 @@ class TrendWork:
         failpoint("trend.decided")
         self._tell(number, partition, found, now)
         failpoint("trend.told")
-        late = now - self._saved_at.setdefault(number, now) >= SAVE_AFTER
-        enough = MENTIONS_A_MB * self._saved_mb.get(number, 0)
-        if partition.taken > enough and (late or partition.taken >= self._save_every):
+        if self._is_to_be_saved(number, partition, now):
             self._save(number, partition)
         self._log.append([Entry("mentions", number, encode(mark)) for mark in self._silent(number, partition, now)])
         return partition
+
+    def _is_to_be_saved(self, number: int, partition: TrendPartition, now: datetime) -> bool:
+        age = now - self._saved_at.setdefault(number, now)
+        if age >= SAVE_AT_LATEST:
+            return True
+        enough = MENTIONS_A_MB * self._saved_mb.get(number, 0)
+        return partition.taken > enough and (age >= SAVE_AFTER or partition.taken >= self._save_every)
 
     def _tell(self, number: int, partition: TrendPartition, found: Sequence[object], now: datetime) -> None:
         alerts = [Entry("alerts", 0, encode(record)) for record in found if isinstance(record, Alert)]
@@ -129,20 +138,29 @@ class TrendWork:
 
     def _restored(self, number: int, offset: int) -> TrendPartition:
         """The partition as it stands before `offset`, or behind it, where a save had come further than the commit."""
-        partitions, now = self._kafka.documents_partitions, self._clock()
-        saved = self._store.take_over(number)
-        failpoint("trend.owned")
-        partition = TrendPartition(self._make, Lanes(partitions))
-        if saved is not None:
-            try:
-                partition = TrendPartition.of(self._make, partitions, saved.offset, saved.state)
-            except FatalError as error:
-                log.warning("the trend state is rebuilt from the whole log", partition=number, reason=str(error))
+        now = self._clock()
+        partition = self._saved(number) or TrendPartition(self._make, Lanes(self._kafka.documents_partitions))
         behind = self._reader.stretch(self.reads, number, partition.offset, max(offset, partition.offset))
         partition.replay(((record.offset, record.value or b"") for record in behind), now)
         self._saved_at[number] = now
         failpoint("trend.restored")
         return partition
+
+    def _saved(self, number: int) -> TrendPartition | None:
+        """The partition as it was saved last; None when it has to be made from the whole log."""
+        try:
+            saved = self._store.take_over(number)
+        except DamagedError as error:
+            log.warning("the trend state is rebuilt from the whole log", partition=number, reason=str(error))
+            saved = None
+        failpoint("trend.owned")
+        if saved is None:
+            return None
+        try:
+            return TrendPartition.of(self._make, self._kafka.documents_partitions, saved.offset, saved.state)
+        except FatalError as error:
+            log.warning("the trend state is rebuilt from the whole log", partition=number, reason=str(error))
+            return None
 
     def _save(self, number: int, partition: TrendPartition) -> None:
         failpoint("trend.before_save")

@@ -2,10 +2,9 @@
 
 import pytest
 
-from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.log import Entry, FencedError
 from opinionwatch.pipeline.log_memory import MemoryLog
-from opinionwatch.pipeline.trend_store import PIECE_BYTES, Saved, TrendStore
+from opinionwatch.pipeline.trend_store import PIECE_BYTES, DamagedError, Saved, TrendStore
 
 
 def store(log: MemoryLog) -> TrendStore:
@@ -66,5 +65,5 @@ def test_a_damaged_state_is_refused_and_never_half_used(key: bytes, value: bytes
     mine.take_over(0)
     mine.save(0, Saved(1, b"state"))
     log.append([Entry("trend", 0, value, key)])
-    with pytest.raises(FatalError, match="partition 0"):
+    with pytest.raises(DamagedError, match="partition 0"):
         store(log).take_over(0)
