@@ -5,7 +5,7 @@ a successor who reads the same log comes to the same. Only the wish to go on wit
 the clock; it takes effect by a mark in the log (`assumed`), and so for every reader at the same place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from opinionwatch.pipeline.log_records import Mark
@@ -35,21 +35,28 @@ class Lanes:
             return None
         return min(self.reached[lane] for lane in lanes)
 
-    def silent(self, now: datetime, after: timedelta) -> list[Mark]:
-        """Marks to write on behalf of lanes that were not heard of for so long while others went on."""
+    def left_out(self, now: datetime, after: timedelta) -> list[Lane]:
+        """Lanes that were not heard of for so long while others went on."""
         lanes = self._lanes()
         for lane in lanes:
             self._heard.setdefault(lane, now)
-        quiet = {lane for lane in lanes if self._heard[lane] <= now - after}
-        loud = [self.reached[lane] for lane in lanes if lane not in quiet and lane in self.reached]
-        if not quiet or not loud:
+        quiet = [lane for lane in lanes if self._heard[lane] <= now - after]
+        return quiet if self._loud(quiet) else []
+
+    def silent(self, now: datetime, after: timedelta) -> list[Mark]:
+        """Marks to write on behalf of those that are left out, up to where the others are."""
+        quiet = self.left_out(now, after)
+        if not quiet:
             return []
-        up_to = min(loud)
+        up_to = min(self._loud(quiet))
         return [
             Mark(ingest=ingest, partition=partition, up_to=up_to, assumed=True)
-            for ingest, partition in sorted(quiet)
+            for ingest, partition in quiet
             if self.reached.get((ingest, partition)) is None or self.reached[ingest, partition] < up_to
         ]
+
+    def _loud(self, quiet: Sequence[Lane]) -> list[datetime]:
+        return [self.reached[lane] for lane in self._lanes() if lane not in quiet and lane in self.reached]
 
     def _lanes(self) -> list[Lane]:
         ingests = sorted({ingest for ingest, _ in self.reached})

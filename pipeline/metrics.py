@@ -18,7 +18,7 @@ MetricName = Literal[
     "opinionwatch_retries_total",  # batches postponed because the world was not ready
     "opinionwatch_lag_entries",  # entries of the log that are not acknowledged; partition
     "opinionwatch_progress_timestamp_seconds",  # how far time has come, by the log; partition
-    "opinionwatch_silent_lanes",  # lanes written for because they were silent; partition
+    "opinionwatch_silent_lanes",  # lanes that the others no longer wait for; partition
     "opinionwatch_conservation_gap",  # accepted records that ended nowhere or in two places: anything but 0 is a defect
     "opinionwatch_pending_records",  # accepted records without an end yet
     "opinionwatch_oldest_pending_seconds",  # how long the oldest of them has waited, by full hours of acceptance

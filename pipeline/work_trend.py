@@ -14,7 +14,7 @@ import structlog
 from opinionwatch.pipeline.contracts_trend import Alert, Episode, Window
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.failpoints import failpoint
-from opinionwatch.pipeline.lanes import Lanes
+from opinionwatch.pipeline.lanes import Lane, Lanes
 from opinionwatch.pipeline.log import Appender, Entry, Reader
 from opinionwatch.pipeline.log_records import Mark, encode
 from opinionwatch.pipeline.memory import give_back
@@ -69,6 +69,8 @@ class TrendWork:
         self._saved_mb: dict[int, int] = {}
         self._shown: dict[int, int] = {}
         """The tick up to which each partition's progress was told to people."""
+        self._silent_lanes: dict[int, list[Lane]] = {}
+        """What was left out the last time: each silence is told once."""
 
     def take(self, entries: Sequence[Delivered]) -> None:
         """Fold these entries, partition by partition."""
@@ -173,8 +175,12 @@ class TrendWork:
         failpoint("trend.saved")
 
     def _silent(self, number: int, partition: TrendPartition, now: datetime) -> list[Mark]:
-        marks = partition.lanes.silent(now, timedelta(seconds=self._kafka.silent_after_s))
-        self._metrics.set("opinionwatch_silent_lanes", len(marks), str(number))
-        for mark in marks:
-            log.warning("a lane is silent; the others go on", partition=number, lane=f"{mark.ingest}/{mark.partition}")
-        return marks
+        after = timedelta(seconds=self._kafka.silent_after_s)
+        silent = partition.lanes.left_out(now, after)
+        self._metrics.set("opinionwatch_silent_lanes", len(silent), str(number))
+        for lane in silent:
+            if lane not in self._silent_lanes.get(number, ()):
+                name = "/".join(str(part) for part in lane)
+                log.warning("a lane is silent; the others go on", partition=number, lane=name)
+        self._silent_lanes[number] = silent
+        return partition.lanes.silent(now, after)

@@ -45,8 +45,11 @@ def test_a_silent_lane_is_written_for_after_its_time_and_only_up_to_the_others()
     lanes.take(mark(1, 8, assumed=True), T + 5 * MINUTE)
     assert lanes.up_to() == T + 8 * MINUTE
     assert lanes.silent(T + 6 * MINUTE, patience) == [], "written for once, and now as far as the others"
+    assert lanes.left_out(T + 6 * MINUTE, patience) == [("one", 1)], "and still silent"
     lanes.take(mark(0, 11), T + 7 * MINUTE)
     assert lanes.silent(T + 7 * MINUTE, patience) == [mark(1, 11, assumed=True)]
+    lanes.take(mark(1, 12), T + 7 * MINUTE)
+    assert lanes.left_out(T + 7 * MINUTE, patience) == []
 
 
 def test_when_all_are_silent_time_stands_still() -> None:

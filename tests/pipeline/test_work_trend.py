@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.log import Entry, Stored
 from opinionwatch.pipeline.log_memory import MemoryLog
 from opinionwatch.pipeline.log_records import Mark, encode
+from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.topics import TopicName
 from opinionwatch.pipeline.trend_store import last_saved
 from tests.pipeline.fleet import Fleet
@@ -62,6 +65,26 @@ def test_what_was_saved_an_hour_ago_is_saved_again_and_no_sooner_without_a_menti
         now = last_saved(fleet.log, 0)
         saved += [minutes] if now is not None and now.offset == fleet.committed["mentions", 0] else []
     assert saved == [60, 120]
+    fleet.store.close()
+
+
+def test_a_silent_lane_is_told_once_and_counted_as_long_as_it_is_silent(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, random.Random(1), mentions_partitions=1)
+    worker, metrics = fleet.trend(), Metrics()
+    worker._metrics = metrics
+    fleet.log.append(marks(NOON))
+    counted = []
+    with capture_logs() as said:
+        for minutes in range(0, 60, 3):
+            up_to = NOON + timedelta(minutes=minutes)
+            loud = [Mark(ingest="ingest", partition=number, up_to=up_to) for number in range(2)]
+            fleet.log.append([Entry("mentions", 0, b"\n".join(encode(mark) for mark in loud))])
+            while fleet.step(worker, [0], 1):
+                counted.append(metrics.total("opinionwatch_silent_lanes"))
+            fleet.clock.now += timedelta(minutes=3)
+    assert [each["lane"] for each in said if "silent" in each["event"]] == ["ingest/2"]
+    assert sorted(counted) == counted
+    assert set(counted) == {0, 1}
     fleet.store.close()
 
 
