@@ -6,6 +6,7 @@ from types import TracebackType
 from kafka import KafkaConsumer, TopicPartition
 
 from opinionwatch.pipeline.contracts import DeadLetter
+from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.kafka_client import admitted, speaking
 from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.settings_kafka import Kafka
@@ -37,16 +38,17 @@ class Redrives:
                     metrics_enabled=False,
                 )
                 self._consumer.subscribe([self._place.topic])
-            taken = 0
-            for entries in self._consumer.poll(timeout_ms=50, max_records=100).values():
-                for entry in entries:
-                    for letter in decode(entry.value or b""):
-                        if isinstance(letter, DeadLetter):
-                            retry(letter)
-                            taken += 1
-            if taken:
+            entries = self._consumer.poll(timeout_ms=50, max_records=100).get(self._place, [])
+            letters = [each for entry in entries for each in decode(entry.value or b"") if isinstance(each, DeadLetter)]
+            try:
+                for letter in letters:
+                    retry(letter)
+            except RetryableError:  # else the consumer would go on behind them, and the next commit forget them
+                self._consumer.seek(self._place, entries[0].offset)
+                raise
+            if entries:
                 self._consumer.commit()
-            return taken
+            return len(letters)
 
     def __enter__(self) -> "Redrives":
         """Nothing yet: it connects when it is asked."""

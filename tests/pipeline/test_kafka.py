@@ -2,25 +2,37 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
 from uuid import uuid4
 
 import pytest
 import yaml
 
 from opinionwatch.pipeline import kafka_admin
+from opinionwatch.pipeline.contracts import DeadLetter
 from opinionwatch.pipeline.doctor import Finding, examine
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.kafka_read import KafkaReader
+from opinionwatch.pipeline.kafka_redrives import Redrives
 from opinionwatch.pipeline.log import Entry
+from opinionwatch.pipeline.log_records import encode
 from opinionwatch.pipeline.settings import load
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import TOPIC_NAMES
 from tests.pipeline.command import Command
+from tests.pipeline.sample import dead
 
 BIN = Path(sys.executable).parent
+
+
+def until(done: Callable[[], object], seconds: float = 30) -> None:
+    """Ask until it is so."""
+    end = monotonic() + seconds
+    while not done():
+        assert monotonic() < end
 
 
 @pytest.fixture
@@ -82,6 +94,26 @@ def test_a_broker_that_is_away_is_said_within_seconds(tmp_path: Path) -> None:
     assert said.returncode == 1
     assert "no answer from the broker at 127.0.0.1:1" in " ".join(said.stderr.split())
     assert "Traceback" not in said.stderr
+
+
+def test_dead_letters_that_cannot_be_tried_again_now_come_again_and_are_not_passed_over(kafka: Kafka) -> None:
+    kafka_admin.create(kafka)
+    log, tried = KafkaLog(kafka), list[str]()
+    log.append([Entry("redrives", 0, encode(dead(number))) for number in range(3)])
+    away = [RetryableError("the broker is away")]
+
+    def retry(letter: DeadLetter) -> None:
+        if len(tried) == 1 and away:
+            raise away.pop()
+        tried.append(letter.id)
+
+    with Redrives(kafka) as redrives:
+        with pytest.raises(RetryableError, match="the broker is away"):
+            until(lambda: redrives.take(retry))
+        log.append([Entry("redrives", 0, encode(dead(3)))])
+        until(lambda: redrives.take(retry) and len(set(tried)) == 4)
+        assert set(tried) == {dead(number).id for number in range(4)}
+    log.close()
 
 
 def test_nothing_is_written_to_a_topic_that_nobody_has_made(kafka: Kafka) -> None:
