@@ -1,11 +1,10 @@
 """The outbox in Elasticsearch's deliveries index: small, rewritten as deliveries go on, and read by whoever owns it.
 
-Searches see what was written with a second's delay; a delivery that this process has just saved is known to it at
-once, so that nothing is handed out twice.
+Searches see what was written with a second's delay, whoever wrote it. So a search only says which deliveries may be
+due, and each of them is then read by its id, which shows the last write at once: nothing is handed out twice.
 """
 
 from datetime import UTC, datetime
-from threading import Lock
 
 from elasticsearch import ConflictError, Elasticsearch, NotFoundError
 
@@ -23,8 +22,6 @@ class ElasticOutbox:
         self._client = client
         self._index = index_of(settings.prefix, "deliveries")
         self._state = index_of(settings.prefix, "state")
-        self._lock = Lock()
-        self._saved: dict[str, Delivery] = {}
 
     def due(self, now: datetime, limit: int) -> list[Delivery]:
         """Pending deliveries whose time has come, oldest first, and those an earlier life left in `sending`."""
@@ -39,12 +36,14 @@ class ElasticOutbox:
                 query={"bool": {"should": [{"term": {"delivery.state": "sending"}}, pending]}},
                 sort=[{"@timestamp": "asc"}, {"event.id": "asc"}],
                 size=min(limit, 10_000),
-                source_includes=["record"],
+                source=False,
             )
-        found = [Delivery.model_validate(hit["_source"]["record"]) for hit in answer["hits"]["hits"]]
-        with self._lock:
-            told = [self._saved.get(delivery.id, delivery) for delivery in found]
-        return [each for each in told if each.state == "sending" or (each.state == "pending" and each.due_at <= now)]
+            ids = [hit["_id"] for hit in answer["hits"]["hits"]]
+            if not ids:
+                return []
+            told = self._client.mget(index=self._index, ids=ids, source_includes=["record"])
+        found = [Delivery.model_validate(each["_source"]["record"]) for each in told["docs"] if each.get("found")]
+        return [each for each in found if each.state == "sending" or (each.state == "pending" and each.due_at <= now)]
 
     def save(self, *deliveries: Delivery) -> None:
         """Replace the deliveries' state, or add those that are new; durable when it returns. What is new goes first, so
@@ -61,8 +60,6 @@ class ElasticOutbox:
                     )
                 except ConflictError:
                     continue
-            with self._lock:
-                self._saved[delivery.id] = delivery
 
     def note(self, name: str) -> str | None:
         """What was kept last under the name; seen at once, other than what a search finds."""
