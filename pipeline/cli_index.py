@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
+from opinionwatch.pipeline.console import ConfigOption, WaitOption, err, out, patient, plain, settings
 
 if TYPE_CHECKING:  # the client takes long to load, and most commands never need it
     from opinionwatch.pipeline.elastic_setup import Step
@@ -27,7 +27,7 @@ def _shown(steps: "Iterator[Step]") -> bool:
 
 
 @index.command()
-def setup(config: ConfigOption = None) -> None:
+def setup(wait: WaitOption = 0, config: ConfigOption = None) -> None:
     """Make or renew templates and indices. May be repeated; documents that are there stay as they are.
 
     Example: opinionwatch index setup -c opinionwatch.yaml
@@ -36,7 +36,8 @@ def setup(config: ConfigOption = None) -> None:
     from opinionwatch.pipeline.elastic_client import connect
 
     chosen = settings(config).elasticsearch
-    _shown(elastic_setup.set_up(connect(chosen), chosen))
+    client = connect(chosen)
+    patient(lambda: _shown(elastic_setup.set_up(client, chosen)), wait)
     out.print("Elasticsearch is ready for the daemons")
 
 

@@ -3,20 +3,21 @@
 import typer
 from rich.table import Table
 
-from opinionwatch.pipeline.console import ConfigOption, out, plain, settings
+from opinionwatch.pipeline.console import ConfigOption, WaitOption, out, patient, plain, settings
 
 topics = typer.Typer(help="The topics on Kafka: make them, compare them with the settings.", no_args_is_help=True)
 
 
 @topics.command("create")
-def create_topics(config: ConfigOption = None) -> None:
+def create_topics(wait: WaitOption = 0, config: ConfigOption = None) -> None:
     """Make the topics that are not there yet. What is there stays as it is, so it may be run at every start.
 
     Example: opinionwatch topics create -c opinionwatch.yaml
     """
     from opinionwatch.pipeline import kafka_admin  # its schemas take a while to load
 
-    made = kafka_admin.create(settings(config).kafka)
+    chosen = settings(config).kafka
+    made = patient(lambda: kafka_admin.create(chosen), wait)
     for name in made:
         out.print(f"{name} made")
     if not made:

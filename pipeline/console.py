@@ -5,22 +5,29 @@ import logging
 import re
 import sys
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from threading import Event
+from time import monotonic
+from typing import Annotated, TypeVar
 
 import structlog
 import typer
 from rich.console import Console
 
-from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.errors import RetryableError, SettingsError
 from opinionwatch.pipeline.settings import Component, Settings, load
 
+Given = TypeVar("Given")
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="The YAML settings file. Without it: defaults and OPINIONWATCH__ variables."),
+]
+WaitOption = Annotated[
+    float, typer.Option("--wait", min=0, help="Seconds to wait for a server that is still starting. 0: try once.")
 ]
 FieldOption = Annotated[
     list[str] | None,
@@ -45,6 +52,23 @@ def recorded(name: str, file: str, fields: list[str] | None, **more: object) -> 
     kind = "csv" if file.removesuffix(".gz").endswith(".csv") else "jsonl"
     source = {"name": name, "kind": kind, "path": file, **more}
     return Component.model_validate(source | ({"fields": renames} if renames else {}))
+
+
+def patient(work: Callable[[], Given], wait_s: float) -> Given:
+    """What `work` gives, tried again for up to `wait_s` seconds while the world is not ready; each failure is said.
+
+    Raises what `work` raises, RetryableError when the time is over.
+    """
+    end = monotonic() + wait_s
+    while True:
+        try:
+            return work()
+        except RetryableError as error:
+            pause_s = error.after_s or 1.0
+            if monotonic() + pause_s > end:
+                raise
+            complain(f"{error}; trying again")
+            Event().wait(pause_s)
 
 
 def complain(message: str) -> None:

@@ -33,7 +33,9 @@ def of_kind(overlay: str, *kinds: str) -> dict[str, Json]:
 
 def pods(overlay: str) -> dict[str, Json]:
     """Pod templates by the name of what makes them."""
-    return {name: each["spec"]["template"] for name, each in of_kind(overlay, *WORKLOADS).items()}
+    once = {name: each["spec"] for name, each in of_kind(overlay, *WORKLOADS).items()}
+    again = {name: each["spec"]["jobTemplate"]["spec"] for name, each in of_kind(overlay, "CronJob").items()}
+    return {name: spec["template"] for name, spec in (once | again).items()}
 
 
 def ours(overlay: str) -> dict[str, Json]:
@@ -81,6 +83,17 @@ def test_every_role_is_there_and_runs_a_command_that_exists(overlay: str) -> Non
             assert is_setting(entry["name"])
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert probe in container or pod["spec"].get("restartPolicy") == "OnFailure"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_retention_is_kept_every_day(overlay: str) -> None:
+    [retire] = of_kind(overlay, "CronJob").values()
+    minute, hour, *rest = retire["spec"]["schedule"].split()
+    assert minute.isdecimal()
+    assert hour.isdecimal()
+    assert rest == ["*", "*", "*"]
+    [container] = pods(overlay)["opinionwatch-retire"]["spec"]["containers"]
+    assert container["args"][:2] == ["index", "retire"]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -13,7 +13,7 @@ from tests.deploy.files import COMPOSE, SETTINGS, is_setting, said, secrets_of_s
 
 FOLDER = COMPOSE / "systemd"
 UNITS = sorted(file.name for file in FOLDER.glob("*.service"))
-DAEMONS = [name for name in UNITS if not re.search(r"setup|dashboards", name)]
+DAEMONS = [name for name in UNITS if not re.search(r"setup|dashboards|retire", name)]
 INSTALLED = "/opt/opinionwatch/bin/opinionwatch"
 MOST_EXPOSED = 20
 """Tenths of systemd's exposure level (0 to 10) that a unit may have at most."""
@@ -135,6 +135,22 @@ def test_a_daemon_is_restarted_unless_its_settings_cannot_work() -> None:
     assert "RestartPreventExitStatus=2\n" in shared
     assert int(re.findall(r"TimeoutStopSec=(\d+)", shared)[0]) > 30
     assert all(parsed(name)["Type"] == ["exec"] for name in DAEMONS)
+
+
+def test_retention_is_kept_every_day_by_whoever_starts_the_target() -> None:
+    timer = (FOLDER / "opinionwatch-retire.timer").read_text(encoding="utf-8")
+    assert "OnCalendar=daily\n" in timer
+    assert "opinionwatch-retire.timer" in (FOLDER / "opinionwatch.target").read_text(encoding="utf-8")
+    [command] = parsed("opinionwatch-retire.service")["ExecStart"]
+    assert command.split()[1:3] == ["index", "retire"]
+
+
+def test_the_set_up_waits_for_services_that_are_up_later_and_is_given_the_time() -> None:
+    setup = parsed("opinionwatch-setup.service")
+    waits = [int(each) for command in setup["ExecStart"] for each in re.findall(r"--wait (\d+)", command)]
+    assert len(waits) == len(setup["ExecStart"])
+    assert setup["TimeoutStartSec"] == ["6min"]
+    assert sum(waits) < 360
 
 
 def test_several_workers_of_one_machine_do_not_want_the_same_port() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from opinionwatch.pipeline import console, progress
-from opinionwatch.pipeline.console import plain
+from opinionwatch.pipeline.console import patient, plain
+from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from tests.pipeline.rig import settings
 from tests.pipeline.sample import NOON, document
@@ -49,6 +50,22 @@ def test_a_log_line_is_one_line_of_json_whatever_is_in_it() -> None:
     [line] = ended.stderr.splitlines()
     assert '"event": "two\\nlines"' in line
     assert line.isascii()
+
+
+def test_what_is_not_there_yet_is_waited_for_as_long_as_that_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    away = [RetryableError("no answer from the broker", after_s=0.01) for _ in range(3)]
+
+    def work() -> str:
+        if away:
+            raise away.pop()
+        return "made"
+
+    with pytest.raises(RetryableError, match="no answer"):
+        patient(work, 0)
+    assert len(away) == 2
+    assert capsys.readouterr().err == ""
+    assert patient(work, 10) == "made"
+    assert capsys.readouterr().err.count("no answer from the broker; trying again") == 2
 
 
 def test_long_work_shows_what_has_been_read_on_a_terminal_and_nothing_in_a_file(
