@@ -16,7 +16,7 @@ from opinionwatch.pipeline import digests, live_scorer, wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.curves import adopt
 from opinionwatch.pipeline.embedded import Embedded
-from opinionwatch.pipeline.errors import FatalError, OpinionwatchError
+from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.intake import QueueIntake
 from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
 from opinionwatch.pipeline.ports import Channel, Scorer, Source, cursor_name
@@ -24,6 +24,7 @@ from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.steady import SteadyClock
 from opinionwatch.pipeline.store_lock import held
 from opinionwatch.pipeline.store_sqlite import SqliteStore
+from opinionwatch.pipeline.threads import guarded
 
 STOP_S = 25.0
 log = structlog.get_logger(__name__)
@@ -106,8 +107,8 @@ class Engine:
         regular = self._regular(outbox, archive)
         backfills = Backfills(schedule, lambda name: wiring.source(self.settings, name), archive.cursor)
         ended, told, failure = Event(), Event(), list[BaseException]()
-        worker = Thread(target=_guarded, args=(runtime, ended, failure), name="runtime", daemon=True)
-        notifier = Thread(target=deliverer.run, args=(told,), name="notifier", daemon=True)
+        worker = Thread(target=guarded, args=(runtime.run, ended, failure), name="runtime", daemon=True)
+        notifier = Thread(target=guarded, args=(deliverer.run, told, failure), name="notifier", daemon=True)
         worker.start()
         notifier.start()
         regular.start()
@@ -148,12 +149,3 @@ def wishes(archive: SqliteArchive) -> dict[str, Wish]:
     """What `opinionwatch backfill` has asked for, by source."""
     begins = WISH + stored_as("")
     return {name.removeprefix(begins): Wish.read(text) for name, text in archive.cursors(begins).items()}
-
-
-def _guarded(runtime: Embedded, ended: Event, failure: list[BaseException]) -> None:
-    try:
-        runtime.run(ended)
-    except BaseException as error:  # handed to the thread that waits for us, and raised there
-        if not isinstance(error, OpinionwatchError):
-            log.exception("the runtime failed")
-        failure.append(error)

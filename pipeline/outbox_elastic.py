@@ -4,14 +4,18 @@ Searches see what was written with a second's delay, whoever wrote it. So a sear
 due, and each of them is then read by its id, which shows the last write at once: nothing is handed out twice.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from elasticsearch import ConflictError, Elasticsearch, NotFoundError
+from pydantic import ValidationError
 
 from opinionwatch.pipeline.contracts_trend import Delivery
 from opinionwatch.pipeline.elastic_client import asking
 from opinionwatch.pipeline.elastic_mapping import index_of
 from opinionwatch.pipeline.elastic_records import delivery_source, stamp
+from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.settings_elastic import Elastic
 
 
@@ -24,7 +28,9 @@ class ElasticOutbox:
         self._state = index_of(settings.prefix, "state")
 
     def due(self, now: datetime, limit: int) -> list[Delivery]:
-        """Pending deliveries whose time has come, oldest first, and those an earlier life left in `sending`."""
+        """Pending deliveries whose time has come, oldest first, and those an earlier life left in `sending`. Raises
+        FatalError for one that this program cannot read.
+        """
         pending = {
             "bool": {
                 "filter": [{"term": {"delivery.state": "pending"}}, {"range": {"@timestamp": {"lte": stamp(now)}}}],
@@ -42,8 +48,17 @@ class ElasticOutbox:
             if not ids:
                 return []
             told = self._client.mget(index=self._index, ids=ids, source_includes=["record"])
-        found = [Delivery.model_validate(each["_source"]["record"]) for each in told["docs"] if each.get("found")]
+        found = [self._read(each) for each in told["docs"] if each.get("found")]
         return [each for each in found if each.state == "sending" or (each.state == "pending" and each.due_at <= now)]
+
+    def _read(self, told: Mapping[str, Any]) -> Delivery:
+        try:
+            return Delivery.model_validate(told["_source"]["record"])
+        except ValidationError as error:
+            raise FatalError(
+                f"delivery {told['_id']} in {self._index} cannot be read ({error.error_count()} fields): has a newer "
+                "version written it? Nothing is sent until a notifier of that version runs, or the record is gone"
+            ) from error
 
     def save(self, *deliveries: Delivery) -> None:
         """Replace the deliveries' state, or add those that are new; durable when it returns. What is new goes first, so

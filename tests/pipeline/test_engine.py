@@ -1,9 +1,10 @@
 """The embedded engine: sources, runtime, notifier in their threads, started and stopped together."""
 
+import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 
 import orjson
 import pytest
@@ -156,6 +157,26 @@ def test_what_stops_the_runtime_stops_the_engine_and_is_raised_there(tmp_path: P
     with pytest.raises(FatalError, match="the artefact is damaged"):
         Engine(chosen, URL, {"list": Listed()}, lambda _: Broken()).run(Event())
     assert SqliteArchive(chosen.store_path).ledger() == []
+
+
+def test_what_ends_the_sending_of_alerts_stops_the_engine_and_is_raised_there(tmp_path: Path, recording: Path) -> None:
+    chosen = watching(tmp_path / "data", replay(recording))
+    store = SqliteStore(chosen.store_path)
+    with store.transaction():
+        store.write([delivery(1)])
+    store.close()
+    with sqlite3.connect(chosen.store_path) as db:
+        db.execute("UPDATE deliveries SET body = '{'")
+    db.close()
+    stop = Event()
+    late = Timer(30, stop.set)  # an engine that notices nothing would run for ever
+    late.start()
+    try:
+        with pytest.raises(FatalError, match="the store is damaged"):
+            Engine(chosen, URL, {"list": Listed()}, words, sources=[]).run(stop)
+    finally:
+        late.cancel()
+        late.join()
 
 
 def test_a_scorer_that_cannot_be_built_starts_nothing(tmp_path: Path, recording: Path) -> None:
