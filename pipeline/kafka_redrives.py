@@ -6,7 +6,6 @@ from types import TracebackType
 from kafka import KafkaConsumer, TopicPartition
 
 from opinionwatch.pipeline.contracts import DeadLetter
-from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.kafka_client import admitted, speaking
 from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.settings_kafka import Kafka
@@ -43,7 +42,7 @@ class Redrives:
             try:
                 for letter in letters:
                     retry(letter)
-            except RetryableError:  # else the consumer would go on behind them, and the next commit forget them
+            except BaseException:  # else the consumer would go on behind them, and the next commit forget them
                 self._consumer.seek(self._place, entries[0].offset)
                 raise
             if entries:
