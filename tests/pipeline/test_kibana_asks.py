@@ -77,6 +77,9 @@ def _fill(given: Cluster, archive: SqliteArchive, mentions: Mentions) -> None:
         store.admit([scored.document for scored in batch])
         assert store.write(mentions(batch, now)) == []
     store.admit([found[0].document])
+    edited = found[2].document
+    edit = {"text": f"{edited.text}!", "edited_at": now}
+    store.admit([edited.model_copy(update=edit)])  # a later version, with lines of its own in the ledger
     letter = dead(1)
     store.admit([letter])
     windows = [window for each in ("lumora", "skyfare", "kumobean") for window in archive.windows(each, SINCE, UNTIL)]
@@ -122,6 +125,26 @@ def test_the_interval_lies_around_the_share_in_every_row(name: str, filled: Fill
             assert share - 1e-9 <= high <= 1 + 1e-9
             told += 1
     assert told
+
+
+def value(filled: Filled, name: str) -> float | None:
+    """The number that a panel of one number shows."""
+    chart = next(each for each in CHARTS if each["id"] == f"opinionwatch-{name}")
+    [row] = rows(filled.cluster.client, filled.index(chart), chart, SINCE, UNTIL)
+    return row.values["value0"]
+
+
+def test_the_sums_on_the_dashboards_are_those_of_the_audit(filled: Filled) -> None:
+    cluster = filled.cluster
+    told = ElasticArchive(cluster.client, cluster.settings).ledger()
+    assert value(filled, "pipeline-accepted") == sum(row.accepted for row in told) > 0
+    assert value(filled, "pipeline-dropped") == sum(row.dropped for row in told) > 0
+    [sources] = [each for each in CHARTS if each["id"] == "opinionwatch-sources-accepted"]
+    found = rows(cluster.client, filled.index(sources), sources, SINCE, UNTIL)
+    assert sum(row.values["value0"] or 0 for row in found) == sum(row.accepted for row in told)
+    [outcome] = [each for each in CHARTS if each["id"] == "opinionwatch-sources-outcome"]
+    shown = {row.keys for row in rows(cluster.client, filled.index(outcome), outcome, SINCE, UNTIL)}
+    assert shown == {("accepted",), ("dropped",), ("duplicate",)}
 
 
 def test_the_dashboard_that_an_alert_leads_to_shows_the_crisis_and_its_aspect_first(filled: Filled) -> None:
