@@ -26,7 +26,6 @@ from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.outbox_fenced import FencedOutbox, NotingOutbox
 from opinionwatch.pipeline.ports import Channel
 from opinionwatch.pipeline.settings import Settings
-from opinionwatch.pipeline.threads import guarded
 
 STOP_S = 15.0
 log = structlog.get_logger(__name__)
@@ -48,9 +47,7 @@ class Notifier:
         self._sending: _Sending | None = None
 
     def run(self) -> None:
-        """Run until told to stop. Raises FencedError when another notifier has taken over while this one slept, and
-        what has ended the sending.
-        """
+        """Run until told to stop. Raises FencedError when another notifier has taken over while this one slept."""
         with (
             stores.outbox(self._settings) as outbox,
             stores.ledger(self._settings, self._life.stop, self._life.waits) as ledger,
@@ -61,8 +58,6 @@ class Notifier:
                     self._life.watchdog.alive(waiting=True)
                 if self._sending is not None and self._sending.outbox.fenced.is_set():
                     raise FencedError("another notifier has taken over; this one was asleep for too long")
-                if self._sending is not None and self._sending.failure:
-                    raise self._sending.failure[0]
                 try:
                     self._once(feed, ledger.write)
                 except RetryableError as error:
@@ -120,10 +115,7 @@ class _Sending:
         self._regular, self._owner = regular, owner
         self._told = Event()
         self.deliverer = deliverer
-        self.failure = list[BaseException]()
-        """What has ended the deliverer: nothing is sent any more."""
-        args = (deliverer.run, self._told, self.failure)
-        self._thread = Thread(target=guarded, args=args, name="notifier", daemon=True)
+        self._thread = Thread(target=deliverer.run, args=(self._told,), name="notifier", daemon=True)
         self._thread.start()
         regular.start()
 

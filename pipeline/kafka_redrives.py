@@ -37,17 +37,20 @@ class Redrives:
                     metrics_enabled=False,
                 )
                 self._consumer.subscribe([self._place.topic])
+            taken = 0
             entries = self._consumer.poll(timeout_ms=50, max_records=100).get(self._place, [])
-            letters = [each for entry in entries for each in decode(entry.value or b"") if isinstance(each, DeadLetter)]
             try:
-                for letter in letters:
-                    retry(letter)
+                for entry in entries:
+                    for letter in decode(entry.value or b""):
+                        if isinstance(letter, DeadLetter):
+                            retry(letter)
+                            taken += 1
             except BaseException:  # else the consumer would go on behind them, and the next commit forget them
                 self._consumer.seek(self._place, entries[0].offset)
                 raise
-            if entries:
+            if taken:
                 self._consumer.commit()
-            return len(letters)
+            return taken
 
     def __enter__(self) -> "Redrives":
         """Nothing yet: it connects when it is asked."""
