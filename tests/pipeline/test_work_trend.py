@@ -57,7 +57,7 @@ def test_a_partition_without_a_mention_may_move_after_its_log_was_cut(tmp_path: 
 def test_what_was_saved_an_hour_ago_is_saved_again_and_no_sooner_without_a_mention(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, random.Random(1))
     worker = fleet.trend()
-    saved = []
+    saved = list[int]()
     for minutes in range(0, 130, 10):
         fleet.log.append(marks(NOON))
         assert fleet.step(worker, [0], 1)
@@ -73,7 +73,7 @@ def test_a_silent_lane_is_told_once_and_counted_as_long_as_it_is_silent(tmp_path
     worker, metrics = fleet.trend(), Metrics()
     worker._metrics = metrics
     fleet.log.append(marks(NOON))
-    counted = []
+    counted = list[float]()
     with capture_logs() as said:
         for minutes in range(0, 60, 3):
             up_to = NOON + timedelta(minutes=minutes)
