@@ -1,4 +1,4 @@
-"""A notifier whose sending has ended does not live on as if nothing had happened."""
+"""A delivery that a notifier cannot read is told, and not passed over in silence."""
 
 from collections.abc import Mapping
 from pathlib import Path
