@@ -42,6 +42,10 @@ BATCH = 16
 """Entries in a micro-batch at most; each may hold dozens of documents or hundreds of mentions."""
 WITHIN_S = 0.2
 PULSE_S = 0.25
+METADATA_MS = 2_000
+"""How long the group's leader may believe what it knows of the topic. While a broker comes back, it may not know it at
+all; then it gives nothing to anybody, and nothing but new metadata makes it think again.
+"""
 THREADS_S = 5.0
 FINISH_S = 12.0
 """How long the batch in flight may take to end after the worker was told to stop."""
@@ -95,6 +99,7 @@ class FaustRuntime:
             broker_commit_interval=0.5,
             broker_max_poll_interval=3e8,
             consumer_auto_offset_reset="earliest",
+            consumer_metadata_max_age_ms=METADATA_MS,
             stream_wait_empty=True,
             stream_buffer_maxsize=8 * BATCH,
             agent_supervisor=mode.CrashingSupervisor,
