@@ -24,6 +24,7 @@ from typing import Any
 import faust
 import mode
 import structlog
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.types.auth import CredentialsT
 from faust.types.transports import ConsumerT
 from mode.threads import WorkerThread
@@ -173,7 +174,12 @@ class FaustRuntime:
             if not app.started or app.consumer is None:
                 continue
             self._ready.set()
-            if await self._is_behind(app.consumer):
+            try:
+                behind = await self._is_behind(app.consumer)
+            except KafkaError as error:  # of its coordination, which stands still; it is said to whoever asks first
+                self._failure = self._failure or error
+                break
+            if behind:
                 self._watchdog.waiting()
             elif self._idle.is_set():  # so that it is also noticed when this loop hangs
                 self._watchdog.alive(waiting=True)
@@ -198,7 +204,10 @@ class FaustRuntime:
         """Whether the log holds entries for us that are not acknowledged; says how many."""
         behind = 0
         for place in consumer.assignment():
-            position = await consumer.position(place)
+            try:
+                position = await consumer.position(place)
+            except IllegalStateError:  # given away meanwhile
+                continue
             # What Faust has fetched, it has passed; what is not acknowledged would be fetched again after a crash.
             fetched = sum(message.tp == place for message in list(consumer.unacked))
             ahead = max(0, (consumer.highwater(place) or 0) - position) if position is not None else 0
