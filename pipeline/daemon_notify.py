@@ -21,7 +21,7 @@ from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.kafka_alerts import AlertFeed
 from opinionwatch.pipeline.kafka_log import KafkaLog
-from opinionwatch.pipeline.log import FencedError
+from opinionwatch.pipeline.log import FencedError, OwnedAppender
 from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.outbox_fenced import FencedOutbox, NotingOutbox
 from opinionwatch.pipeline.ports import Channel
@@ -112,7 +112,9 @@ class Notifier:
 class _Sending:
     """The deliverer and the digests, as long as the outbox is ours."""
 
-    def __init__(self, outbox: FencedOutbox, deliverer: Deliverer, regular: digests.Digests, owner: KafkaLog) -> None:
+    def __init__(
+        self, outbox: FencedOutbox, deliverer: Deliverer, regular: digests.Digests, owner: OwnedAppender
+    ) -> None:
         self.outbox = outbox
         self._regular, self._owner = regular, owner
         self._told = Event()

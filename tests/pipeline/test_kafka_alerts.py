@@ -68,7 +68,7 @@ def test_what_was_polled_before_the_broker_died_and_not_done_comes_again_when_it
     broker: Broker, kafka: Kafka
 ) -> None:
     tries: list[RetryableError] = []
-    with AlertFeed(kafka, list, list) as feed:
+    with AlertFeed(kafka, lambda: None, lambda: None) as feed:
         poll = polled(feed, tries)
         assert until(lambda: [each.value for each in poll()] == [b"alert"])
         broker.kill()
