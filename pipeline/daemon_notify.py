@@ -17,11 +17,11 @@ from opinionwatch.pipeline import digests, stores, wiring
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
-from opinionwatch.pipeline.errors import RetryableError
+from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.kafka_alerts import AlertFeed
 from opinionwatch.pipeline.kafka_log import KafkaLog
-from opinionwatch.pipeline.log import FencedError
+from opinionwatch.pipeline.log import FencedError, OwnedAppender
 from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.outbox_fenced import FencedOutbox, NotingOutbox
 from opinionwatch.pipeline.ports import Channel
@@ -58,6 +58,8 @@ class Notifier:
                     self._life.watchdog.alive(waiting=True)
                 if self._sending is not None and self._sending.outbox.fenced.is_set():
                     raise FencedError("another notifier has taken over; this one was asleep for too long")
+                if self._sending is not None and self._sending.failure is not None:
+                    raise self._sending.failure
                 try:
                     self._once(feed, ledger.write)
                 except RetryableError as error:
@@ -110,14 +112,28 @@ class Notifier:
 class _Sending:
     """The deliverer and the digests, as long as the outbox is ours."""
 
-    def __init__(self, outbox: FencedOutbox, deliverer: Deliverer, regular: digests.Digests, owner: KafkaLog) -> None:
+    def __init__(
+        self, outbox: FencedOutbox, deliverer: Deliverer, regular: digests.Digests, owner: OwnedAppender
+    ) -> None:
         self.outbox = outbox
         self._regular, self._owner = regular, owner
         self._told = Event()
         self.deliverer = deliverer
-        self._thread = Thread(target=deliverer.run, args=(self._told,), name="notifier", daemon=True)
+        self.failure: BaseException | None = None
+        """What ended the sending, though nobody had told it to end."""
+        self._thread = Thread(target=self._run, name="notifier", daemon=True)
         self._thread.start()
         regular.start()
+
+    def _run(self) -> None:
+        try:
+            self.deliverer.run(self._told)
+        except OpinionwatchError as error:
+            self.failure = error
+        except BaseException as error:
+            log.exception("the sending has failed")
+            self.failure = error
+            raise
 
     def stop(self) -> None:
         """No more attempts; wait for those that have begun."""

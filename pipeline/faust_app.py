@@ -24,6 +24,7 @@ from typing import Any
 import faust
 import mode
 import structlog
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.types.auth import CredentialsT
 from faust.types.transports import ConsumerT
 from mode.threads import WorkerThread
@@ -42,6 +43,10 @@ BATCH = 16
 """Entries in a micro-batch at most; each may hold dozens of documents or hundreds of mentions."""
 WITHIN_S = 0.2
 PULSE_S = 0.25
+METADATA_MS = 2_000
+"""How long the group's leader may believe what it knows of the topic. While a broker comes back, it may not know it at
+all; then it gives nothing to anybody, and nothing but new metadata makes it think again.
+"""
 THREADS_S = 5.0
 FINISH_S = 12.0
 """How long the batch in flight may take to end after the worker was told to stop."""
@@ -95,6 +100,7 @@ class FaustRuntime:
             broker_commit_interval=0.5,
             broker_max_poll_interval=3e8,
             consumer_auto_offset_reset="earliest",
+            consumer_metadata_max_age_ms=METADATA_MS,
             stream_wait_empty=True,
             stream_buffer_maxsize=8 * BATCH,
             agent_supervisor=mode.CrashingSupervisor,
@@ -168,7 +174,12 @@ class FaustRuntime:
             if not app.started or app.consumer is None:
                 continue
             self._ready.set()
-            if await self._is_behind(app.consumer):
+            try:
+                behind = await self._is_behind(app.consumer)
+            except KafkaError as error:  # of its coordination, which stands still; it is said to whoever asks first
+                self._failure = self._failure or error
+                break
+            if behind:
                 self._watchdog.waiting()
             elif self._idle.is_set():  # so that it is also noticed when this loop hangs
                 self._watchdog.alive(waiting=True)
@@ -193,7 +204,10 @@ class FaustRuntime:
         """Whether the log holds entries for us that are not acknowledged; says how many."""
         behind = 0
         for place in consumer.assignment():
-            position = await consumer.position(place)
+            try:
+                position = await consumer.position(place)
+            except IllegalStateError:  # given away meanwhile
+                continue
             # What Faust has fetched, it has passed; what is not acknowledged would be fetched again after a crash.
             fetched = sum(message.tp == place for message in list(consumer.unacked))
             ahead = max(0, (consumer.highwater(place) or 0) - position) if position is not None else 0

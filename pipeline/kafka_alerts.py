@@ -5,7 +5,7 @@ from types import TracebackType
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 
-from opinionwatch.pipeline.kafka_client import admitted, speaking
+from opinionwatch.pipeline.kafka_client import RECONNECT_MS, admitted, speaking
 from opinionwatch.pipeline.log import Stored
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import topic_of
@@ -21,7 +21,8 @@ class AlertFeed:
     def __init__(self, kafka: Kafka, gained: Callable[[], None], lost: Callable[[], None]) -> None:
         self._kafka, self._gained, self._lost = kafka, gained, lost
         self._place = TopicPartition(topic_of(kafka, "alerts"), 0)
-        self._owns = False
+        self._wait_ms = int(kafka.connect_s * 1000)
+        self._owns = self._behind = False
         with speaking(kafka, self._place.topic):
             self._consumer = KafkaConsumer(
                 **admitted(kafka),
@@ -30,9 +31,10 @@ class AlertFeed:
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
                 allow_auto_create_topics=False,
-                bootstrap_timeout_ms=int(kafka.connect_s * 1000),
+                bootstrap_timeout_ms=self._wait_ms,
                 session_timeout_ms=int(kafka.session_s * 1000),
                 max_poll_interval_ms=LEAVE_MS,
+                reconnect_backoff_max_ms=RECONNECT_MS,
                 metrics_enabled=False,
             )
             self._consumer.subscribe([self._place.topic], listener=_Told(self._left))
@@ -45,23 +47,27 @@ class AlertFeed:
     def poll(self) -> list[Stored]:
         """What has come; nothing while another process owns the topic. RetryableError: no broker."""
         with speaking(self._kafka, self._place.topic):
+            self._catch_up()
             found = self._consumer.poll(timeout_ms=POLL_MS, max_records=100).get(self._place, [])
             if not self._owns and self._place in self._consumer.assignment():
-                self._owns = True
                 self._gained()
+                self._owns = True  # not before: whoever could not take over tries again
             return [Stored(record.offset, record.key, record.value) for record in found]
 
     def commit(self) -> None:
         """What was polled is done."""
         with speaking(self._kafka, self._place.topic):
-            self._consumer.commit()
+            self._consumer.commit(timeout_ms=self._wait_ms)
 
     def rewind(self) -> None:
-        """What was polled is not done: it comes again."""
-        with speaking(self._kafka, self._place.topic):
-            if self._place in self._consumer.assignment():
-                committed = self._consumer.committed(self._place)
-                self._consumer.seek(self._place, committed if committed is not None else 0)
+        """What was polled is not done: it comes again, with the next poll that the broker answers."""
+        self._behind = True
+
+    def _catch_up(self) -> None:
+        if self._behind and self._place in self._consumer.assignment():
+            committed = self._consumer.committed(self._place, timeout_ms=self._wait_ms)
+            self._consumer.seek(self._place, committed if committed is not None else 0)
+        self._behind = False
 
     def _left(self) -> None:
         if self._owns:

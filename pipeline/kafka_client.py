@@ -11,6 +11,8 @@ from opinionwatch.pipeline.kafka_door import Connection, knock
 from opinionwatch.pipeline.log import FencedError
 from opinionwatch.pipeline.settings_kafka import Kafka
 
+RECONNECT_MS = 2000
+"""Longest pause between two attempts to reach a broker that is away; kafka-python's own is half a minute."""
 _REFUSED = (
     kafka_errors.AuthorizationError,
     kafka_errors.SaslAuthenticationFailedError,

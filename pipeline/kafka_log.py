@@ -15,7 +15,7 @@ from kafka import errors as kafka_errors
 from opinionwatch.pipeline.budget import Budget
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
-from opinionwatch.pipeline.kafka_client import admitted, speaking
+from opinionwatch.pipeline.kafka_client import RECONNECT_MS, admitted, speaking
 from opinionwatch.pipeline.log import Entry, FencedError
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import topic_of
@@ -121,7 +121,7 @@ class KafkaLog:
                 request_timeout_ms=wait_ms - 2 * LINGER_MS,
                 max_block_ms=int(self._kafka.connect_s * 1000),
                 bootstrap_timeout_ms=int(self._kafka.connect_s * 1000),
-                reconnect_backoff_max_ms=2000,
+                reconnect_backoff_max_ms=RECONNECT_MS,
                 allow_auto_create_topics=False,
                 transactional_id=self._owner,
                 metrics_enabled=False,

@@ -6,7 +6,7 @@ from types import TracebackType
 from kafka import KafkaConsumer, TopicPartition
 
 from opinionwatch.pipeline.contracts import DeadLetter
-from opinionwatch.pipeline.kafka_client import admitted, speaking
+from opinionwatch.pipeline.kafka_client import RECONNECT_MS, admitted, speaking
 from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import topic_of
@@ -34,6 +34,7 @@ class Redrives:
                     allow_auto_create_topics=False,
                     bootstrap_timeout_ms=int(self._kafka.connect_s * 1000),
                     session_timeout_ms=int(self._kafka.session_s * 1000),
+                    reconnect_backoff_max_ms=RECONNECT_MS,
                     metrics_enabled=False,
                 )
                 self._consumer.subscribe([self._place.topic])
@@ -49,7 +50,7 @@ class Redrives:
                 self._consumer.seek(self._place, entries[0].offset)
                 raise
             if taken:
-                self._consumer.commit()
+                self._consumer.commit(timeout_ms=int(self._kafka.connect_s * 1000))
             return taken
 
     def __enter__(self) -> "Redrives":

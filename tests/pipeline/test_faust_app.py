@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 
+from aiokafka.errors import GroupAuthorizationFailedError, IllegalStateError
 from faust.types.tuples import TP
 
 from opinionwatch.pipeline.faust_app import FaustRuntime
@@ -41,3 +42,46 @@ def test_lag_counts_what_a_crash_would_bring_again_and_not_only_what_was_not_fet
     text = metrics.text().decode()
     assert 'opinionwatch_lag_entries{partition="0"} 5.0' in text
     assert 'opinionwatch_lag_entries{partition="1"} 0.0' in text
+
+
+class Losing(Consumer):
+    """A consumer whose partition 0 is given to another while it is asked for."""
+
+    async def position(self, place: TP) -> int:
+        if place.partition == 0:
+            raise IllegalStateError("not assigned")
+        return await super().position(place)
+
+
+def test_a_partition_that_is_given_away_while_it_is_asked_for_does_not_end_the_looking(tmp_path: Path) -> None:
+    work = Fleet(tmp_path, random.Random(1)).scorer()
+    runtime = FaustRuntime(Kafka(), work, Watchdog(60), Metrics(), Event())
+    with ThreadPoolExecutor(1) as aside:
+        behind = runtime._is_behind(Losing())  # type: ignore[arg-type]  # as much of one as is asked
+        assert not aside.submit(asyncio.run, behind).result()
+
+
+class Standing(Consumer):
+    """A consumer whose group does not let it in any more."""
+
+    async def position(self, place: TP) -> int:
+        raise GroupAuthorizationFailedError(place)
+
+
+class App:
+    """As much of Faust's application as is looked at."""
+
+    crashed, started, consumer, stopped = False, True, Standing(), False
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+def test_a_worker_whose_coordination_stands_still_ends_and_says_why(tmp_path: Path) -> None:
+    work, app = Fleet(tmp_path, random.Random(1)).scorer(), App()
+    runtime = FaustRuntime(Kafka(), work, Watchdog(60), Metrics(), Event())
+    with ThreadPoolExecutor(1) as aside:
+        looking = runtime._pulse(app, Event())  # type: ignore[arg-type]  # as much of one as is asked
+        aside.submit(asyncio.run, looking).result(20)
+    assert app.stopped
+    assert isinstance(runtime._failure, GroupAuthorizationFailedError)
