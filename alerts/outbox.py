@@ -42,17 +42,21 @@ class Deliverer:
         clock: Clock,
         *,
         excuse: Callable[[Delivery], str] = lambda _: "",
+        told: Callable[[Delivery], object] = lambda _: None,
         poll_s: float = 0.5,
         patience_s: float = 60.0,
     ) -> None:
         """`render(alert, repeat)` says an alert; `excuse` gives the reason why a delivery need not be sent any more, or
-        nothing; `patience_s` is how long a pass waits for channels that hang.
+        nothing; `told` hears what became of every attempt (sent, failed, or pending again), from many threads;
+        `patience_s` is how long a pass waits for channels that hang.
         """
         self._outbox, self._clock = outbox, clock
         self._poll_s, self._patience_s = poll_s, patience_s
-        self._excuse = excuse
+        self._excuse, self._told = excuse, told
         self._changed = Condition()
-        self._lanes = {name: _Lane(channel, outbox, render, clock, self._changed) for name, channel in channels.items()}
+        self._lanes = {
+            name: _Lane(channel, outbox, render, clock, told, self._changed) for name, channel in channels.items()
+        }
 
     def deliver_due(self) -> None:
         """One pass: try everything that is due until nothing is, or until only hanging channels are left to wait for.
@@ -98,6 +102,7 @@ class Deliverer:
                 rows = _with_fallback(delivery.model_copy(update={"state": "failed", "detail": detail}), now)
                 instead = instead or len(rows) > 1
                 self._outbox.save(*rows)
+                self._told(rows[0])
                 log.error("alert not delivered", channel=delivery.channel, alert=delivery.alert.id, detail=detail)
             elif delivery.channel in idle and delivery.id not in taken:
                 company = [one for one in due if delivery.id == one.id or _together(delivery, one)]
@@ -142,10 +147,11 @@ class _Lane:
         outbox: Outbox,
         render: Callable[[Alert, bool], Message],
         clock: Clock,
+        told: Callable[[Delivery], object],
         changed: Condition,
     ) -> None:
         self._channel, self._outbox, self._render, self._clock = channel, outbox, render, clock
-        self._changed = changed
+        self._told, self._changed = told, changed
         self._resume_at: datetime | None = None
         self._touched = time.monotonic()
         self.busy = False
@@ -213,11 +219,14 @@ class _Lane:
         rows = [row for one in outcomes for row in _with_fallback(one, now)]
         while True:
             try:
-                return self._outbox.save(*rows)
+                self._outbox.save(*rows)
+                break
             except RetryableError as error:
                 log.warning("the outbox cannot be written now", channel=outcome.channel, error=str(error))
                 self._touched = time.monotonic()
                 Event().wait(error.after_s or 1.0)
+        for one in outcomes:
+            self._told(one)
 
 
 def _together(first: Delivery, other: Delivery) -> bool:

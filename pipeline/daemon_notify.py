@@ -95,12 +95,17 @@ class Notifier:
         excuse, channels = wiring.excuse(self._archive), self._channels
         if self._dry_run:
             excuse, channels = shown(excuse, self._render), dry(channels)
-        deliverer = Deliverer(fenced, channels, self._render, wall_clock, excuse=excuse, patience_s=STOP_S)
+        deliverer = Deliverer(
+            fenced, channels, self._render, wall_clock, excuse=excuse, told=self._count, patience_s=STOP_S
+        )
         maker = digests.Maker(self._settings, self._archive, lambda: wiring.public_url(self._settings))
         regular = digests.Digests(self._digests, self._channels, maker, fenced, wall_clock, self._settings.zone)
         failpoint("notify.owned")
         self._sending = _Sending(fenced, deliverer, regular, owner)
         self._life.ready.set()
+
+    def _count(self, delivery: Delivery) -> None:
+        self._life.metrics.count("opinionwatch_attempts_total", 1, delivery.channel, delivery.state)
 
     def _end(self) -> None:
         if self._sending is not None:

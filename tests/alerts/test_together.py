@@ -11,7 +11,7 @@ from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.alerts.route import Route
 from opinionwatch.alerts.route_settings import NotifySettings
 from opinionwatch.pipeline.contracts_trend import Alert
-from opinionwatch.pipeline.errors import RejectedError
+from opinionwatch.pipeline.errors import RejectedError, RetryableError
 from opinionwatch.pipeline.registry import options
 from tests.alerts.sample import OPENED, crisis
 from tests.alerts.test_outbox import NOW, Listed, World, said
@@ -124,3 +124,16 @@ def test_an_escalation_that_is_excused_is_put_away_with_the_reason(world: World)
     deliverer.deliver_due()
     (told,) = b.got
     assert "nobody has acknowledged it" in dict(told.facts)["Note"]
+
+
+def test_what_became_of_every_attempt_is_told(world: World) -> None:
+    decide(world, notify(), crisis())
+    told: list[tuple[str, str]] = []
+    channels = {"a": Listed("a", RetryableError("full"), RejectedError("channel_refused", "gone")), "b": Listed("b")}
+    deliverer = Deliverer(
+        world.outbox, channels, said, world.clock, told=lambda one: told.append((one.channel, one.state)), patience_s=20
+    )
+    deliverer.deliver_due()
+    world.clock.now = NOW + timedelta(hours=1)
+    deliverer.deliver_due()
+    assert told == [("a", "pending"), ("a", "failed"), ("b", "sent")]
