@@ -140,7 +140,7 @@ def describe(out: Path, recipe: Recipe, rows: Rows) -> None:
     whole = yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
     (out / "recipe.yaml").write_text(whole, encoding="utf-8")
     facts = {"counts": rows.counts, "hashes": rows.hashes, "bad": [asdict(row) for row in rows.bad]}
-    (out / "rows.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False))
+    (out / "rows.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
     about = {
         "python": platform.python_version(),
         "torch": torch.__version__,
