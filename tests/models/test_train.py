@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,56 @@ def test_bad_rows_are_written_down(recipe: Path, data: Path, backbone: Path, tmp
 def test_a_backbone_that_is_not_there_is_a_settings_error(recipe: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="backbone"):
         fit(recipe, tmp_path / "run", data=data, backbone=str(tmp_path / "none"))
+
+
+def no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+
+
+def foreign_tokenizer(folder: Path) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"] += [[f"piece{n}", -9.0] for n in range(500)]
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+
+
+def truncated_weights(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:500])
+
+
+def weights_of_another_size(folder: Path) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, "hidden_size": 48}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (no_tokenizer, "tokenizer.json: "),
+        (foreign_tokenizer, "do not belong together"),
+        (truncated_weights, "backbone '.*header"),
+        (weights_of_another_size, "backbone '"),
+    ],
+)
+def test_a_backbone_that_is_not_whole_is_refused_with_the_reason(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path, damage: Callable[[Path], None], reason: str
+) -> None:
+    folder = tmp_path / "backbone"
+    shutil.copytree(backbone, folder)
+    damage(folder)
+    with pytest.raises(SettingsError, match=reason):
+        fit(recipe, tmp_path / "run", data=data, backbone=str(folder))
+
+
+def test_texts_are_read_no_further_than_the_body_can_count(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    long = {"text": "the battery " * 90, "label": "neutral", "lang": "en"}
+    write_rows(data / "train" / "mood.jsonl.gz", [*sentiment_rows(), long])
+    recipe.write_text(recipe.read_text().replace("train_tokens: 32", "train_tokens: 500"))
+    assert fit(recipe, tmp_path / "run", data=data, backbone=str(backbone)).steps
+    recipe.write_text(recipe.read_text().replace("max_tokens: 32", "max_tokens: 65"))
+    with pytest.raises(SettingsError, match=r"body\.max_tokens: 65 are more than the body's 64 places"):
+        fit(recipe, tmp_path / "long", data=data, backbone=str(backbone))
 
 
 def test_the_rate_reaches_zero_by_the_deadline_whatever_the_speed() -> None:
