@@ -4,7 +4,6 @@
 `card.md` for people, and `manifest.json` with the size and sha256 of the other four.
 """
 
-import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -140,8 +139,9 @@ def load(folder: Path) -> Artefact:
     """
     stored = read(folder)
     config = stored.config
-    model = architecture(stored).from_config(config.backbone, config.body)
+    kind = architecture(stored)
     try:
+        model = kind.from_config(config.backbone, config.body)
         model.load_state_dict(widen(stored.weights))
     except (RuntimeError, SettingsError) as error:
         raise SettingsError(f"artefact {folder}: {error}") from error
@@ -176,7 +176,7 @@ def _tokenizer(folder: Path, content: bytes) -> Tokenizer:
 
 def _config(folder: Path, content: bytes) -> Config:
     try:
-        config = Config.model_validate(json.loads(content))
+        config = Config.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -25,8 +25,17 @@ class Progress:
     since_best: int = 0
 
 
-def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, at: Progress, recipe: str) -> None:
-    """Write weights, optimiser, random state and position, together with the recipe they belong to."""
+def save(
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    at: Progress,
+    recipe: str,
+    scaler: torch.amp.GradScaler | None = None,
+) -> None:
+    """Write weights, optimiser, the scale of fp16 gradients, random state and position, together with the recipe they
+    belong to.
+    """
     beside = path.with_suffix(".part")
     torch.save(
         {
@@ -34,6 +43,7 @@ def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, at: Pro
             "at": asdict(at),
             "model": model.state_dict(),
             "optimiser": optimiser.state_dict(),
+            "scaler": {} if scaler is None else scaler.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         },
@@ -44,15 +54,26 @@ def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, at: Pro
     beside.replace(path)
 
 
-def restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, recipe: str) -> Progress:
-    """Continue from `path`; a fresh start where there is none. SettingsError if it is another recipe's."""
+def restore(
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    recipe: str,
+    scaler: torch.amp.GradScaler | None = None,
+) -> Progress:
+    """Continue from `path`, on whatever device the model is; a fresh start where there is none. SettingsError if it is
+    another recipe's.
+    """
     if not path.exists():
         return Progress()
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
     if state["recipe"] != recipe:
         raise SettingsError(f"{path} belongs to another recipe or other data; give another --out or do not resume")
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
+    # Empty where nothing is scaled, and absent from checkpoints of before.
+    if scaler is not None and state.get("scaler"):
+        scaler.load_state_dict(state["scaler"])
     torch.set_rng_state(state["random"])
     if state["random_cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["random_cuda"])

@@ -8,12 +8,14 @@ A row trains only what it knows: see `Example`.
 import gzip
 import hashlib
 import json
+import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
 from opinionwatch.models.examples import LABELS, BadRow, Example, Link, Span, targets_of
 from opinionwatch.models.marks import read_written
@@ -22,11 +24,16 @@ from opinionwatch.models.weak import with_terms
 from opinionwatch.pipeline.errors import SettingsError
 
 WRITTEN = Path(__file__).parent / "written"
+SHOWN = 30
+"""Characters of what is wrong that a reason quotes."""
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+# No tokenizer takes a lone surrogate; the pipeline writes texts the same way.
+Text = Annotated[str, AfterValidator(lambda text: _SURROGATE.sub("\ufffd", text))]
 Polarity = Annotated[Literal[0, 1, 2], BeforeValidator(lambda name: LABELS.index(name) if name in LABELS else name)]
 
 
 class _SentimentRow(BaseModel):
-    text: str
+    text: Text
     label: str | None = None
     lang: str = "und"
     topic: str | None = None
@@ -40,7 +47,7 @@ class _Triplet(BaseModel):
 
 
 class _TripletRow(BaseModel):
-    text: str
+    text: Text
     tokens: list[str]
     triplets: list[_Triplet]
     lang: str = "und"
@@ -52,7 +59,7 @@ class _Aspect(BaseModel):
 
 
 class _AspectRow(BaseModel):
-    text: str
+    text: Text
     aspects: list[_Aspect]
     lang: str = "und"
 
@@ -63,7 +70,7 @@ class _Name(BaseModel):
 
 
 class _NamesRow(BaseModel):
-    text: str
+    text: Text
     targets: list[_Name]
     lang: str = "und"
 
@@ -86,7 +93,8 @@ def read_rows(recipe: Recipe, data: Path, *, strict: bool = False) -> Rows:
     """Everything a recipe trains and measures on, in a fixed order.
 
     `data` holds `train/<name>.jsonl.gz` and `dev/<name>.jsonl.gz`; a missing training file is a SettingsError, a
-    missing dev file means the source is not measured. With `strict` the first bad row is a SettingsError.
+    missing dev file means the source is not measured, and a damaged one is a SettingsError. With `strict` the first bad
+    row is one, too.
     """
     rows = Rows()
     for source in recipe.sources:
@@ -139,9 +147,12 @@ def _file(
         if required:
             raise SettingsError(f"the recipe names '{source.name}', but {path} is not there")
         return []
-    rows.hashes[f"{folder.name}/{path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return list(_keep(_parse(lines, path.name, source), rows, strict))
+    try:
+        rows.hashes[f"{folder.name}/{path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        with gzip.open(path) as lines:
+            return list(_keep(_parse(lines, path.name, source), rows, strict))
+    except (OSError, EOFError, zlib.error) as error:
+        raise SettingsError(f"cannot read {path}: {error}") from error
 
 
 def _written(name: str, rows: Rows) -> Iterator[Example | BadRow]:
@@ -163,7 +174,7 @@ def _keep(parsed: Iterable[Example | BadRow], rows: Rows, strict: bool) -> Itera
         rows.bad.append(row)
 
 
-def _parse(lines: Iterable[str], file: str, source: SentimentSource | OpinionSource) -> Iterator[Example | BadRow]:
+def _parse(lines: Iterable[bytes], file: str, source: SentimentSource | OpinionSource) -> Iterator[Example | BadRow]:
     for number, line in enumerate(lines, start=1):
         try:
             example = _example(json.loads(line), source)
@@ -171,6 +182,8 @@ def _parse(lines: Iterable[str], file: str, source: SentimentSource | OpinionSou
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             yield BadRow(file, number, f"{where}: {first['msg']}")
+        except UnicodeDecodeError:
+            yield BadRow(file, number, "bytes that are not UTF-8")
         except (ValueError, RecursionError) as error:
             yield BadRow(file, number, str(error))
         else:
@@ -196,7 +209,7 @@ def _sentiment(row: _SentimentRow, source: SentimentSource) -> Example | None:
     if row.label is None:
         raise ValueError("no label")
     if row.label not in LABELS:
-        raise ValueError(f"unknown label '{row.label}'")
+        raise ValueError(f"unknown label {row.label[:SHOWN]!r}")
     return Example(row.text, source.name, row.lang, label=LABELS.index(row.label), classes=source.classes)
 
 
@@ -215,7 +228,7 @@ def _names(row: _NamesRow, source: OpinionSource) -> Example:
 def _first(name: str, text: str) -> Span:
     start = text.find(name)
     if start < 0 or not name:
-        raise ValueError(f"the name '{name}' is not in the text")
+        raise ValueError(f"the name {name[:SHOWN]!r} is not in the text")
     return start, start + len(name)
 
 
@@ -250,7 +263,7 @@ def _token_places(text: str, tokens: list[str]) -> list[Span]:
     for token in tokens:
         start = text.find(token, at)
         if start < 0:
-            raise ValueError(f"token '{token}' is not in the text")
+            raise ValueError(f"token {token[:SHOWN]!r} is not in the text")
         at = start + len(token)
         places.append((start, at))
     return places

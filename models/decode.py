@@ -1,10 +1,10 @@
 """From logits to terms and triplets, in tokens. Used by the losses, by the scorer and by the figures alike."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from opinionwatch.models.batches import span_batch
 from opinionwatch.models.encoder import Encoded, Encoder
@@ -17,8 +17,8 @@ class Decoding(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    term_bias: float = 0.0
-    link_bias: float = 0.0
+    term_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    link_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
 
 
 class Triplet(NamedTuple):
@@ -52,9 +52,9 @@ def triplets(
 ) -> list[list[Triplet]]:
     """The triplets of every row of a batch; `sizes` are the lengths of the rows in tokens.
 
-    An opinion term is linked to every aspect whose class is a polarity. Where there is none it goes to the one aspect,
-    or the implied one, that is likeliest after the link bias; if that is `no link` too, the term is no opinion.
-    Confidence is the probability of the polarity class, without any bias.
+    An opinion term is linked to every aspect whose class is a polarity, with the link bias and without it. Where there
+    is none it goes to the one aspect, or the implied one, that is likeliest after the link bias; if that is `no link`
+    too, the term is no opinion. Confidence is the probability of the polarity class, without any bias.
     """
     decoding = decoding or Decoding()
     aspect_tags = _tags(encoded.aspect_tags, decoding.term_bias)
@@ -85,7 +85,7 @@ def triplets(
     for at, (_, opinion) in enumerate(pairs):
         by_opinion.setdefault(opinion, []).append(at)
     for opinion, candidates in by_opinion.items():
-        linked = [at for at in candidates if pairs[at][0] >= 0 and plain[at] != NO_PAIR]
+        linked = [at for at in candidates if pairs[at][0] >= 0 and NO_PAIR not in (plain[at], ready[at])]
         if not linked:
             linked = sorted((at for at in candidates if ready[at] != NO_PAIR), key=lambda at: -told[at])[:1]
         for at in linked:

@@ -4,16 +4,32 @@ from typing import Literal
 
 import torch
 
+from opinionwatch.pipeline.errors import SettingsError
+
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _NAMED = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The named device; `auto` is the accelerator if there is one, else the CPU."""
+    """The named device; `auto` is the accelerator if there is one, else the CPU.
+
+    Raises SettingsError for a device that is none, or that this machine does not have.
+    """
     if name != "auto":
-        return torch.device(name)
+        return _named(name)
     found = torch.accelerator.current_accelerator(check_available=True)
     return found if found is not None else torch.device("cpu")
+
+
+def _named(name: str) -> torch.device:
+    try:
+        found = torch.device(name)
+        # What cannot hold a number and give it back cannot score; the reasons are PyTorch's.
+        torch.zeros(1, device=found).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise SettingsError(f"device '{name}' cannot be used: {reason}; write auto, cpu, or cuda:0") from error
+    return found
 
 
 def pick_dtype(device: torch.device, precision: Precision = "auto") -> torch.dtype:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import torch
 from pydantic import JsonValue
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from opinionwatch.models.heads import OpinionsHead, SentimentHead, SpanBatch, TargetHead
@@ -43,6 +44,9 @@ class Encoder(nn.Module):
     def __init__(self, body: "PreTrainedModel | PackedBody", settings: Body) -> None:
         super().__init__()
         self.config = body.config
+        places = _places(body.config)
+        if places is not None and settings.max_tokens > places:
+            raise SettingsError(f"body.max_tokens: {settings.max_tokens} are more than the body's {places} places")
         hidden = int(body.config.hidden_size)
         self.body: nn.Module = body
         self.sentiment = SentimentHead(hidden, settings.dropout)
@@ -61,7 +65,7 @@ class Encoder(nn.Module):
         """Start from pretrained weights: a folder or a hub id, safetensors only, no remote code.
 
         Attention is plain and without dropout: on a CPU the backward pass of the fused kernel was a third of a step,
-        and attention dropout a tenth.
+        and attention dropout a tenth. Raises SettingsError for a backbone that is not there, not whole, or too short.
         """
         from transformers import AutoModel
 
@@ -74,7 +78,8 @@ class Encoder(nn.Module):
                 attention_probs_dropout_prob=0.0,
                 attn_implementation="eager",
             )
-        except (OSError, ValueError) as error:
+        # The last two: weights that are damaged, and such as do not fit the configuration.
+        except (OSError, ValueError, SafetensorError, RuntimeError) as error:
             raise SettingsError(f"backbone '{backbone}': {error}") from error
         return cls(_shorten(body, settings.layers), settings)
 
@@ -131,6 +136,15 @@ class Encoder(nn.Module):
             return encoded.sentiment.new_zeros(len(spans.row), 3)
         change: Tensor = self.targets(encoded.hidden, spans)
         return change
+
+
+def _places(config: object) -> int | None:
+    """How many places of tokens a body knows; None where nothing says so. RoBERTa's begin behind the padding's."""
+    places = getattr(config, "max_position_embeddings", None)
+    if not places or places < 0:
+        return None
+    behind = "roberta" in getattr(config, "model_type", "")
+    return int(places) - (int(getattr(config, "pad_token_id", 0) or 0) + 1 if behind else 0)
 
 
 def _shorten(body: "PreTrainedModel", layers: int | None) -> "PreTrainedModel":

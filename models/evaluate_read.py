@@ -108,7 +108,7 @@ def _rows(lines: Iterator[bytes], name: str) -> Iterator[Labelled | Skipped]:
     if name.endswith((".tsv", ".csv")):
         separator = "," if name.endswith(".csv") else "\t"
         head = next(lines, b"")
-        columns = _cells(head, separator) if len(head) <= LONGEST_LINE else []
+        columns = _columns(head, separator)
         if set(_TEXT) & set(columns) and set(_LABEL) & set(columns):
             parse, first = partial(_from_named, columns, separator), 2
         else:
@@ -131,9 +131,20 @@ def _rows(lines: Iterator[bytes], name: str) -> Iterator[Labelled | Skipped]:
             yield Skipped(number, str(error))
 
 
+def _columns(head: bytes, separator: str) -> list[str]:
+    """The names in a header; none where the first line is no header, which is then read, and refused, as a row."""
+    with suppress(UnicodeDecodeError, ValueError, csv.Error):
+        return _cells(head, separator)
+    return []
+
+
 def _cells(line: bytes, separator: str) -> list[str]:
     text = line.decode("utf-8-sig").rstrip("\r\n")
-    return next(csv.reader([text]), []) if separator == "," else text.split(separator)
+    if separator != ",":
+        return text.split(separator)
+    if text.count('"') % 2:
+        raise ValueError("a quotation mark that is not closed in its line")
+    return next(csv.reader([text]), [])
 
 
 def _from_named(columns: Sequence[str], separator: str, line: bytes) -> Labelled:

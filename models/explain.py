@@ -126,9 +126,11 @@ def _gradients(
     logit: Callable[[Tensor, Tensor], Tensor], layer: nn.Module, ids: Tensor, empty: Tensor, mask: Tensor
 ) -> list[float]:
     method = LayerIntegratedGradients(logit, layer)
-    told = method.attribute(
-        ids, baselines=empty, additional_forward_args=(mask,), n_steps=STEPS, internal_batch_size=ROWS_AT_ONCE
-    )
+    # cuDNN has no gradients of a recurrent layer but while it trains.
+    with torch.backends.cudnn.flags(enabled=False):
+        told = method.attribute(
+            ids, baselines=empty, additional_forward_args=(mask,), n_steps=STEPS, internal_batch_size=ROWS_AT_ONCE
+        )
     weights: list[float] = told.sum(-1)[0].detach().cpu().tolist()
     return weights
 

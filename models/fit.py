@@ -96,9 +96,10 @@ def learn(
     else:
         tokenizer, model = start.tokens.tokenizer, start.model
         model.read_targets(recipe.body)
+    _fits(tokenizer, model)
     before = {} if start is None or recipe.soup == 1 else {k: w.clone() for k, w in model.state_dict().items()}
     merge = None if recipe.adapters is None else wear(model.body, recipe.adapters)
-    tokens = TextTokens(tokenizer, schedule.train_tokens)
+    tokens = TextTokens(tokenizer, min(schedule.train_tokens, recipe.body.max_tokens))
     texts = [example.text for example in rows.train]
     shares = priors(rows.train, schedule.prior_strength)
     encoded = encode(rows.train, tokens, shares)
@@ -126,6 +127,15 @@ def stirred(after: Mapping[str, Tensor], before: Mapping[str, Tensor], share: fl
     return dict(after) | mixed
 
 
+def _fits(tokenizer: Tokenizer, model: Encoder) -> None:
+    """Raises SettingsError for a tokenizer of another model: its pieces would lie outside the table of vectors."""
+    if tokenizer.get_vocab_size() > model.vocabulary:
+        raise SettingsError(
+            f"the tokenizer knows {tokenizer.get_vocab_size()} pieces, the backbone only {model.vocabulary}: "
+            "they do not belong together"
+        )
+
+
 def _fresh(backbone: str, recipe: Recipe, tokenizer: Tokenizer) -> Encoder:
     kind = resolve(ARCHITECTURES, recipe.body.architecture, "architecture")
     if not issubclass(kind, Encoder):
@@ -140,7 +150,7 @@ def describe(out: Path, recipe: Recipe, rows: Rows) -> None:
     whole = yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
     (out / "recipe.yaml").write_text(whole, encoding="utf-8")
     facts = {"counts": rows.counts, "hashes": rows.hashes, "bad": [asdict(row) for row in rows.bad]}
-    (out / "rows.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False))
+    (out / "rows.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
     about = {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -44,7 +44,8 @@ def captured(device: torch.device, run: Callable[[], Tensor]) -> Callable[[], Te
                 run()
         main.wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # A model that is promoted is loaded by another thread meanwhile: its allocations are none of the recording's.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             states = run()
 
     def play() -> Tensor:

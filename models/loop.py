@@ -53,7 +53,9 @@ def loop(
     learner.to(device).train()
     step_of = Step(learner, recipe, device)
     path = out / "checkpoint.pt"
-    at = checkpoint.restore(path, learner, step_of.optimiser, identity) if resume else checkpoint.Progress()
+    at = checkpoint.Progress()
+    if resume:
+        at = checkpoint.restore(path, learner, step_of.optimiser, identity, step_of.scaler)
     best = Best(out / "best.safetensors", material.validation, material.tokens.pad, schedule)
     per_epoch = len(_epoch(material.rows, schedule, 0))
     batches: list[list[Row]] = []
@@ -78,9 +80,9 @@ def loop(
             if best.due(at):
                 track.look(at, best.look(learner.model, device, at))
             if now - saved > 60 * schedule.checkpoint_minutes:
-                checkpoint.save(path, learner, step_of.optimiser, at, identity)
+                checkpoint.save(path, learner, step_of.optimiser, at, identity, step_of.scaler)
                 saved = now
-    checkpoint.save(path, learner, step_of.optimiser, at, identity)
+    checkpoint.save(path, learner, step_of.optimiser, at, identity, step_of.scaler)
     learner.cpu().eval()
     best.take(learner.model)
     return at

@@ -1,6 +1,5 @@
 """What an artefact's folder holds, and what can be said about a model without loading it; needs no torch."""
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -78,6 +77,17 @@ def version_of(name: str, files: Mapping[str, Entry]) -> str:
     return f"{name}-{sha256(parts.encode()).hexdigest()[:12]}"
 
 
+class _Errors(BaseModel):
+    confusion: Confusion | None = None
+
+
+class _Told(BaseModel):
+    """What of a model's configuration can be used without the model."""
+
+    name: str
+    calibration: dict[str, _Errors] = Field(default_factory=dict)
+
+
 class Counted:
     """What a neural scorer would say about its errors, from its artefact's folder: for those who do not score."""
 
@@ -85,11 +95,12 @@ class Counted:
         """`options` are the scorer's in the settings. Raises SettingsError when its artefact is not whole."""
         folder = Path(str(options.get("artefact", DEFAULT)))
         manifest = read(folder)
-        told = json.loads(checked(folder / CONFIG, manifest.files[CONFIG]))
-        self.version = version_of(told["name"], manifest.files)
+        try:
+            told = _Told.model_validate_json(checked(folder / CONFIG, manifest.files[CONFIG]))
+        except ValidationError as error:
+            raise SettingsError(f"artefact {folder}: {CONFIG}: {error.errors()[0]['msg']}") from error
+        self.version = version_of(told.name, manifest.files)
         """As the loaded scorer's."""
         self.confusion: Mapping[str, Confusion] = {
-            lang: Confusion.model_validate(own["confusion"])
-            for lang, own in told.get("calibration", {}).items()
-            if own.get("confusion") is not None
+            lang: own.confusion for lang, own in told.calibration.items() if own.confusion is not None
         }

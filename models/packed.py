@@ -7,10 +7,10 @@ and mask in, padded states out, the same numbers up to rounding.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, pad
 
@@ -39,6 +39,12 @@ class Shape(BaseModel):
     max_position_embeddings: int = Field(gt=0)
     vocab_size: int = Field(gt=0)
     layer_norm_eps: float
+
+    @model_validator(mode="after")
+    def _has_whole_heads(self) -> Self:
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError("states are not a multiple of the attention heads")
+        return self
 
     def to_json_string(self) -> str:
         """As transformers' configurations have it."""

@@ -38,7 +38,7 @@ class Narrow(NamedTuple):
 class Widened(Mapping[str, Tensor]):
     """What `narrow` gave, in float32; each weight is widened when it is asked for, so that not all are at once.
 
-    Raises SettingsError for one whose scale is missing, or that holds a number that is not finite.
+    Raises SettingsError for one whose scales are missing or of another size, or that holds a number that is not finite.
     """
 
     def __init__(self, stored: Mapping[str, Tensor]) -> None:
@@ -66,7 +66,10 @@ class Widened(Mapping[str, Tensor]):
             return None
         if name + SCALE not in self._stored:
             raise SettingsError(f"weights: '{name}' is in 8 bits but has no scale")
-        return Narrow(weight, _finite(name, self._stored[name + SCALE].float()))
+        scales = self._stored[name + SCALE]
+        if scales.shape != (*weight.shape[:1], 1):
+            raise SettingsError(f"weights: '{name + SCALE}' is not one number a row")
+        return Narrow(weight, _finite(name, scales.float()))
 
 
 def widen(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -34,7 +34,7 @@ class Step:
         self._recipe = recipe
         self._device = device
         self._dtype = training_dtype(device, recipe.schedule)
-        self._scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
         self._table = input_table(learner.model.body) if recipe.schedule.adversarial else None
         self.optimiser = optimiser(learner.model, recipe.schedule)
         if learner.noise is not None:
@@ -54,10 +54,10 @@ class Step:
         """Clip what was added up, step at the rate of this `progress` in [0, 1), and forget the gradients."""
         schedule = self._recipe.schedule
         set_rate(self.optimiser, progress, schedule)
-        self._scaler.unscale_(self.optimiser)
+        self.scaler.unscale_(self.optimiser)
         nn.utils.clip_grad_norm_(self._learner.parameters(), schedule.clip_norm)
-        self._scaler.step(self.optimiser)
-        self._scaler.update()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
 
     def _backward(self, batch: Batch) -> Losses:
@@ -66,5 +66,5 @@ class Step:
             encoded = model(batch.ids, batch.mask)
             parts = losses(model, encoded, batch, recipe.schedule, recipe.distillation)
         total = parts.total(recipe.schedule, self._learner.noise) / recipe.schedule.accumulate
-        torch.autograd.backward(self._scaler.scale(total))
+        torch.autograd.backward(self.scaler.scale(total))
         return parts

@@ -25,10 +25,13 @@ def make_tokenizer(recipe: Recipe, backbone: str, rows: Sequence[Example]) -> To
 
 
 def load_tokenizer(backbone: str) -> Tokenizer:
-    """The fast tokenizer of a folder or of a hub id."""
+    """The fast tokenizer of a folder or of a hub id. SettingsError if there is none that can be read."""
     path = Path(backbone) / "tokenizer.json"
     if path.exists():
-        return Tokenizer.from_file(str(path))
+        try:
+            return Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises nothing more precise
+            raise SettingsError(f"backbone '{backbone}': tokenizer.json: {error}") from error
     try:
         found = transformers.AutoTokenizer.from_pretrained(backbone, use_fast=True, trust_remote_code=False)
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, get_args
 
@@ -48,8 +49,14 @@ def read_csv(body: bytes) -> Iterator[Row | Slip]:
     needed.
     """
     text = body.decode("utf-8-sig", "replace")
+    # A text may hold the sign itself; only in a table that is not UTF-8 does it stand for what could not be read.
+    lost = "\ufffd" if text.encode() != body.removeprefix(BOM_UTF8) else None
     rows = csv.DictReader(io.StringIO(text, newline=""))
-    names = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
+    try:
+        names = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
+    except csv.Error as error:
+        yield Slip(1, str(error))
+        return
     if "label" not in names or not {"document_id", "text"} & set(names):
         yield Slip(1, "the header must name `label`, and `document_id` or `text`")
         return
@@ -68,7 +75,7 @@ def read_csv(body: bytes) -> Iterator[Row | Slip]:
             if said:
                 yield Slip(rows.line_num, f"label '{said[:30]}'; write one of {', '.join(LABELS)}")
             continue
-        if "\ufffd" in cells.get("text", ""):
+        if lost is not None and any(lost in cells.get(name, "") for name in ("document_id", "text", "comment")):
             yield Slip(rows.line_num, "it is not UTF-8: export the table as UTF-8")
             continue
         row = Row(rows.line_num, cells.get("document_id", ""), cells.get("text", ""), label, cells.get("comment", ""))

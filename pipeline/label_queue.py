@@ -19,6 +19,8 @@ from opinionwatch.pipeline.fold import fold
 BUCKETS = 1024
 CHARS = 400
 """A text is compared by so much of its beginning."""
+CHUNK = 512
+"""Known texts that are compared at once: there may be half a million of them."""
 
 
 def uncertainty(mood: Sentiment) -> float:
@@ -37,7 +39,9 @@ def most_useful(candidates: Sequence[ScoredDocument], known: Sequence[str], limi
         return []
     doubts = np.array([uncertainty(each.reading.sentiment) for each in candidates])
     places = _vectors([each.document.text for each in candidates])
-    nearest = (places @ _vectors(known).T).max(axis=1) if known else np.zeros(len(candidates))
+    nearest = np.zeros(len(candidates), np.float32)
+    for at in range(0, len(known), CHUNK):
+        nearest = np.maximum(nearest, (places @ _vectors(known[at : at + CHUNK]).T).max(axis=1))
     chosen: list[ScoredDocument] = []
     open_ = np.ones(len(candidates), bool)
     while len(chosen) < limit and open_.any():

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from opinionwatch.models.artefact import load
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.manifest import FILES
+from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.models.quantise import SCALE, narrow, widen
 from opinionwatch.pipeline.errors import SettingsError
 
@@ -103,6 +104,32 @@ def foreign_architecture(folder: Path) -> None:
     sign(folder)
 
 
+def no_config(folder: Path) -> None:
+    (folder / "config.json").write_bytes(b"\xff\xfe{")
+    sign(folder)
+
+
+def configured(**changes: dict[str, object]) -> Callable[[Path], None]:
+    """Damage by other numbers in sections of the configuration."""
+
+    def damage(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        for section, change in changes.items():
+            config[section] |= change
+        (folder / "config.json").write_text(json.dumps(config))
+        sign(folder)
+
+    return damage
+
+
+def short_scales(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    name = "body.embeddings.word_embeddings.weight" + SCALE
+    weights[name] = weights[name][:5].contiguous()
+    save_file(weights, folder / "model.safetensors")
+    sign(folder)
+
+
 def no_manifest(folder: Path) -> None:
     (folder / "manifest.json").unlink()
 
@@ -130,6 +157,11 @@ def short_manifest(folder: Path) -> None:
         (lost_weight, "sentiment.classify.bias"),
         (foreign_tokenizer, "more pieces"),
         (no_tokenizer, "tokenizer.json"),
+        (no_config, "config.json: : Invalid JSON"),
+        (configured(body={"max_tokens": 5000}), "max_tokens: 5000 are more than the body's 64 places"),
+        (configured(backbone={"num_attention_heads": 5}), "multiple"),
+        (configured(decoding={"link_bias": float("nan")}), "decoding.link_bias"),
+        (short_scales, "not one number a row"),
         (foreign_architecture, "not an Encoder"),
         (no_manifest, "manifest.json is missing"),
         (broken_manifest, "manifest.json is damaged"),
@@ -142,6 +174,8 @@ def test_a_damaged_artefact_is_refused_with_the_reason(
     damage(artefact)
     with pytest.raises(SettingsError, match=reason):
         load(artefact)
+    with pytest.raises(SettingsError, match=reason):
+        NeuralScorer(NeuralScorer.Settings(artefact=artefact, device="cpu"))
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:

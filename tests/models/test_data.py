@@ -1,4 +1,6 @@
+import gzip
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ BAD = [
     ('{"text": 3, "label": "neutral"}', "text: Input should be a valid string"),
     ('{"text": "x", ', "Expecting property name"),
     ("[" * 200_000, "recursion"),
+    ('{"text": "x", "label": "\\ud800"}', r"unknown label '\ud800'"),
 ]
 
 
@@ -39,6 +42,33 @@ def test_a_bad_row_is_counted_and_listed_with_its_line(tmp_path: Path, line: str
 def test_strict_stops_at_the_first_bad_row(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"mood\.jsonl\.gz:2: unknown label"):
         read(tmp_path, MOOD, [sentiment_rows()[0], BAD[0][0]], strict=True)
+
+
+def test_unreadable_bytes_are_a_bad_row_and_the_rows_around_them_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "train" / "mood.jsonl.gz"
+    file.parent.mkdir()
+    good, windows = (
+        b'{"text": "fine", "label": "neutral"}\r\n',
+        '{"text": "café", "label": "neutral"}\r\n'.encode("cp1252"),
+    )
+    file.write_bytes(gzip.compress(good + windows + good))
+    rows = read_rows(Recipe(name="r", sentiment=(MOOD,)), tmp_path)
+    assert [example.text for example in rows.train] == ["fine", "fine"]
+    assert [(bad.line, bad.reason) for bad in rows.bad] == [(2, "bytes that are not UTF-8")]
+
+
+def test_a_lone_surrogate_is_read_as_the_pipeline_reads_it(tmp_path: Path) -> None:
+    rows = read(tmp_path, MOOD, ['{"text": "x \\ud800 y", "label": "neutral"}'])
+    assert [example.text for example in rows.train] == ["x \ufffd y"]
+
+
+@pytest.mark.parametrize("content", [b"plain", gzip.compress(random.Random(1).randbytes(9_000))[:-900]])
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "train" / "mood.jsonl.gz"
+    file.parent.mkdir()
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"cannot read .*mood\.jsonl\.gz"):
+        read_rows(Recipe(name="r", sentiment=(MOOD,)), tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

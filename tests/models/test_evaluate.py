@@ -206,6 +206,31 @@ def test_tables_with_and_without_a_header_are_read(tmp_path: Path) -> None:
     assert set(slices.by_language) == {"en", "zh"}
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("excel.csv", "text,label\nfine,neutral\n".encode("utf-16"), "bad_encoding"),
+        ("western.csv", "text,label,année\nfine,neutral,1\n".encode("cp1252"), "bad_encoding"),
+        ("chinese.tsv", "正面\tzh\tnegative\t很差\n".encode("gbk"), "bad_encoding"),
+        ("wide.csv", b"text,label," + b"x" * 200_000 + b"\n", "expected domain, label and text"),
+    ],
+)
+def test_a_table_whose_first_line_cannot_be_read_is_refused_with_the_reason(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SettingsError, match=rf"no row can be measured \(.*{reason}"):
+        evaluate(Echo(), [tmp_path / name])
+
+
+def test_a_row_that_goes_on_in_the_next_line_is_skipped_and_not_half_of_it_measured(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b'text,label\n"two\nlines",neutral\n"a ""good"" one",positive\n')
+    report = evaluate(Echo(), [tmp_path / "x.csv"]).files[0]
+    assert [row.line for row in report.first_skipped] == [2, 3]
+    assert report.sentiment is not None
+    assert report.sentiment.texts == 1
+
+
 def test_the_limit_is_a_number_of_rows_of_each_file(file: Path) -> None:
     report = evaluate(Echo(), [file, file], limit=3)
     assert [each.sentiment and each.sentiment.texts for each in report.files] == [3, 3]

@@ -39,6 +39,17 @@ def test_the_word_that_carries_the_mood_weighs_most_and_its_loss_is_felt(network
     assert found.faithfulness > 0.1
 
 
+def test_gradients_are_taken_without_cudnn_which_has_none_of_recurrent_layers_here(artefact: Path) -> None:
+    stored = load(artefact)
+    network = Network(stored.model, stored.tokens, torch.device("cpu"), torch.float32)
+    seen: list[tuple[bool, bool]] = []
+    network.model.body.register_forward_hook(
+        lambda *_: seen.append((torch.is_grad_enabled(), torch.backends.cudnn.enabled))
+    )
+    explain(network, TEXT, Calibration())
+    assert {cudnn for learns, cudnn in seen if learns} == {False}
+
+
 def test_words_cover_the_text_in_order_without_overlap(network: Network) -> None:
     for text in (TEXT, "味道很好，服务差", "don't 很好!!"):
         words = explain(network, text, Calibration()).words

@@ -1,12 +1,14 @@
 """Recorded passes, with a recorder for a machine that cannot record: what is played runs again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import pytest
 import torch
 from torch import Tensor
 
 from opinionwatch.models.attention import Attend
-from opinionwatch.models.graphs import FEWEST, SIZES, Graphs, Recorder
+from opinionwatch.models.graphs import FEWEST, SIZES, WARM, Graphs, Recorder, captured
 
 from .texts_apart import one_by_one
 
@@ -76,3 +78,44 @@ def test_what_is_too_large_or_too_long_or_in_too_many_texts_is_not_recorded() ->
     assert one.take([LONGEST] * (SIZES[-1] // LONGEST + 1)) is None
     assert one.take([1] * (SIZES[-1] // FEWEST + 1)) is None
     assert one.take([1] * 33) is not None
+
+
+def test_a_capture_warms_up_beside_and_lets_other_threads_allocate(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No GPU here: PyTorch's own entry points write down how they are called.
+    calls: list[str] = []
+
+    class Stream:
+        def __init__(self, name: str = "side") -> None:
+            self.name = name
+
+        def wait_stream(self, other: "Stream") -> None:
+            calls.append(f"{self.name} waits for {other.name}")
+
+    class Graph:
+        def replay(self) -> None:
+            calls.append("replay")
+
+    @contextmanager
+    def entered(what: object, capture_error_mode: str = "global") -> Iterator[None]:
+        calls.append(f"capture {capture_error_mode}" if isinstance(what, Graph) else "enter")
+        yield
+
+    for name, fake in {
+        "device": entered,
+        "stream": entered,
+        "graph": entered,
+        "Stream": Stream,
+        "CUDAGraph": Graph,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: Stream("main"))
+
+    def run() -> Tensor:
+        calls.append("run")
+        return torch.ones(2)
+
+    play = captured(torch.device("cuda", 0), run)
+    beside = ["enter", "side waits for main", "enter", *["run"] * WARM, "main waits for side"]
+    assert calls == [*beside, "capture thread_local", "run"]
+    assert play() is play()
+    assert calls[-2:] == ["replay", "replay"]

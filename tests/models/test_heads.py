@@ -90,3 +90,9 @@ def test_a_bias_tells_terms_and_links_more_readily_and_leaves_the_confidence_hon
     found = triplets(model, doubtful, [6], Decoding(term_bias=1, link_bias=1))[0]
     assert [(t.aspect, t.opinion, t.polarity) for t in found] == [(None, (at, at), 2) for at in range(1, 5)]
     assert all(t.confidence < 0.5 for t in found)
+
+
+def test_a_bias_against_links_tells_fewer_and_never_one_of_no_polarity() -> None:
+    text, model = encoded([(1, 1)], [(3, 3)], 6), Fixed([[1.0, 0.0, 0.0, 1.5]] * 2)
+    assert [(t.aspect, t.polarity) for t in triplets(model, text, [6])[0]] == [((1, 1), 2)]
+    assert triplets(model, text, [6], Decoding(link_bias=-1)) == [[]]

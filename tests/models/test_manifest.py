@@ -38,6 +38,15 @@ def test_an_artefact_that_is_not_there_is_named(tmp_path: Path) -> None:
         Counted({"artefact": str(tmp_path / "none")})
 
 
+def test_a_configuration_that_says_nothing_is_refused_with_the_reason(artefact: Path) -> None:
+    manifest = json.loads((artefact / MANIFEST).read_text())
+    (artefact / CONFIG).write_bytes(b"nothing")
+    manifest["files"][CONFIG] = {"sha256": sha256(b"nothing").hexdigest(), "size": 7}
+    (artefact / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(SettingsError, match=r"config\.json: Invalid JSON"):
+        Counted({"artefact": str(artefact)})
+
+
 def test_it_needs_no_torch() -> None:
     told = "import sys; import opinionwatch.models.manifest as m; m.Counted({}); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0

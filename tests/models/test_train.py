@@ -1,6 +1,9 @@
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -9,10 +12,12 @@ from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from opinionwatch.models import checkpoint, loop
 from opinionwatch.models.artefact import load
+from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.fit import fit
 from opinionwatch.models.neural import NeuralScorer
 from opinionwatch.models.optimise import progress
-from opinionwatch.models.recipe import Schedule, load_recipe
+from opinionwatch.models.recipe import Recipe, Schedule, load_recipe
+from opinionwatch.models.step import Learner, Step
 from opinionwatch.models.train import RECIPES, train
 from opinionwatch.pipeline.errors import FatalError, SettingsError
 from opinionwatch.pipeline.ports import Passage
@@ -40,10 +45,15 @@ def test_a_recipe_becomes_an_artefact_that_learnt_its_rows(
     assert {"recipe.yaml", "rows.json", "environment.json", "log.jsonl", "metrics.json", "checkpoint.pt"} <= kept
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_killed_run_goes_on_to_the_same_weights(
-    recipe: Path, data: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    often = recipe.read_text().replace("threads: 1", "threads: 1, checkpoint_minutes: 0.0000001")
+    # Gradients of 16 bits are scaled, by more after every step here, so that a run of a few steps depends on it.
+    monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, growth_factor=16.0, growth_interval=1))
+    often = recipe.read_text().replace(
+        "threads: 1", f"threads: 1, precision: {precision}, checkpoint_minutes: 0.0000001"
+    )
     recipe.write_text(often.replace("dropout: 0.0", "dropout: 0.3"))
     whole = fit(recipe, tmp_path / "whole", data=data, backbone=str(backbone))
 
@@ -55,14 +65,28 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         if next(saves) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "save", save_then_die)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoint, "save", save_then_die)
         fit(recipe, tmp_path / "killed", data=data, backbone=str(backbone))
-    monkeypatch.undo()
     resumed = fit(recipe, tmp_path / "killed", data=data, backbone=str(backbone), resume=True)
     assert resumed.steps == whole.steps
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
+
+
+def test_a_checkpoint_of_a_gpu_goes_on_without_one(model: Encoder, tmp_path: Path) -> None:
+    recipe, path = Recipe(name="r", sentiment=()), tmp_path / "c.pt"
+    step = Step(Learner(model, recipe.schedule), recipe, torch.device("cpu"))
+    checkpoint.save(path, model, step.optimiser, checkpoint.Progress(step=3), "r", step.scaler)
+    with ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    with ZipFile(path, "w") as file:
+        for name, content in parts.items():
+            # Where a tensor was, as pickle writes a string.
+            here, there = b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0"
+            file.writestr(name, content.replace(here, there) if name.endswith("data.pkl") else content)
+    assert b"cuda:0" in path.read_bytes()
+    assert checkpoint.restore(path, model, step.optimiser, "r", step.scaler).step == 3
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(recipe: Path, data: Path, backbone: Path, tmp_path: Path) -> None:
@@ -91,6 +115,56 @@ def test_bad_rows_are_written_down(recipe: Path, data: Path, backbone: Path, tmp
 def test_a_backbone_that_is_not_there_is_a_settings_error(recipe: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="backbone"):
         fit(recipe, tmp_path / "run", data=data, backbone=str(tmp_path / "none"))
+
+
+def no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+
+
+def foreign_tokenizer(folder: Path) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"] += [[f"piece{n}", -9.0] for n in range(500)]
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+
+
+def truncated_weights(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:500])
+
+
+def weights_of_another_size(folder: Path) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, "hidden_size": 48}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (no_tokenizer, "tokenizer.json: "),
+        (foreign_tokenizer, "do not belong together"),
+        (truncated_weights, "backbone '.*header"),
+        (weights_of_another_size, "backbone '"),
+    ],
+)
+def test_a_backbone_that_is_not_whole_is_refused_with_the_reason(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path, damage: Callable[[Path], None], reason: str
+) -> None:
+    folder = tmp_path / "backbone"
+    shutil.copytree(backbone, folder)
+    damage(folder)
+    with pytest.raises(SettingsError, match=reason):
+        fit(recipe, tmp_path / "run", data=data, backbone=str(folder))
+
+
+def test_texts_are_read_no_further_than_the_body_can_count(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    long = {"text": "the battery " * 90, "label": "neutral", "lang": "en"}
+    write_rows(data / "train" / "mood.jsonl.gz", [*sentiment_rows(), long])
+    recipe.write_text(recipe.read_text().replace("train_tokens: 32", "train_tokens: 500"))
+    assert fit(recipe, tmp_path / "run", data=data, backbone=str(backbone)).steps
+    recipe.write_text(recipe.read_text().replace("max_tokens: 32", "max_tokens: 65"))
+    with pytest.raises(SettingsError, match=r"body\.max_tokens: 65 are more than the body's 64 places"):
+        fit(recipe, tmp_path / "long", data=data, backbone=str(backbone))
 
 
 def test_the_rate_reaches_zero_by_the_deadline_whatever_the_speed() -> None:

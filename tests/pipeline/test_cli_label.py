@@ -68,6 +68,31 @@ def test_a_table_of_texts_alone_needs_no_store_and_names_its_bad_lines(command: 
     assert [(each.text, each.lang) for each in Corrections(DATA).all()] == [("the best", "en"), ("太差了", "zh")]
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("text,label,comment\nfine,neutral,很好\n".encode("gbk"), "line 2: it is not UTF-8"),
+        ("text,label\ncafé,neutral\n".encode("cp1252"), "line 2: it is not UTF-8"),
+        ("text,label\nfine,neutral\n".encode("utf-16"), "line 1: the header must name `label`"),
+        (b"text,label," + b"x" * 200_000 + b"\nfine,neutral,\n", "line 1: field larger than field limit"),
+    ],
+)
+def test_a_table_as_a_spreadsheet_may_leave_it_is_refused_with_the_line_and_the_cure(
+    command: Command, table: bytes, said: str
+) -> None:
+    Path("mine.csv").write_bytes(table)
+    ended = command("label", "add", "--csv", "mine.csv")
+    assert ended.code == 1
+    assert said in ended.said
+    assert Corrections(DATA).all() == []
+
+
+def test_a_text_that_lost_a_letter_long_ago_is_corrected_all_the_same(command: Command) -> None:
+    Path("mine.csv").write_text("text,label\ncaf\ufffd,neutral\n", encoding="utf-8-sig")
+    assert command("label", "add", "--csv", "mine.csv").code == 0
+    assert [each.text for each in Corrections(DATA).all()] == ["caf\ufffd"]
+
+
 def test_one_document_is_corrected_and_the_list_says_who_and_when(command: Command, stored: list[str]) -> None:
     assert command("label", "add", stored[0], "neutral", "--by", "lee", "--comment", "irony").code == 0
     listed = [json.loads(line) for line in lines(command("label", "list", "--json").out)]

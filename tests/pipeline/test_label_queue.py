@@ -1,7 +1,9 @@
 """The most useful documents first: unsure ones, and no two alike."""
 
+import tracemalloc
+
 from opinionwatch.pipeline.contracts import ScoredDocument, Sentiment
-from opinionwatch.pipeline.label_queue import most_useful, uncertainty
+from opinionwatch.pipeline.label_queue import CHUNK, most_useful, uncertainty
 from tests.pipeline.sample import document, scored
 
 
@@ -34,6 +36,19 @@ def test_what_people_have_labelled_makes_its_like_less_useful() -> None:
     given = [doubtful(1, f"{TEXTS[0]}!", 0.34, 0.33), doubtful(2, TEXTS[1], 0.6, 0.2)]
     assert most_useful(given, (), 1)[0].document.text == f"{TEXTS[0]}!"
     assert most_useful(given, [TEXTS[0]], 1)[0].document.text == TEXTS[1]
+
+
+def test_however_many_are_labelled_they_are_compared_in_little_memory() -> None:
+    given = [doubtful(1, f"{TEXTS[0]}!", 0.34, 0.33), doubtful(2, TEXTS[1], 0.6, 0.2)]
+    known = [f"other {number}" for number in range(10 * CHUNK)]
+    tracemalloc.start()
+    try:
+        found = most_useful(given, [*known, TEXTS[0]], 1)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found[0].document.text == TEXTS[1]
+    assert most < 16_000_000
 
 
 def test_of_nothing_comes_nothing_and_of_little_all() -> None:
