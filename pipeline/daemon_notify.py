@@ -17,7 +17,7 @@ from opinionwatch.pipeline import digests, stores, wiring
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode
 from opinionwatch.pipeline.daemon_life import Life, wall_clock
-from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
+from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.kafka_alerts import AlertFeed
 from opinionwatch.pipeline.kafka_log import KafkaLog
@@ -26,6 +26,7 @@ from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.outbox_fenced import FencedOutbox, NotingOutbox
 from opinionwatch.pipeline.ports import Channel
 from opinionwatch.pipeline.settings import Settings
+from opinionwatch.pipeline.threads import guarded
 
 STOP_S = 15.0
 log = structlog.get_logger(__name__)
@@ -58,8 +59,8 @@ class Notifier:
                     self._life.watchdog.alive(waiting=True)
                 if self._sending is not None and self._sending.outbox.fenced.is_set():
                     raise FencedError("another notifier has taken over; this one was asleep for too long")
-                if self._sending is not None and self._sending.failure is not None:
-                    raise self._sending.failure
+                if self._sending is not None and self._sending.failures:
+                    raise self._sending.failures[0]
                 try:
                     self._once(feed, ledger.write)
                 except RetryableError as error:
@@ -124,21 +125,11 @@ class _Sending:
         self._regular, self._owner = regular, owner
         self._told = Event()
         self.deliverer = deliverer
-        self.failure: BaseException | None = None
+        self.failures: list[BaseException] = []
         """What ended the sending, though nobody had told it to end."""
-        self._thread = Thread(target=self._run, name="notifier", daemon=True)
+        self._thread = Thread(target=guarded, args=(deliverer.run, self._told, self.failures), daemon=True)
         self._thread.start()
         regular.start()
-
-    def _run(self) -> None:
-        try:
-            self.deliverer.run(self._told)
-        except OpinionwatchError as error:
-            self.failure = error
-        except BaseException as error:
-            log.exception("the sending has failed")
-            self.failure = error
-            raise
 
     def stop(self) -> None:
         """No more attempts; wait for those that have begun."""

@@ -54,6 +54,6 @@ def test_what_ends_the_sending_is_known_to_the_daemon(tmp_path: Path) -> None:
         maker = digests.Maker(Settings(data_dir=tmp_path), SqliteArchive(path), lambda: "")
         sending = _Sending(outbox, deliverer, digests.Digests((), {}, maker, outbox, wall_clock), owner)
         try:
-            assert until(lambda: isinstance(sending.failure, FatalError))
+            assert until(lambda: [type(each) for each in sending.failures] == [FatalError])
         finally:
             sending.stop()
