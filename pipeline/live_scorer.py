@@ -130,7 +130,12 @@ class LiveScorer:
             if current is None or current.name == self.version:
                 return
             found = self._load(with_artefact(self._settings, checked(self._shelf, current)))
-        except SettingsError as error:
+        except (
+            SettingsError,
+            OSError,
+            RuntimeError,
+            MemoryError,
+        ) as error:  # torch tells what it lacks by RuntimeError
             log.error("model.refused", reason=str(error), stays=self.version)  # noqa: TRY400 - a reason, not a defect
             return
         self._note(current.name, found)

@@ -9,13 +9,14 @@ from threading import Event
 import pytest
 
 from opinionwatch.connectors import files
+from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import Label, Reading
 from opinionwatch.pipeline.engine import Engine
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.live_scorer import LiveScorer, in_force
 from opinionwatch.pipeline.live_scorer import scorer as chosen_scorer
-from opinionwatch.pipeline.ports import Passage
+from opinionwatch.pipeline.ports import Passage, Scorer
 from opinionwatch.pipeline.promotions import Promotion, Shelf
 from opinionwatch.pipeline.settings import Settings
 from tests.models.tiny import tiny_artefact
@@ -65,9 +66,14 @@ def choice(artefact: Path) -> object:
 class Impatient(LiveScorer):
     """Looks at the file before every batch, and does something between two passages of its life."""
 
-    def __init__(self, chosen: Settings, deeds: dict[int, Callable[[], None]]) -> None:
+    def __init__(
+        self,
+        chosen: Settings,
+        deeds: dict[int, Callable[[], None]],
+        load: Callable[[Settings], Scorer] = wiring.scorer,
+    ) -> None:
         self._time = 0.0
-        super().__init__(chosen, clock=self._tick)
+        super().__init__(chosen, load, clock=self._tick)
         self._deeds, self._calls = deeds, 0
 
     def _tick(self) -> float:
@@ -166,3 +172,27 @@ def test_a_scorer_that_is_not_neural_is_what_the_settings_name(tmp_path: Path) -
     plain = settings(tmp_path, scorer={"kind": "lexicon"})
     assert chosen_scorer(plain).version.startswith("lexicon")
     assert in_force(plain) is plain
+
+
+def test_a_model_that_this_machine_cannot_hold_is_refused_and_the_next_one_is_taken_up(
+    tmp_path: Path, chosen: Settings
+) -> None:
+    scorers = iter([wiring.scorer, too_large, wiring.scorer])
+
+    def load(settings: Settings) -> Scorer:
+        return next(scorers)(settings)
+
+    live = Impatient(chosen, {}, load)
+    before = live.version
+    for kind, stays in (("large", True), ("small", False)):
+        other = tiny_artefact(tmp_path / kind, "negative", kind)
+        promote(chosen, other, version_of(other, chosen))
+        live.renew()
+        assert live.loaded(60)
+        live.renew()
+        assert (live.version == before) is stays
+    assert told(live) == "negative"
+
+
+def too_large(_: Settings) -> Scorer:
+    raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
