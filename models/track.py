@@ -9,13 +9,12 @@ from typing import Self
 
 import structlog
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
 from opinionwatch.models.boards import Board
-from opinionwatch.models.checkpoint import Progress as Place
+from opinionwatch.models.checkpoint import Progress
 from opinionwatch.models.losses import Losses
+from opinionwatch.models.track_show import Bar
 from opinionwatch.pipeline.errors import FatalError
 
 log = structlog.get_logger(__name__)
@@ -28,37 +27,31 @@ class Track:
     In a terminal a bar stands in the place of the lines.
     """
 
-    def __init__(self, out: Path, every: int, boards: Sequence[Board], console: Console | None = None) -> None:
-        """`console` is standard error unless another is given."""
-        console = console or Console(stderr=True)
-        self._every, self._boards = every, boards
-        self._bar = Progress(
-            BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-            TextColumn("{task.description}"), console=console, disable=not console.is_terminal, transient=True,
-        )  # fmt: skip
-        self._task = self._bar.add_task("", total=1.0)
+    def __init__(self, out: Path, every: int, boards: Sequence[Board], bar: Bar | None = None) -> None:
+        """`bar` is one on standard error unless another is given."""
+        self._every, self._boards, self._bar = every, boards, bar or Bar()
         self._sums, self._count = torch.zeros(len(PARTS)), 0
         self._file = (out / "log.jsonl").open("a", encoding="utf-8")
 
     def __enter__(self) -> Self:
         """Show the bar."""
-        self._bar.start()
+        self._bar.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the bar, the files and the boards."""
-        self._bar.stop()
+        self._bar.end()
         self._file.close()
         for board in self._boards:
             board.close(failed=error is not None)
 
-    def step(self, at: Place, share: float, parts: Tensor) -> None:
+    def step(self, at: Progress, share: float, parts: Tensor) -> None:
         """Count the losses of a step. Raises FatalError when they are no longer numbers."""
         self._sums += parts
         self._count += 1
-        self._bar.update(self._task, completed=share)
+        self._bar.moved(share)
         if at.step % self._every:
             return
         means = dict(zip(PARTS, (round(mean, 4) for mean in (self._sums / self._count).tolist()), strict=True))
@@ -68,7 +61,7 @@ class Track:
         entry = {"step": at.step, "minutes": round(at.elapsed_s / 60, 2), "progress": round(share, 4), **means}
         self._write("train", at.step, entry, means)
 
-    def look(self, at: Place, loss: float) -> None:
+    def look(self, at: Progress, loss: float) -> None:
         """Note the loss on the validation rows."""
         self._write("look", at.step, {"step": at.step, "validation": round(loss, 4)}, {"validation": loss})
 
@@ -77,8 +70,8 @@ class Track:
         self._file.flush()
         for board in self._boards:
             board.numbers(step, {f"loss/{name}": number for name, number in numbers.items()})
-        if self._bar.disable:
-            log.info(f"train.{what}", **entry)
-        else:
+        if self._bar.shown:
             said = ", ".join(f"{name} {number:.3f}" for name, number in numbers.items() if number)
-            self._bar.update(self._task, description=f"step {step:,}: {said}")
+            self._bar.say(f"step {step:,}: {said}")
+        else:
+            log.info(f"train.{what}", **entry)

@@ -9,10 +9,11 @@ from rich.console import Console
 
 from opinionwatch.models.checkpoint import Progress
 from opinionwatch.models.track import PARTS, Track
+from opinionwatch.models.track_show import Bar
 
 
 def a_run(out: Path, console: Console) -> None:
-    with Track(out, 2, [], console) as track:
+    with Track(out, 2, [], Bar(console)) as track:
         for step in range(1, 5):
             track.step(Progress(step=step, elapsed_s=30.0 * step), step / 4, torch.full((len(PARTS),), 0.5))
 
