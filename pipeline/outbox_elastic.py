@@ -1,10 +1,11 @@
 """The outbox in Elasticsearch's deliveries index: small, rewritten as deliveries go on, and read by whoever owns it.
 
 Searches see what was written with a second's delay, whoever wrote it. So a search only says which deliveries may be
-due, and each of them is then read by its id, which shows the last write at once: nothing is handed out twice.
+due, and each of them is then read by its id, which shows the last write at once: nothing is handed out twice. Where
+that leaves fewer than were asked for, the search goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,9 @@ from opinionwatch.pipeline.elastic_mapping import index_of
 from opinionwatch.pipeline.elastic_records import delivery_source, stamp
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.settings_elastic import Elastic
+
+PAGE = 1000
+"""Deliveries that are read in one go."""
 
 
 class ElasticOutbox:
@@ -31,25 +35,38 @@ class ElasticOutbox:
         """Pending deliveries whose time has come, oldest first, and those an earlier life left in `sending`. Raises
         FatalError for one that this program cannot read.
         """
+        found: dict[str, Delivery] = {}
+        size, after = min(limit, PAGE), None
+        with asking():
+            while len(found) < limit:
+                hits = self._perhaps_due(now, size, after)
+                found |= {each.id: each for each in self._as_written_last(hits) if _is_due(each, now)}
+                if len(hits) < size:
+                    break
+                after = hits[-1]["sort"]
+        return sorted(found.values(), key=lambda one: (one.due_at, one.id))[:limit]
+
+    def _perhaps_due(self, now: datetime, size: int, after: list[Any] | None) -> list[Mapping[str, Any]]:
         pending = {
             "bool": {
                 "filter": [{"term": {"delivery.state": "pending"}}, {"range": {"@timestamp": {"lte": stamp(now)}}}],
             }
         }
-        with asking():
-            answer = self._client.search(
-                index=self._index,
-                query={"bool": {"should": [{"term": {"delivery.state": "sending"}}, pending]}},
-                sort=[{"@timestamp": "asc"}, {"event.id": "asc"}],
-                size=min(limit, 10_000),
-                source=False,
-            )
-            ids = [hit["_id"] for hit in answer["hits"]["hits"]]
-            if not ids:
-                return []
+        answer = self._client.search(
+            index=self._index,
+            query={"bool": {"should": [{"term": {"delivery.state": "sending"}}, pending]}},
+            sort=[{"@timestamp": "asc"}, {"event.id": "asc"}],
+            size=size,
+            search_after=after,
+            source=False,
+        )
+        return list(answer["hits"]["hits"])
+
+    def _as_written_last(self, hits: list[Mapping[str, Any]]) -> Iterator[Delivery]:
+        if hits:
+            ids = [hit["_id"] for hit in hits]
             told = self._client.mget(index=self._index, ids=ids, source_includes=["record"])
-        found = [self._read(each) for each in told["docs"] if each.get("found")]
-        return [each for each in found if each.state == "sending" or (each.state == "pending" and each.due_at <= now)]
+            yield from (self._read(each) for each in told["docs"] if each.get("found"))
 
     def _read(self, told: Mapping[str, Any]) -> Delivery:
         try:
@@ -94,3 +111,7 @@ class ElasticOutbox:
 
 def _is_new(delivery: Delivery) -> bool:
     return delivery.state == "pending" and not delivery.attempts
+
+
+def _is_due(delivery: Delivery, now: datetime) -> bool:
+    return delivery.state == "sending" or (delivery.state == "pending" and delivery.due_at <= now)

@@ -1,6 +1,8 @@
 """The outbox of the SQLite store, on a connection of its own so that sending never holds up a batch."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -43,34 +45,28 @@ class SqliteOutbox:
 
         One that is new stays as it is when it is added again: a fallback is told once.
         """
-        try:
-            with self._lock:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    for one in deliveries:
-                        self._save(one)
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-        except sqlite3.OperationalError as error:
-            raise RetryableError(f"the outbox cannot be written now: {error}", after_s=1) from error
-        except sqlite3.DatabaseError as error:
-            raise FatalError(f"the store is damaged ({error}): {CURE}") from error
+        with _writing(), self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for one in deliveries:
+                    self._save(one)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
 
     def _save(self, delivery: Delivery) -> None:
         self._read.pop(delivery.id, None)
         found = self._db.execute("SELECT body FROM deliveries WHERE id = ?", (delivery.id,)).fetchone()
         # What was erased from the alert meanwhile must not come back.
         kept = delivery if found is None else _with_alert_of(delivery, found[0])
-        row = (kept.state, stamp(kept.due_at), kept.model_dump_json(exclude_defaults=True).encode(), kept.id)
+        body = kept.model_dump_json(exclude_defaults=True).encode()
+        row = (kept.id, kept.alert.episode.id, kept.state, stamp(kept.due_at), body)
         if kept.state == "pending" and not kept.attempts:
-            self._db.execute(
-                "INSERT OR IGNORE INTO deliveries VALUES (?4, ?5, ?1, ?2, ?3)", (*row, kept.alert.episode.id)
-            )
+            self._db.execute("INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, ?)", row)
         else:
-            self._db.execute("UPDATE deliveries SET state = ?, due_at = ?, body = ? WHERE id = ?", row)
+            self._db.execute("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?)", row)
 
     @reading()
     def note(self, name: str) -> str | None:
@@ -81,15 +77,22 @@ class SqliteOutbox:
 
     def keep(self, name: str, text: str) -> None:
         """Replace it; durable when it returns."""
-        try:
-            with self._lock:
-                self._db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (NOTES + name, text))
-        except sqlite3.OperationalError as error:
-            raise RetryableError(f"the outbox cannot be written now: {error}", after_s=1) from error
+        with _writing(), self._lock:
+            self._db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (NOTES + name, text))
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise RetryableError(f"the outbox cannot be written now: {error}", after_s=1) from error
+    except sqlite3.DatabaseError as error:
+        raise FatalError(f"the store is damaged ({error}): {CURE}") from error
 
 
 def _with_alert_of(delivery: Delivery, body: bytes) -> Delivery:

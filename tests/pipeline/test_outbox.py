@@ -1,15 +1,17 @@
-"""The outbox in the store's file: what is due, in which order, and what a change of state leaves behind."""
+"""The outbox in the store's file beside the store itself; what every outbox must do is in the contract suite."""
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
-from opinionwatch.pipeline.errors import RetryableError
+from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
+from opinionwatch.pipeline.store_schema import PAGE_BYTES
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from tests.pipeline.sample import NOON, delivery
 
@@ -30,51 +32,6 @@ def outbox(tmp_path: Path, store: SqliteStore) -> Iterator[SqliteOutbox]:
     opened.close()
 
 
-def test_what_is_due_comes_oldest_first_and_nothing_before_its_time(store: SqliteStore, outbox: SqliteOutbox) -> None:
-    made = [delivery(number, due_at=NOON + timedelta(minutes=number)) for number in (3, 1, 2, 90)]
-    with store.transaction():
-        store.write(made)
-        assert outbox.due(LATER, 10) == []
-    assert outbox.due(LATER, 10) == [made[1], made[2], made[0]]
-    assert outbox.due(LATER, 2) == [made[1], made[2]]
-    assert outbox.due(NOON, 10) == []
-
-
-def test_what_an_earlier_life_left_in_sending_is_due_and_what_is_settled_is_not(
-    store: SqliteStore, outbox: SqliteOutbox
-) -> None:
-    with store.transaction():
-        store.write([delivery(1, state="sending", due_at=LATER + timedelta(days=1))])
-        store.write([delivery(2, state="sent"), delivery(3, state="failed"), delivery(4, state="suppressed")])
-    assert outbox.due(LATER, 10) == [delivery(1, state="sending", due_at=LATER + timedelta(days=1))]
-
-
-def test_a_saved_state_is_durable_and_seen_by_everybody(
-    tmp_path: Path, store: SqliteStore, outbox: SqliteOutbox
-) -> None:
-    with store.transaction():
-        store.write([delivery(1), delivery(2)])
-    again = delivery(1).model_copy(update={"attempts": 1, "due_at": LATER, "detail": "503 from the channel"})
-    outbox.save(again)
-    outbox.save(delivery(2, state="sent"))
-    assert outbox.due(NOON, 10) == []
-    second = SqliteOutbox(tmp_path / "opinionwatch.db")
-    assert second.due(LATER, 10) == [again]
-    second.close()
-    assert {each.state for each in SqliteArchive(tmp_path / "opinionwatch.db").deliveries()} == {"pending", "sent"}
-
-
-def test_what_somebody_else_has_changed_is_read_anew(tmp_path: Path, store: SqliteStore, outbox: SqliteOutbox) -> None:
-    with store.transaction():
-        store.write([delivery(1), delivery(2)])
-    assert len(outbox.due(LATER, 10)) == 2
-    other = SqliteOutbox(tmp_path / "opinionwatch.db")
-    changed = delivery(1).model_copy(update={"attempts": 1, "detail": "503 from the channel"})
-    other.save(changed, delivery(2, state="sent"))
-    other.close()
-    assert outbox.due(LATER, 10) == [changed]
-
-
 def test_sending_goes_on_while_a_batch_is_being_committed(store: SqliteStore, outbox: SqliteOutbox) -> None:
     with store.transaction():
         store.write([delivery(1)])
@@ -88,13 +45,39 @@ def test_sending_goes_on_while_a_batch_is_being_committed(store: SqliteStore, ou
     assert outbox.due(LATER, 10) == []
 
 
-def test_lanes_of_several_channels_may_save_at_once(store: SqliteStore, outbox: SqliteOutbox) -> None:
-    made = [delivery(number) for number in range(12)]
+def test_what_a_batch_decides_is_due_when_the_batch_is_committed(store: SqliteStore, outbox: SqliteOutbox) -> None:
     with store.transaction():
-        store.write(made)
-    lanes = [Thread(target=outbox.save, args=(each.model_copy(update={"state": "sent"}),)) for each in made]
-    for lane in lanes:
-        lane.start()
-    for lane in lanes:
-        lane.join()
-    assert outbox.due(LATER, 100) == []
+        store.write([delivery(1)])
+        assert outbox.due(LATER, 10) == []
+    assert outbox.due(LATER, 10) == [delivery(1)]
+
+
+def test_a_saved_state_is_seen_by_the_archive(tmp_path: Path, store: SqliteStore, outbox: SqliteOutbox) -> None:
+    with store.transaction():
+        store.write([delivery(1), delivery(2)])
+    outbox.save(delivery(1).model_copy(update={"attempts": 1, "due_at": LATER}), delivery(2, state="sent"))
+    assert {each.state for each in SqliteArchive(tmp_path / "opinionwatch.db").deliveries()} == {"pending", "sent"}
+
+
+def test_a_damaged_file_is_never_to_be_asked_again(tmp_path: Path, store: SqliteStore, outbox: SqliteOutbox) -> None:
+    outbox.save(delivery(1))
+    for opened in (outbox, store):
+        opened.close()
+    path = tmp_path / "opinionwatch.db"
+    with closing(sqlite3.connect(path)) as db:
+        roots = db.execute("SELECT rootpage FROM sqlite_master WHERE tbl_name IN ('deliveries', 'cursors')").fetchall()
+    with path.open("r+b") as file:
+        for (page,) in roots:
+            file.seek((page - 1) * PAGE_BYTES)
+            file.write(b"\xa5" * PAGE_BYTES)
+    damaged = SqliteOutbox(path)
+    asked: tuple[Callable[[], object], ...] = (
+        lambda: damaged.due(NOON, 10),
+        lambda: damaged.save(delivery(1, state="sent")),
+        lambda: damaged.note("digest/morning"),
+        lambda: damaged.keep("digest/morning", "text"),
+    )
+    for ask in asked:
+        with pytest.raises(FatalError, match="restore it from a backup"):
+            ask()
+    damaged.close()

@@ -231,34 +231,13 @@ def test_the_page_beside_the_daemons_sees_what_they_report_and_that_a_report_is_
     assert (line.failing, line.errors, line.quota_left, line.quota_until) == (True, kinds, 42, NOON)
 
 
-def test_a_note_is_there_at_once_for_the_next_owner_and_is_no_progress(place: Cluster, archive: ElasticArchive) -> None:
+def test_a_note_is_no_progress_and_the_page_finds_the_last(place: Cluster, archive: ElasticArchive) -> None:
     before = archive.now()
-    outbox = ElasticOutbox(place.client, place.settings)
-    assert outbox.note("digest/morning") is None
     for text in ("first", "second"):
-        outbox.keep("digest/morning", text)
-        assert ElasticOutbox(place.client, place.settings).note("digest/morning") == text
-    assert outbox.note("digest/evening") is None
+        ElasticOutbox(place.client, place.settings).keep("digest/morning", text)
     place.refresh()
     assert archive.now() == before
     assert archive.notes("digest/") == {"morning": "second"}
-
-
-def test_what_another_notifier_has_made_of_a_delivery_counts_and_is_seen_at_once(place: Cluster) -> None:
-    before, now = (ElasticOutbox(place.client, place.settings) for _ in range(2))
-    tried, left, done = (delivery(number) for number in (701, 702, 703))
-    before.save(tried, left, done)
-    waits = {"state": "pending", "attempts": 1, "due_at": NOON, "detail": "503 from the channel"}
-    before.save(*(each.model_copy(update=waits) for each in (tried, left, done)))
-    place.refresh()
-    assert {each.id for each in before.due(NOON, 1000)} >= {tried.id, left.id, done.id}
-    now.save(tried.model_copy(update={**waits, "attempts": 3}))
-    now.save(left.model_copy(update={"state": "sending", "attempts": 2, "uncertain": True}))
-    now.save(done.model_copy(update={"state": "sent", "attempts": 2}))
-    found = {each.id: (each.state, each.attempts) for each in before.due(NOON, 1000)}
-    assert found[tried.id] == ("pending", 3)
-    assert found[left.id] == ("sending", 2), "so that its repetition says that it is one"
-    assert done.id not in found
 
 
 @pytest.mark.parametrize("length", [1, OVERLAP_CHARS, OVERLAP_CHARS + 1, 5000])
