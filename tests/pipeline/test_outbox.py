@@ -11,6 +11,7 @@ import pytest
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.outbox_sqlite import SqliteOutbox
+from opinionwatch.pipeline.store_erasures import scrub
 from opinionwatch.pipeline.store_schema import PAGE_BYTES
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from tests.pipeline.sample import NOON, delivery
@@ -81,3 +82,16 @@ def test_a_damaged_file_is_never_to_be_asked_again(tmp_path: Path, store: Sqlite
         with pytest.raises(FatalError, match="restore it from a backup"):
             ask()
     damaged.close()
+
+
+def test_what_was_erased_while_it_was_being_sent_does_not_come_back(tmp_path: Path, outbox: SqliteOutbox) -> None:
+    outbox.save(delivery(1))
+    [held] = outbox.due(NOON, 10)
+    shown = held.alert.episode.explanation.exemplars[0]
+    with closing(sqlite3.connect(tmp_path / "opinionwatch.db")) as db, db:
+        assert scrub(db, {shown.document_id: shown.text}) == (0, 1)
+    outbox.save(held.model_copy(update={"attempts": 1, "detail": "503"}))
+    [found] = outbox.due(NOON, 10)
+    assert (found.attempts, found.detail) == (1, "503")
+    assert shown.text not in found.model_dump_json()
+    assert shown.text in held.model_dump_json()
