@@ -11,7 +11,7 @@ _TEMPLATE = """# Model card: {name}
 
 Sentiment (negative, neutral, positive) and opinions (aspect term, opinion term, polarity) of English and Chinese posts,
 both from one pass of an encoder with {layers}. Trained for {minutes:.0f} minutes ({steps} steps) by
-`opinionwatch train --recipe {name}`.
+`opinionwatch train --recipe {name}`{before}.
 
 ## Intended use
 Watching the public mood about brands, products, stocks and policies in short posts, headlines and reviews, in numbers
@@ -115,6 +115,7 @@ def write_card(
         layers=f"{recipe.body.layers} layers" if recipe.body.layers else "all layers of its backbone",
         minutes=minutes,
         steps=steps,
+        before=_before(recipe),
         backbone=backbone,
         rows="\n".join(f"| {s.name} | {counts[s.name]:,} | {s.terms} |" for s in recipe.sources if counts[s.name]),
         companion="" if companion is None else _companion(companion, recipe),
@@ -128,6 +129,13 @@ def write_card(
         ),
         max_tokens=recipe.body.max_tokens,
     )
+
+
+def _before(recipe: Recipe) -> str:
+    if recipe.start is None:
+        return ""
+    kept = "" if recipe.soup == 1 else f"; of these weights {1 - recipe.soup:.0%} are still its"
+    return f", after a run of the recipe `{recipe.start}`, from which it went on{kept}"
 
 
 def _companion(given: Accompanied, recipe: Recipe) -> str:

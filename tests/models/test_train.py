@@ -256,6 +256,9 @@ def test_a_recipe_goes_on_from_what_another_reached_and_may_keep_a_part_of_it(
         done = train(recipe.with_name(f"{name}.yaml"), tmp_path / name, data=data, backbone=str(backbone))
         artefact = load(done.artefact)
         assert artefact.model.targets is not None, "a head that the first one has not"
+        said = (done.artefact / "card.md").read_text()
+        assert "after a run of the recipe `tiny`" in said
+        assert ("of these weights 50% are still its" in said) is (name == "half")
         weights[name] = artefact.model.state_dict()
     first = load(tmp_path / "half" / "before" / "tiny" / "artefact").model.state_dict()
     name = "body.encoder.layer.1.output.dense.weight"
