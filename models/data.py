@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
 from opinionwatch.models.examples import LABELS, BadRow, Example, Link, Span, targets_of
+from opinionwatch.models.folded import folded
 from opinionwatch.models.marks import read_written
 from opinionwatch.models.recipe import OpinionSource, Recipe, SentimentSource
 from opinionwatch.models.weak import with_terms
@@ -104,13 +105,13 @@ def read_rows(recipe: Recipe, data: Path, *, strict: bool = False) -> Rows:
             train = [] if source.evaluate_only else _file(data / "train", source, rows, strict, required=True)
             if isinstance(source, SentimentSource):
                 train, spare = _split(train, recipe.validation, salt="validation ")
-                rows.validation += spare
+                rows.validation += map(folded, spare)
             dev = _file(data / "dev", source, rows, strict, required=False)
-        train = _cap(train, None if recipe.uncapped else source.cap)
+        train = [folded(example) for example in _cap(train, None if recipe.uncapped else source.cap)]
         train = [with_terms(example) for example in train] if source.lexicon else train
         rows.counts[source.name] = len(train)
         rows.train += train * source.repeat
-        rows.dev += _cap(dev, recipe.dev_cap)
+        rows.dev += map(folded, _cap(dev, recipe.dev_cap))
     kept_out = {example.text for example in rows.validation}  # another file may have the same text
     rows.train = [example for example in rows.train if example.text not in kept_out]
     return rows

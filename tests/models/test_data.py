@@ -184,3 +184,19 @@ def test_a_text_that_is_kept_from_training_is_in_no_other_file_of_it(tmp_path: P
     assert kept_out
     assert not kept_out & {example.text for example in rows.train}
     assert {example.source for example in rows.train} == {"mood", "named"}
+
+
+def test_rows_are_read_as_the_scorer_will_read_them(tmp_path: Path) -> None:
+    row = {"text": "\u200b屏幕，很好！", "lang": "zh", "triplets": [], "tokens": ["屏幕", "，", "很好", "！"]}
+    row["triplets"] = [
+        {"aspect": "屏幕", "aspect_span": [0, 1], "opinion": "很好", "opinion_span": [2, 3], "sentiment": "positive"}
+    ]
+    (example,) = read(tmp_path, OpinionSource(name="t", terms="ours"), [row]).train
+    assert example.text == "屏幕,很好!"
+    assert [example.text[slice(*span)] for span in (*(example.aspects or ()), *(example.opinions or ()))] == [
+        "屏幕",
+        "很好",
+    ]
+    mood = {"text": "太差了……", "label": "negative", "lang": "zh"}
+    (example,) = read(tmp_path, SentimentSource(name="mood", terms="ours"), [mood]).train
+    assert example.text == "太差了......"
