@@ -74,7 +74,7 @@ def test_a_table_of_texts_alone_needs_no_store_and_names_its_bad_lines(command: 
         ("text,label,comment\nfine,neutral,很好\n".encode("gbk"), "line 2: it is not UTF-8"),
         ("text,label\ncafé,neutral\n".encode("cp1252"), "line 2: it is not UTF-8"),
         ("text,label\nfine,neutral\n".encode("utf-16"), "line 1: the header must name `label`"),
-        (b"text,label," + b"x" * 200_000 + b"\nfine,neutral,\n", "line 1: field larger than field limit"),
+        (b"text,label," + b"x" * (8 * 2**20 + 1) + b"\nfine,neutral,\n", "line 1: field larger than field limit"),
     ],
 )
 def test_a_table_as_a_spreadsheet_may_leave_it_is_refused_with_the_line_and_the_cure(
