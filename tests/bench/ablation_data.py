@@ -129,7 +129,7 @@ def prepare(out: Path, backbone: Path, texts: Sequence[str], longest: int) -> Pa
 
 def _write_backbone(path: Path, backbone: Path, trimmed: Trimmed, pad: int) -> None:
     """The body, and its input vectors of whole words in the text form of word2vec."""
-    model = Encoder.from_backbone(str(backbone), Body(layers=None))
+    model = Encoder.from_backbone(str(backbone), Body(layers=None, max_tokens=8))  # no text is read
     table = model.body.get_input_embeddings()  # type: ignore[operator]  # a PreTrainedModel
     kept = rows_of(table.weight.detach(), trimmed.kept)
     table.weight = nn.Parameter(kept)

@@ -51,7 +51,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_hidden_layers=3,
         num_attention_heads=2,
         intermediate_size=64,
-        max_position_embeddings=128,
+        max_position_embeddings=64,
         pad_token_id=1,
     )
     BertModel(config).save_pretrained(folder)

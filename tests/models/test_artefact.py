@@ -158,7 +158,7 @@ def short_manifest(folder: Path) -> None:
         (foreign_tokenizer, "more pieces"),
         (no_tokenizer, "tokenizer.json"),
         (no_config, "config.json: : Invalid JSON"),
-        (configured(body={"max_tokens": 5000}), "max_tokens: 5000 are more than the body's 128 places"),
+        (configured(body={"max_tokens": 5000}), "max_tokens: 5000 are more than the body's 64 places"),
         (configured(backbone={"num_attention_heads": 5}), "multiple"),
         (configured(decoding={"link_bias": float("nan")}), "decoding.link_bias"),
         (short_scales, "not one number a row"),

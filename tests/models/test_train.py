@@ -162,8 +162,8 @@ def test_texts_are_read_no_further_than_the_body_can_count(
     write_rows(data / "train" / "mood.jsonl.gz", [*sentiment_rows(), long])
     recipe.write_text(recipe.read_text().replace("train_tokens: 32", "train_tokens: 500"))
     assert fit(recipe, tmp_path / "run", data=data, backbone=str(backbone)).steps
-    recipe.write_text(recipe.read_text().replace("max_tokens: 32", "max_tokens: 129"))
-    with pytest.raises(SettingsError, match=r"body\.max_tokens: 129 are more than the body's 128 places"):
+    recipe.write_text(recipe.read_text().replace("max_tokens: 32", "max_tokens: 65"))
+    with pytest.raises(SettingsError, match=r"body\.max_tokens: 65 are more than the body's 64 places"):
         fit(recipe, tmp_path / "long", data=data, backbone=str(backbone))
 
 
