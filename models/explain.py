@@ -136,7 +136,10 @@ def _gradients(
 
 
 def _input_layer(body: nn.Module) -> nn.Module:
-    """The table of input vectors: the largest embedding."""
+    """The table of input vectors: what the body calls so, or else the largest embedding."""
+    given = getattr(body, "get_input_embeddings", None)
+    if given is not None and isinstance(table := given(), nn.Module):
+        return table
     tables = [each for each in body.modules() if isinstance(each, nn.Embedding)]
     return max(tables, key=lambda table: table.num_embeddings)
 
