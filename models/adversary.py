@@ -10,11 +10,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from opinionwatch.models.encoder import input_layer
+
 
 def input_table(model: nn.Module) -> Tensor | None:
-    """The largest embedding table of the body whose weights are trained: its input vectors."""
-    tables = [each.weight for each in model.modules() if isinstance(each, nn.Embedding) and each.weight.requires_grad]
-    return max(tables, key=lambda table: table.shape[0], default=None)
+    """The input vectors of a body; None where they are not trained."""
+    layer = input_layer(model)
+    return layer.weight if isinstance(layer, nn.Embedding) and layer.weight.requires_grad else None
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from opinionwatch.models.data import Rows, draw, read_rows
 from opinionwatch.models.device import pick_device, pick_dtype
 from opinionwatch.models.examples import LABELS, Example
 from opinionwatch.models.fit import describe
+from opinionwatch.models.folded import folded
 from opinionwatch.models.loop import Material, loop
 from opinionwatch.models.manifest import CARD
 from opinionwatch.models.measure import Figures, measure
@@ -32,7 +33,6 @@ from opinionwatch.models.tokens import TextTokens
 from opinionwatch.models.train import Trained
 from opinionwatch.pipeline.corrections import Correction
 from opinionwatch.pipeline.errors import SettingsError
-from opinionwatch.pipeline.fold import fold
 
 SOURCE = "corrections"
 FEWEST = 10
@@ -101,7 +101,7 @@ def continue_training(
 
 def examples_of(corrections: Iterable[Correction]) -> list[Example]:
     """Corrections as rows to train on: folded, as texts are when they are scored."""
-    return [Example(fold(each.text).text, SOURCE, each.lang, label=LABELS.index(each.label)) for each in corrections]
+    return [folded(Example(one.text, SOURCE, one.lang, label=LABELS.index(one.label))) for one in corrections]
 
 
 def rehearsed(rows: Sequence[Example], number: int) -> list[Example]:

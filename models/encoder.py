@@ -147,6 +147,15 @@ def _places(config: object) -> int | None:
     return int(places) - (int(getattr(config, "pad_token_id", 0) or 0) + 1 if behind else 0)
 
 
+def input_layer(body: nn.Module) -> nn.Module | None:
+    """The layer of a body's input vectors: what it calls so, or else its largest embedding. None: it has neither."""
+    given = getattr(body, "get_input_embeddings", None)
+    if given is not None and isinstance(layer := given(), nn.Module):
+        return layer
+    tables = [each for each in body.modules() if isinstance(each, nn.Embedding)]
+    return max(tables, key=lambda table: table.num_embeddings, default=None)
+
+
 def _shorten(body: "PreTrainedModel", layers: int | None) -> "PreTrainedModel":
     """Keep the first `layers` of a stack found at `encoder.layer` or `layers`; drop the pooler."""
     if getattr(body, "pooler", None) is not None:

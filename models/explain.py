@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from opinionwatch.models.batches import span_batch
 from opinionwatch.models.calibrate import Calibration
+from opinionwatch.models.encoder import input_layer
 from opinionwatch.models.examples import LABELS, Span
 from opinionwatch.models.network import Network
 from opinionwatch.models.targets import Logits, named, plus
@@ -113,7 +114,7 @@ def _pieces(network: Network, text: str, target: int, places: Sequence[Span]) ->
             told = told + network.model.toward(read, rows).view(len(numbers), len(spans), 3).mean(1)[:, target]
         return factor * told
 
-    found = _gradients(logit, _input_layer(network.model.body), ids, empty, mask)
+    found = _gradients(logit, input_layer(network.model.body), ids, empty, mask)
     own = _companion(network, text, encoded.ids, encoded.offsets, target)
     return [
         Weighed(span, weight + extra)
@@ -123,7 +124,7 @@ def _pieces(network: Network, text: str, target: int, places: Sequence[Span]) ->
 
 
 def _gradients(
-    logit: Callable[[Tensor, Tensor], Tensor], layer: nn.Module, ids: Tensor, empty: Tensor, mask: Tensor
+    logit: Callable[[Tensor, Tensor], Tensor], layer: nn.Module | None, ids: Tensor, empty: Tensor, mask: Tensor
 ) -> list[float]:
     method = LayerIntegratedGradients(logit, layer)
     # cuDNN has no gradients of a recurrent layer but while it trains.
@@ -133,15 +134,6 @@ def _gradients(
         )
     weights: list[float] = told.sum(-1)[0].detach().cpu().tolist()
     return weights
-
-
-def _input_layer(body: nn.Module) -> nn.Module:
-    """The table of input vectors: what the body calls so, or else the largest embedding."""
-    given = getattr(body, "get_input_embeddings", None)
-    if given is not None and isinstance(table := given(), nn.Module):
-        return table
-    tables = [each for each in body.modules() if isinstance(each, nn.Embedding)]
-    return max(tables, key=lambda table: table.num_embeddings)
 
 
 def _companion(network: Network, text: str, ids: list[int], offsets: Sequence[Span], target: int) -> list[float]:

@@ -127,7 +127,8 @@ class _Sending:
         self.deliverer = deliverer
         self.failures: list[BaseException] = []
         """What ended the sending, though nobody had told it to end."""
-        self._thread = Thread(target=guarded, args=(deliverer.run, self._told, self.failures), daemon=True)
+        work = (deliverer.run, self._told, self.failures)
+        self._thread = Thread(target=guarded, args=work, name="notifier", daemon=True)
         self._thread.start()
         regular.start()
 

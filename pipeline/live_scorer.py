@@ -22,6 +22,8 @@ from opinionwatch.pipeline.settings import ScorerChoice, Settings
 
 LOOK_S = 1.0
 """Seconds between two looks at the file."""
+_NOT_LOADED = (SettingsError, OSError, RuntimeError, MemoryError)
+"""How loading a model fails; PyTorch says by RuntimeError what it lacks."""
 log = structlog.get_logger(__name__)
 
 
@@ -130,12 +132,7 @@ class LiveScorer:
             if current is None or current.name == self.version:
                 return
             found = self._load(with_artefact(self._settings, checked(self._shelf, current)))
-        except (
-            SettingsError,
-            OSError,
-            RuntimeError,
-            MemoryError,
-        ) as error:  # torch tells what it lacks by RuntimeError
+        except _NOT_LOADED as error:
             log.error("model.refused", reason=str(error), stays=self.version)  # noqa: TRY400 - a reason, not a defect
             return
         self._note(current.name, found)

@@ -10,7 +10,8 @@ from transformers import BertConfig, BertModel
 from opinionwatch.models.artefact import load
 from opinionwatch.models.calibrate import Calibration
 from opinionwatch.models.companion import Companion, Mixing
-from opinionwatch.models.explain import Explanation, Weighed, _input_layer, explain
+from opinionwatch.models.encoder import input_layer
+from opinionwatch.models.explain import Explanation, Weighed, explain
 from opinionwatch.models.explain_show import coloured, to_text
 from opinionwatch.models.network import Network
 from opinionwatch.models.ngrams import Ngrams, features
@@ -55,7 +56,7 @@ def test_words_are_explained_and_not_their_places_of_which_there_may_be_more() -
     shape = BertConfig(vocab_size=40, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
     body = BertModel(shape)
     assert shape.max_position_embeddings > shape.vocab_size
-    assert _input_layer(body) is body.get_input_embeddings()
+    assert input_layer(body) is body.get_input_embeddings()
 
 
 def test_words_cover_the_text_in_order_without_overlap(network: Network) -> None:
