@@ -3,12 +3,13 @@
 Training on new rows alone makes a network forget the old ones (McCloskey and Cohen, 1989). So for every correction
 there are old rows of the recipe's files, drawn evenly from all of them, opinion rows included (experience replay;
 Rolnick et al., NeurIPS 2019); and on those the model is held to what it said before, softened, as much as to the label
-(Li and Hoiem, Learning without Forgetting, ECCV 2016). The companion stays as it is. Then everything is calibrated and
-measured anew. Whether the result may replace the old model is not decided here: see `opinionwatch model promote`.
+(Li and Hoiem, Learning without Forgetting, ECCV 2016). Corrections towards a name train the head for targets beside the
+text's own sentiment. The companion stays as it is. Then everything is calibrated and measured anew. Whether the result
+may replace the old model is not decided here: see `opinionwatch model promote`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +18,11 @@ import torch
 
 from opinionwatch.models.artefact import load, save
 from opinionwatch.models.batches import Row, encode
-from opinionwatch.models.data import Rows, draw, read_rows
+from opinionwatch.models.corrected import SOURCE
+from opinionwatch.models.data import draw, read_rows
 from opinionwatch.models.device import pick_device, pick_dtype
-from opinionwatch.models.examples import LABELS, Example
+from opinionwatch.models.examples import Example
 from opinionwatch.models.fit import describe
-from opinionwatch.models.folded import folded
 from opinionwatch.models.loop import Material, loop
 from opinionwatch.models.manifest import CARD
 from opinionwatch.models.measure import Figures, measure
@@ -31,10 +32,8 @@ from opinionwatch.models.recipe import Distillation, Recipe, load_recipe
 from opinionwatch.models.step import Learner
 from opinionwatch.models.tokens import TextTokens
 from opinionwatch.models.train import Trained
-from opinionwatch.pipeline.corrections import Correction
 from opinionwatch.pipeline.errors import SettingsError
 
-SOURCE = "corrections"
 FEWEST = 10
 """Corrections; fewer teach nothing that can be measured."""
 SHARE = 0.25
@@ -85,7 +84,8 @@ def continue_training(
     log.info("continue.rows", corrections=len(corrections), rehearsed=len(kept), rows=len(material.rows))
     done = loop(learner, material, recipe, out, resume=False, identity=stored.version)
     folder, tokenizer, config = out / "artefact", stored.tokens.tokenizer, stored.config
-    card = (artefact / CARD).read_text(encoding="utf-8") + _told(stored.version, rows, kept, done.step, rehearsal)
+    card = (artefact / CARD).read_text(encoding="utf-8")
+    card += _told(stored.version, corrections, kept, done.step, rehearsal)
     version = save(folder, config, tokenizer, learner.model, card, stored.companion)
     figures = Figures(sources=[], langs=[])
     if rows.dev:
@@ -97,11 +97,6 @@ def continue_training(
         version = save(folder, config, tokenizer, learner.model, card, stored.companion)
     (out / "metrics.json").write_text(figures.model_dump_json(indent=1))
     return Trained(folder, version, figures, done.elapsed_s / 60)
-
-
-def examples_of(corrections: Iterable[Correction]) -> list[Example]:
-    """Corrections as rows to train on: folded, as texts are when they are scored."""
-    return [folded(Example(one.text, SOURCE, one.lang, label=LABELS.index(one.label))) for one in corrections]
 
 
 def rehearsed(rows: Sequence[Example], number: int) -> list[Example]:
@@ -149,16 +144,21 @@ def _material(artefact: Path, corrections: Sequence[Example], kept: Sequence[Exa
     rows = encode(kept, tokens, priors(kept, recipe.schedule.prior_strength))
     old = [replace(row, soft=(told[0], told[1], told[2])) for row, told in zip(rows, soft, strict=True)]
     times = max(1, round(SHARE / (1 - SHARE) * len(kept) / len(corrections)))
-    new: list[Row] = encode(corrections, tokens) * times
+    new: list[Row] = encode(corrections, tokens)
+    beyond = sum(bool(given.targets) and not row.targets for given, row in zip(corrections, new, strict=True))
+    if beyond:
+        log.warning("continue.beyond_the_cap", corrections=beyond, tokens=recipe.schedule.train_tokens)
     texts = [row.text for row in kept] + [row.text for row in corrections] * times
-    return Material([*old, *new], texts, [], tokens)
+    return Material([*old, *new * times], texts, [], tokens)
 
 
-def _told(version: str, rows: Rows, kept: Sequence[Example], steps: int, rehearsal: int) -> str:
+def _told(version: str, given: Sequence[Example], kept: Sequence[Example], steps: int, rehearsal: int) -> str:
     """What the card says besides."""
     files = len({row.source for row in kept})
+    towards = sum(row.targets is not None for row in given)
     return (
-        f"\n## Continued\n\nFrom `{version}`, with {rows.counts[SOURCE]} corrections by users, {len(kept)} rehearsed "
-        f"rows of {files} of the files above ({rehearsal} for each correction), {steps} steps. The figures above are "
-        "those of the old model, its own are in `metrics.json` of its run; the companion was not trained again.\n"
+        f"\n## Continued\n\nFrom `{version}`, with {len(given)} corrections by users ({towards} of them towards a "
+        f"name) and {len(kept)} rehearsed rows of {files} of the files above ({rehearsal} for each correction), "
+        f"{steps} steps. The figures above are those of the old model, its own are in `metrics.json` of its run; the "
+        "companion was not trained again.\n"
     )

@@ -98,8 +98,12 @@ def _altered(material: Material, schedule: Schedule, turn: int) -> list[Row]:
         return material.rows
     dice = random.Random(f"{schedule.seed} {turn}")
     rows = list(material.rows)
-    chosen = [at for at, row in enumerate(rows) if row.aspects is None and dice.random() < schedule.augment]
+    chosen = [at for at, row in enumerate(rows) if _spanless(row) and dice.random() < schedule.augment]
     texts = [augment(material.texts[at], dice) for at in chosen]
     for at, tokens in zip(chosen, material.tokens.encode(texts), strict=True):
         rows[at] = replace(rows[at], ids=tokens.ids)
     return rows
+
+
+def _spanless(row: Row) -> bool:
+    return row.aspects is None and row.targets is None

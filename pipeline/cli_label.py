@@ -1,6 +1,6 @@
 """Commands on corrections: which texts to label next, what people said of them, and where that is kept."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from getpass import getuser
@@ -12,17 +12,20 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
+from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.archive import Archive, DocumentQuery
 from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.console import ConfigOption, err, out, plain, settings
 from opinionwatch.pipeline.contracts import ScoredDocument
 from opinionwatch.pipeline.correction_table import LABELS, MAX_BYTES, Row, Slip, read_csv, to_csv
 from opinionwatch.pipeline.corrections import Correction, Corrections, Via, of_document, of_text
-from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.errors import RejectedError, SettingsError
 from opinionwatch.pipeline.fold import fold
 from opinionwatch.pipeline.label_queue import most_useful
+from opinionwatch.pipeline.match import MatchStage
 from opinionwatch.pipeline.read import language
 from opinionwatch.pipeline.registry import nearest
+from opinionwatch.pipeline.settings import Settings
 
 app = typer.Typer(help="Correct the model: what to label next, and what people said.", no_args_is_help=True)
 ByOption = Annotated[str | None, typer.Option("--by", help="Who says so; your user name if not given.")]
@@ -72,7 +75,11 @@ def add(
     document: Annotated[str | None, typer.Argument(help="Id of a document; not with --csv.")] = None,
     label: Annotated[str | None, typer.Argument(help="negative, neutral or positive.")] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="A table with the columns `label` and `document_id` or `text`.")
+        Path | None,
+        typer.Option(help="A table with the columns `label` and `document_id` or `text`; `watchlist` is optional."),
+    ] = None,
+    watchlist: Annotated[
+        str | None, typer.Option(help="Id of a watchlist: the label is what the text says of it.")
     ] = None,
     comment: Annotated[str, typer.Option(help="Why.")] = "",
     by: ByOption = None,
@@ -80,21 +87,24 @@ def add(
 ) -> None:
     """Store what a text really says: of one document, or of every labelled line of a table.
 
-    Exit 1: lines were left out.
+    “A beats B” is good for A and bad for B: with a watchlist the label is the one towards it, without that of the text
+    as a whole. Exit 1: lines were left out.
 
     Example: opinionwatch label add 3f2a… negative --by dana
     """
     chosen = settings(config)
     if (csv is None) == (document is None) or (document is not None and label is None):
         raise SettingsError("name a document and its label, or a table: label add ID LABEL, or label add --csv FILE")
-    rows = _table(csv) if csv is not None else iter([_row(document or "", label or "", comment)])
+    if csv is not None and watchlist is not None:
+        raise SettingsError("--watchlist: a table names its own, in the column `watchlist`")
+    rows = _table(csv) if csv is not None else iter([_row(document or "", label or "", comment, watchlist or "")])
     via: Via = "csv" if csv is not None else "command"
     by, at = by or getuser(), datetime.now(UTC)
-    store = cache(lambda: archive_of(chosen))
+    desk = _Desk(chosen, by, via, at)
     taken: list[Correction] = []
     slips: list[Slip] = []
     for row in rows:
-        found = row if isinstance(row, Slip) else _correction(row, store, by, via, at)
+        found = row if isinstance(row, Slip) else desk.correction(row)
         (slips if isinstance(found, Slip) else taken).append(found)  # type: ignore[arg-type]  # each in its own list
     new = Corrections(chosen.data_dir).add(taken)
     out.print(f"stored: {new} new of {len(taken)}; `opinionwatch train --continue` learns from them")
@@ -109,7 +119,7 @@ def list_(
     json_: Annotated[bool, typer.Option("--json", help="JSON lines, for a program.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show the corrections that stand: the last one of each text, with who and when.
+    """Show the corrections that stand: the last one of each text, and towards each watchlist, with who and when.
 
     Example: opinionwatch label list --json
     """
@@ -118,10 +128,11 @@ def list_(
         for each in found:
             typer.echo(each.model_dump_json())
         return
-    table = Table("when", "by", "via", "was", "is", "text", title=f"{len(found)} corrections")
+    table = Table("when", "by", "via", "was", "is", "towards", "text", title=f"{len(found)} corrections")
     for each in found[-100:]:
         text = plain(" ".join(each.text.split())[:80])
-        table.add_row(f"{each.at:%Y-%m-%d %H:%M}", plain(each.by), each.via, each.was or "–", each.label, text)
+        when, towards = f"{each.at:%Y-%m-%d %H:%M}", plain(each.watchlist or "–")
+        table.add_row(when, plain(each.by), each.via, each.was or "–", each.label, towards, text)
     out.print(table)
 
 
@@ -143,23 +154,47 @@ def _table(path: Path) -> Iterator[Row | Slip]:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _row(document: str, label: str, comment: str) -> Row:
+def _row(document: str, label: str, comment: str, watchlist: str) -> Row:
     known = next((each for each in LABELS if each == label), None)
     if known is None:
         raise SettingsError(f"label '{label}'; {nearest(label, LABELS)}")
-    return Row(1, document, "", known, comment)
+    return Row(1, document, "", known, comment, watchlist)
 
 
-def _correction(row: Row, store: Callable[[], Archive], by: str, via: Via, at: datetime) -> Correction | Slip:
-    try:
-        if row.document_id:
-            scored = store().document(row.document_id)
-            if scored is None:
-                return Slip(row.line, f"no document {row.document_id[:40]} in the store")
-            return of_document(scored, row.label, by, via, at, row.comment[:500])
-        return of_text(row.text, language(fold(row.text).text).tag, row.label, by, via, at)
-    except ValidationError as error:
-        return Slip(row.line, error.errors()[0]["msg"])
+class _Desk:
+    """Where rows become corrections, all of one person and time; the store is opened when a document is named."""
+
+    def __init__(self, chosen: Settings, by: str, via: Via, at: datetime) -> None:
+        self._by, self._via, self._at = by, via, at
+        self._watchlists = cache(lambda: wiring.watchlists(chosen))
+        self._store = cache(lambda: archive_of(chosen))
+        self._match = cache(lambda: MatchStage(self._watchlists()))
+
+    def correction(self, row: Row) -> Correction | Slip:
+        """What the row says, or why it cannot be taken."""
+        known = [each.id for each in self._watchlists()] if row.watchlist else []
+        if row.watchlist and row.watchlist not in known:
+            hint = nearest(row.watchlist, known) if known else "there are none in the settings"
+            return Slip(row.line, f"no watchlist '{row.watchlist[:64]}'; {hint}")
+        try:
+            return self._of_document(row) if row.document_id else self._of_text(row)
+        except RejectedError as error:
+            return Slip(row.line, error.detail)
+        except ValidationError as error:
+            return Slip(row.line, error.errors()[0]["msg"])
+
+    def _of_document(self, row: Row) -> Correction | Slip:
+        scored = self._store().document(row.document_id)
+        if scored is None:
+            return Slip(row.line, f"no document {row.document_id[:40]} in the store")
+        comment, watchlist = row.comment[:500], row.watchlist or None
+        return of_document(scored, row.label, self._by, self._via, self._at, comment, watchlist)
+
+    def _of_text(self, row: Row) -> Correction:
+        folded = fold(row.text)
+        lang = language(folded.text).tag
+        mentioned = [match.watchlist for match in self._match().matches(folded, lang)] if row.watchlist else []
+        return of_text(row.text, lang, row.label, self._by, self._via, self._at, row.watchlist or None, mentioned)
 
 
 def register(root: typer.Typer) -> None:

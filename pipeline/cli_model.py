@@ -2,12 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opinionwatch.pipeline import wiring
-from opinionwatch.pipeline.console import ConfigOption, err, settings
+from opinionwatch.pipeline.console import ConfigOption, err, plain, settings
 from opinionwatch.pipeline.console import out as out_
 from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.errors import SettingsError
@@ -15,6 +15,9 @@ from opinionwatch.pipeline.live_scorer import artefact_of, in_force
 from opinionwatch.pipeline.ports import Scorer
 from opinionwatch.pipeline.registry import nearest
 from opinionwatch.pipeline.settings import Settings
+
+if TYPE_CHECKING:  # the models' libraries take long to load, and most commands never need them
+    from opinionwatch.models.examples import Example
 
 
 def evaluate(
@@ -103,18 +106,19 @@ def train(
 ) -> None:
     """Train a model by a recipe: the artefact, its card and its figures are left in the run folder.
 
-    With --continue the model in force learns from the stored corrections (at least 10) and rehearses old rows of the
-    recipe's files in --data, so that it does not forget: minutes on one core. Then: opinionwatch model promote.
+    With --continue the model in force learns from the stored corrections (at least 10, of whole texts or towards
+    watchlists) and rehearses old rows of the recipe's files in --data, so that it does not forget: minutes on one core.
+    Then: opinionwatch model promote.
 
     Survives kill -9: start it again with --resume.   Example: opinionwatch train --recipe default --out runs/mine
     """
     if continue_:
-        from opinionwatch.models.continuing import continue_training, examples_of
+        from opinionwatch.models.continuing import continue_training
 
         chosen, plan = in_force(settings(config)), _recipe(recipe)
-        given = examples_of(Corrections(chosen.data_dir).standing())
+        artefact, given = artefact_of(chosen), _lessons(chosen)
         done = continue_training(
-            artefact_of(chosen), given, out, recipe_path=plan, data=data, rehearsal=rehearsal, minutes=minutes
+            artefact, given, out, recipe_path=plan, data=data, rehearsal=rehearsal, minutes=minutes
         )
         out_.print(f"{done.version} in {done.artefact} after {done.minutes:.1f} minutes; judge and use it with")
         out_.print(f"  opinionwatch model promote {done.artefact} --fixed FILE…", markup=False)
@@ -124,6 +128,21 @@ def train(
     done = trained(_recipe(recipe), out, data=data, backbone=backbone, resume=resume, strict=strict)
     out_.print(f"{done.version} in {done.artefact} after {done.minutes:.0f} minutes; use it with", markup=False)
     out_.print(f"  scorer: {{kind: neural, artefact: {done.artefact}}}", markup=False)
+
+
+def _lessons(chosen: Settings) -> "list[Example]":
+    """What people corrected, as the model in force can learn it; what it cannot is counted and listed."""
+    from opinionwatch.models.artefact import read
+    from opinionwatch.models.corrected import lessons
+
+    told = read(artefact_of(chosen)).config.body.targets
+    found = lessons(Corrections(chosen.data_dir).standing(), wiring.watchlists(chosen), tells_targets=told)
+    if found.unusable:
+        err.print(f"{len(found.unusable)} corrections teach nothing; `opinionwatch label list` has them all")
+    for one, reason in found.unusable[:20]:
+        text = " ".join(one.text.split())[:60]
+        err.print(plain(f"  {one.label} for {one.watchlist}: “{text}”: {reason}"))
+    return found.rows
 
 
 def compress(

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from opinionwatch.pipeline.contracts import Label
 from opinionwatch.pipeline.corrections import Correction, of_document
+from opinionwatch.pipeline.errors import RejectedError
 from opinionwatch.pipeline.web_forms import form
 from opinionwatch.pipeline.web_page import Pages
 from opinionwatch.pipeline.web_query import Query, wrong
@@ -23,6 +24,10 @@ class NewCorrection(Query):
     """What a document really says."""
 
     label: Annotated[Label, Field(description="The sentiment that is right.")]
+    watchlist: Annotated[
+        str | None,
+        Field(max_length=64, description="Id of a watchlist that it mentions: towards that; null: of the whole text."),
+    ] = None
     by: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Field(description="Who says so.")
     ]
@@ -30,13 +35,21 @@ class NewCorrection(Query):
 
 
 def correct(site: Site, document_id: str, given: NewCorrection, via: Literal["page", "api"]) -> Correction:
-    """Store a correction; the same one again is the first one. Raises HTTPException 404, also where none are kept."""
+    """Store a correction; the same one again is the first one. Raises HTTPException 404 for a document or a watchlist
+    that there is not, also where none are kept, and 400 for a watchlist that the document does not mention.
+    """
     if site.corrections is None:
         raise HTTPException(404, "corrections are not kept here")
-    made = of_document(site.document(document_id), given.label, given.by, via, datetime.now(UTC), given.comment)
+    scored, at = site.document(document_id), datetime.now(UTC)
+    if given.watchlist is not None:
+        site.watched(given.watchlist)
+    try:
+        made = of_document(scored, given.label, given.by, via, at, given.comment, given.watchlist)
+    except RejectedError as error:
+        raise HTTPException(400, error.detail) from error
     if site.corrections.add([made]):
         return made
-    return next(each for each in site.corrections.all() if each.id == made.id)
+    return next(each for each in reversed(site.corrections.all()) if each.id == made.id)
 
 
 class CorrectionViews:

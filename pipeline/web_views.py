@@ -85,13 +85,17 @@ class Views:
         )
 
     def document(self, request: Request) -> Response:
-        """One document with everything that was found in it."""
+        """One document with everything that was found in it, and how people corrected that."""
+        site, scored = self._site, self._site.document(request.path_params["id"])
+        watched = {each.id for each in site.watchlists}
         return self._pages.page(
             request,
             "document.html",
-            scored=self._site.document(request.path_params["id"]),
+            scored=scored,
             explains=self._explains,
-            corrects=self._site.corrections is not None,
+            corrects=site.corrections is not None,
+            corrected={} if site.corrections is None else site.corrections.of(scored),
+            mentioned=[match.watchlist for match in scored.matches if match.watchlist in watched],
             done=request.query_params.get("done"),
         )
 

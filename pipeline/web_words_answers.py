@@ -37,5 +37,8 @@ ANSWERS: dict[str, tuple[str, str]] = {
         "If the label is wrong, say what is right: the next training learns from it.",
         "如果标签有误，请指出正确的标签，下次训练会从中学习。",
     ),
+    "correct_which": ("Which sentiment", "哪一项情感"),
+    "correct_whole": ("Of the text as a whole", "整篇文本的情感"),
+    "corrected": ("{by} corrected this to {label} ({when} UTC).", "{by} 已将其更正为{label}（{when} UTC）。"),
     "correction_stored": ("Your correction is stored.", "您的更正已保存。"),
 }

@@ -23,7 +23,8 @@ import orjson
 import torch
 
 from opinionwatch.models.compare import Comparison, compare
-from opinionwatch.models.continuing import continue_training, examples_of
+from opinionwatch.models.continuing import continue_training
+from opinionwatch.models.corrected import lessons
 from opinionwatch.models.data import draw
 from opinionwatch.models.evaluate_read import Labelled, read_labelled
 from opinionwatch.models.examples import LABELS, Example
@@ -93,7 +94,7 @@ def corrections(base: NeuralScorer, rows: Sequence[Labelled], number: int, out: 
     for scored in asked:
         row = truth[scored.document.text]
         kept.add([of_text(row.text, row.lang, NAMES[row.label or 0], "the file's labels", "csv", AT)])
-    return examples_of(kept.standing())
+    return lessons(kept.standing()).rows
 
 
 def read(base: NeuralScorer, rows: Sequence[Labelled]) -> list[ScoredDocument]:

@@ -21,6 +21,7 @@ from opinionwatch.models.batches import Batch, collate, encode
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import Example
 from opinionwatch.models.fit import fit
+from opinionwatch.models.loop import Material, loop
 from opinionwatch.models.losses import Losses, sentiment_loss, teacher_loss
 from opinionwatch.models.optimise import optimiser, set_rate
 from opinionwatch.models.recipe import Recipe, Schedule, SentimentSource, load_recipe
@@ -226,6 +227,23 @@ def test_everything_at_once_is_resumed_to_the_same_weights_after_kill_9(
     assert resumed.steps == whole.steps
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
+
+
+def test_a_row_with_the_places_of_names_is_never_written_another_way(
+    backbone: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    rows = [Example(f"the battery is great {number}", "s", "en", targets=(((4, 11), 0),)) for number in range(6)]
+    tokens = TextTokens(tokenizer, 32)
+    weights = []
+    for share in (0.0, 1.0):
+        torch.manual_seed(5)
+        model = Encoder.from_backbone(str(backbone), BODY.model_copy(update={"targets": True}))
+        material = Material(encode(rows, tokens), [row.text for row in rows], [], tokens)
+        recipe = recipe_of(augment=share, epochs=2)
+        loop(Learner(model, recipe.schedule), material, recipe, tmp_path / str(share), resume=False, identity="r")
+        weights.append(model.state_dict())
+    for name, weight in weights[0].items():
+        assert torch.equal(weight, weights[1][name]), name
 
 
 def test_a_checkpoint_keeps_learnt_task_weights(model: Encoder, tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from opinionwatch.pipeline.contracts import ScoredDocument
 from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from tests.pipeline.command import Command, lines
-from tests.pipeline.sample import document, mention, scored
+from tests.pipeline.sample import document, mention, scored, toward
 
 DATA = Path("opinionwatch-data")
 
@@ -20,6 +21,23 @@ def stored(command: Command) -> list[str]:
     del command
     Path("opinionwatch.yaml").write_text("watchlists: [{id: lumora, names: [Lumora]}]\nscorer: {kind: lexicon}\n")
     wholes = [scored(document(1, "Lumora is fine")), scored(document(2, "=cmd() Lumora 电池发烫"))]
+    return fill(*wholes)
+
+
+@pytest.fixture
+def rivals(command: Command) -> str:
+    """The id of a document that names two watchlists, read by a scorer that tells what it says of each."""
+    del command
+    Path("opinionwatch.yaml").write_text(
+        "watchlists: [{id: lumora, names: [Lumora, 流墨]}, {id: -brava, name: Brava}, {id: corvo, name: Corvo}]\n"
+        "scorer: {kind: lexicon}\n"
+    )
+    torn = scored(document(1, "Lumora beats Brava"), "positive", watchlists=("lumora", "-brava"))
+    return fill(toward(torn, "positive", "positive"))[0]
+
+
+def fill(*wholes: ScoredDocument) -> list[str]:
+    """Leave a store with these; their ids."""
     store = SqliteStore(DATA / "opinionwatch.db")
     with store.transaction():
         store.admit([whole.document for whole in wholes])
@@ -118,3 +136,53 @@ def test_an_erasure_reaches_the_corrections(command: Command, stored: list[str])
     assert [each.document_id for each in Corrections(DATA).all()] == [stored[1]]
     assert command("erase", "--author", "00112233445566aa").code == 0
     assert Corrections(DATA).all() == []
+
+
+def test_a_table_asks_for_each_watchlist_that_the_model_tells_about_and_brings_the_answers_back(
+    command: Command, rivals: str
+) -> None:
+    command("label", "queue", "--csv", "to-label.csv")
+    with Path("to-label.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["document_id"], row["watchlist"], row["model_says"]) for row in rows] == [
+        (rivals, "", "positive"), (rivals, "lumora", "positive"), (rivals, "'-brava", "positive"),
+    ]  # fmt: skip
+    right = {"'-brava": "negative", "": "neutral", "lumora": ""}
+    with Path("to-label.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows({**row, "label": right[row["watchlist"]]} for row in rows)
+    for new in (2, 0):
+        ended = command("label", "add", "--csv", "to-label.csv", "--by", "dana")
+        assert (ended.code, ended.err) == (0, "")
+        assert f"stored: {new} new of 2" in ended.said
+    found = Corrections(DATA).standing()
+    assert [(each.watchlist, each.label, each.was, each.document_id) for each in found] == [
+        (None, "neutral", "positive", rivals), ("-brava", "negative", "positive", rivals),
+    ]  # fmt: skip
+    assert command("label", "queue", "--json").out == ""
+
+
+def test_a_document_is_corrected_towards_a_watchlist_and_the_list_says_which(command: Command, rivals: str) -> None:
+    assert command("label", "add", rivals, "neutral", "--watchlist", "lumora", "--by", "lee").code == 0
+    assert "towards" in command("label", "list").said
+    [listed] = [json.loads(line) for line in lines(command("label", "list", "--json").out)]
+    assert (listed["watchlist"], listed["label"]) == ("lumora", "neutral")
+
+
+def test_a_watchlist_that_there_is_not_or_that_is_not_mentioned_is_refused_with_the_cure(
+    command: Command, rivals: str
+) -> None:
+    ended = command("label", "add", rivals, "neutral", "--watchlist", "lumoro")
+    assert (ended.code, "no watchlist 'lumoro'; did you mean 'lumora'?" in ended.said) == (1, True)
+    ended = command("label", "add", rivals, "neutral", "--watchlist", "corvo")
+    assert ended.code == 1
+    assert "does not mention 'corvo'; name one of lumora, -brava, or leave it out" in ended.said
+    Path("mine.csv").write_text(
+        "text,label,watchlist\n流墨太差了,negative,lumora\n流墨太差了,negative,corvo\n", "utf-8"
+    )
+    ended = command("label", "add", "--csv", "mine.csv")
+    assert (ended.code, "stored: 1 new of 1" in ended.said) == (1, True)
+    assert "line 3: watchlist: the text does not mention 'corvo'; name one of lumora, or" in ended.said
+    assert [(each.text, each.watchlist) for each in Corrections(DATA).all()] == [("流墨太差了", "lumora")]
+    assert "`watchlist`" in command("label", "add", "--csv", "mine.csv", "--watchlist", "lumora").said
