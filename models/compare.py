@@ -1,11 +1,11 @@
 """`opinionwatch compare`: two scorers on the same labelled rows; is the new one better, and where do they part?
 
 Paired: both read every row, so what both get right or wrong says nothing about their difference. A file without neutral
-rows is judged on negative and positive alone, as in `evaluate`.
+rows is judged on negative and positive alone, as in `evaluate`. Where rows have triplets, opinions are judged as well.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
@@ -13,16 +13,14 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from opinionwatch.models.bootstrap import Counts, accuracies, macro_f1s, paired
+from opinionwatch.models.bootstrap import Counts, accuracies, macro_f1s, paired, paired_f1
 from opinionwatch.models.evaluate_read import Labelled, Skipped, read_labelled
-from opinionwatch.models.examples import LABELS
+from opinionwatch.models.examples import LABELS, Link
+from opinionwatch.models.readings import CHUNK, folded_of, links_of, readings
 from opinionwatch.pipeline.contracts import Sentiment
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
-from opinionwatch.pipeline.fold import fold
-from opinionwatch.pipeline.ports import Passage, Scorer
-from opinionwatch.pipeline.settings import Limits
+from opinionwatch.pipeline.ports import Scorer
 
-CHUNK = 512
 REFUSED_BY_CHANCE = 0.025
 NEUTRAL = LABELS.index("neutral")
 Verdict = Literal["better", "worse", "no difference shown"]
@@ -74,24 +72,42 @@ class FileComparison(_Part):
     skipped: int
 
 
+class OpinionComparison(_Part):
+    """The texts of one file that have triplets, judged exactly: both spans and the polarity."""
+
+    file: str
+    texts: int
+    triplet_f1: Change
+
+
 class Comparison(_Part):
-    """Every file that has labels."""
+    """Every file that has labels (`files`), or triplets (`opinions`); some have both."""
 
     old: str
     new: str
     files: tuple[FileComparison, ...]
+    opinions: tuple[OpinionComparison, ...] = ()
+    unjudged: tuple[str, ...] = ()
+    """Files of which no row could be compared: a gate does not open on them."""
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The files that were compared, by name."""
+        return tuple(dict.fromkeys([*(each.file for each in self.files), *(each.file for each in self.opinions)]))
 
     @property
     def worse(self) -> tuple[str, ...]:
-        """Files on which the new model is significantly worse, in accuracy or in macro-F1: what a gate refuses.
+        """Files on which the new model is significantly worse, in accuracy, macro-F1 or triplet F1: what a gate
+        refuses.
 
         Of forty figures one falls below its interval by chance. So all are judged together: a model that is worse
         nowhere is refused once in forty times (Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979).
         """
-        losses = sorted((change.chance, f.file) for f in self.files for change in (f.accuracy, f.macro_f1))
+        moods = ((change.chance, each.file) for each in self.files for change in (each.accuracy, each.macro_f1))
+        losses = sorted([*moods, *((each.triplet_f1.chance, each.file) for each in self.opinions)])
         real = takewhile(lambda loss: loss[1][0] <= REFUSED_BY_CHANCE / (len(losses) - loss[0]), enumerate(losses))
         found = {file for _, (_, file) in real}
-        return tuple(f.file for f in self.files if f.file in found)
+        return tuple(file for file in self.judged if file in found)
 
 
 def compare(
@@ -99,69 +115,96 @@ def compare(
 ) -> Comparison:
     """Let both read the files, at most `limit` rows each, and list the first `flips` rows a file that they part on.
 
-    Raises SettingsError when a file cannot be read, or when no row of any of them has a label.
+    Raises SettingsError when a file cannot be read, or when no row of any of them has a label or triplets.
     """
-    found = [_file(old, new, file, limit, flips) for file in files]
-    measured = tuple(each for each in found if each is not None)
-    if not measured:
-        raise SettingsError(f"{', '.join(map(str, files))}: no row has a label that can be compared")
-    return Comparison(old=old.version, new=new.version, files=measured)
-
-
-def _file(old: Scorer, new: Scorer, file: Path, limit: int | None, most: int) -> FileComparison | None:
-    cells = {closed: np.zeros((3, 3, 3)) for closed in (False, True)}
-    flips: dict[bool, list[Flip]] = {False: [], True: []}
-    counts: Counter[str] = Counter()
-    for row, before, after in _answers(old, new, read_labelled(file, limit), counts):
-        gold = row.label or 0
-        counts["neutral"] += gold == NEUTRAL
-        for closed in (False, True):
-            said = _told(before, closed), _told(after, closed)
-            cells[closed][gold, said[0], said[1]] += 1
-            if (said[0] == gold) != (said[1] == gold) and len(flips[closed]) < most:
-                flips[closed].append(_flip(row, gold, said))
-    closed = not counts["neutral"]
-    table = cells[closed]
-    if not table.sum():
-        return None
-    right_before = sum(table[at, at].sum() for at in range(3))
-    both = sum(table[at, at, at] for at in range(3))
-    right_now = sum(table[at, :, at].sum() for at in range(3))
-    return FileComparison(
-        file=file.name,
-        texts=int(table.sum()),
-        classes=2 if closed else 3,
-        accuracy=_change(table, accuracies),
-        macro_f1=_change(table, macro_f1s),
-        broken=int(right_before - both),
-        mended=int(right_now - both),
-        flips=tuple(flips[closed]),
-        skipped=counts["skipped"],
+    tallies = [_read(old, new, file, limit, flips) for file in files]
+    if not any(tally.moods or tally.links for tally in tallies):
+        raise SettingsError(f"{', '.join(map(str, files))}: no row has a label, or triplets, that can be compared")
+    return Comparison(
+        old=old.version,
+        new=new.version,
+        files=tuple(tally.sentiment() for tally in tallies if tally.moods),
+        opinions=tuple(tally.opinions() for tally in tallies if tally.links),
+        unjudged=tuple(tally.file for tally in tallies if not tally.moods and not tally.links),
     )
 
 
-def _answers(
-    old: Scorer, new: Scorer, rows: Iterator[Labelled | Skipped], counts: Counter[str]
-) -> Iterator[tuple[Labelled, Sentiment, Sentiment]]:
-    """Rows with a label and both answers; a row that either refuses is skipped and counted."""
+class _Tally:
+    """Counts of one file. Only its end tells whether it has neutral rows: until then both verdicts are kept."""
+
+    def __init__(self, file: str, most: int) -> None:
+        self.file, self._most = file, most
+        self.moods = 0
+        """Rows with a label that both have read."""
+        self._neutral = False
+        self._skipped = 0
+        self._cells = {closed: np.zeros((3, 3, 3)) for closed in (False, True)}
+        self._flips: dict[bool, list[Flip]] = {False: [], True: []}
+        self._texts: Counter[tuple[int, int, int, int, int]] = Counter()
+        self.links = 0
+        """Triplets there are in the texts that both have read."""
+
+    def add(self, rows: Sequence[Labelled | Skipped], old: Scorer, new: Scorer) -> None:
+        """Let both read some rows; one that either refuses is skipped and counted."""
+        known = [row for row in rows if isinstance(row, Labelled)]
+        self._skipped += len(rows) - sum(row.label is not None for row in known)
+        folded = folded_of(known)
+        answers = (readings(scorer, known, folded) for scorer in (old, new))
+        for row, text, before, after in zip(known, folded, *answers, strict=True):
+            if isinstance(before, RejectedError) or isinstance(after, RejectedError):
+                self._skipped += row.label is not None
+                continue
+            if row.label is not None:
+                self._judge(row, row.label, before.sentiment, after.sentiment)
+            if row.links is not None:
+                self._match(row.links, links_of(before, text), links_of(after, text))
+
+    def _judge(self, row: Labelled, gold: int, before: Sentiment, after: Sentiment) -> None:
+        self.moods += 1
+        self._neutral = self._neutral or gold == NEUTRAL
+        for closed in (False, True):
+            said = _told(before, closed), _told(after, closed)
+            self._cells[closed][gold, said[0], said[1]] += 1
+            if (said[0] == gold) != (said[1] == gold) and len(self._flips[closed]) < self._most:
+                self._flips[closed].append(_flip(row, gold, said))
+
+    def _match(self, gold: Sequence[Link], before: Sequence[Link], after: Sequence[Link]) -> None:
+        right, old, new = set(gold), set(before), set(after)
+        self.links += len(right)
+        self._texts[len(right), len(old), len(old & right), len(new), len(new & right)] += 1
+
+    def sentiment(self) -> FileComparison:
+        """What came out of the labels; there must be some."""
+        closed = not self._neutral
+        table = self._cells[closed]
+        both = sum(table[at, at, at] for at in range(3))
+        return FileComparison(
+            file=self.file,
+            texts=self.moods,
+            classes=2 if closed else 3,
+            accuracy=_change(table, accuracies),
+            macro_f1=_change(table, macro_f1s),
+            broken=int(sum(table[at, at].sum() for at in range(3)) - both),
+            mended=int(sum(table[at, :, at].sum() for at in range(3)) - both),
+            flips=tuple(self._flips[closed]),
+            skipped=self._skipped,
+        )
+
+    def opinions(self) -> OpinionComparison:
+        """What came out of the triplets; there must be some."""
+        counts = np.array([*self._texts]).T @ np.array([*self._texts.values()])
+        right, *said = (float(count) for count in counts)
+        old, new = (2 * hits / (right + given) for given, hits in (said[:2], said[2:]))
+        gain = paired_f1(self._texts)
+        change = Change(old=old, new=new, low=gain.low, high=gain.high, chance=gain.chance)
+        return OpinionComparison(file=self.file, texts=self._texts.total(), triplet_f1=change)
+
+
+def _read(old: Scorer, new: Scorer, file: Path, limit: int | None, flips: int) -> _Tally:
+    tally, rows = _Tally(file.name, flips), read_labelled(file, limit)
     while chunk := list(islice(rows, CHUNK)):
-        labelled = [row for row in chunk if isinstance(row, Labelled) and row.label is not None]
-        counts["skipped"] += len(chunk) - len(labelled)
-        passages = [Passage(fold(row.text[: Limits().text_chars]).text, row.lang) for row in labelled]
-        for row, before, after in zip(labelled, _moods(old, passages), _moods(new, passages), strict=True):
-            if before is None or after is None:
-                counts["skipped"] += 1
-            else:
-                yield row, before, after
-
-
-def _moods(scorer: Scorer, passages: Sequence[Passage]) -> list[Sentiment | None]:
-    try:
-        return [reading.sentiment for reading in scorer.score(passages)]
-    except RejectedError:
-        if len(passages) == 1:
-            return [None]
-    return [mood for passage in passages for mood in _moods(scorer, [passage])]
+        tally.add(chunk, old, new)
+    return tally
 
 
 def _told(mood: Sentiment, closed: bool) -> int:

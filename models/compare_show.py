@@ -18,14 +18,30 @@ def to_table(found: Comparison) -> RenderableType:
         table.add_column(name, justify="right")
     for each in found.files:
         table.add_row(
-            escape(each.file.removesuffix(".gz").removesuffix(".jsonl")),
+            _short(each.file),
             f"{each.texts:,}{'²' if each.classes == 2 else ''}",
             *_change(each.accuracy),
             *_change(each.macro_f1),
             f"{each.mended:,}",
             f"{each.broken:,}",
         )
-    return Group(table, *(_flips(each) for each in found.files if each.flips))
+    parts: list[RenderableType] = [table] if found.files else []
+    if found.opinions:
+        parts.append(_opinions(found))
+    if found.unjudged:
+        parts.append(f"not judged, no row has a label or triplets: {escape(', '.join(found.unjudged))}")
+    return Group(*parts, *(_flips(each) for each in found.files if each.flips))
+
+
+def _opinions(found: Comparison) -> Table:
+    table = Table("", "texts", "triplet F1", "gain", title="opinion triplets, exactly")
+    for each in found.opinions:
+        table.add_row(_short(each.file), f"{each.texts:,}", *_change(each.triplet_f1))
+    return table
+
+
+def _short(file: str) -> str:
+    return escape(file.removesuffix(".gz").removesuffix(".jsonl"))
 
 
 def _change(change: Change) -> tuple[str, str]:

@@ -1,7 +1,4 @@
-"""`opinionwatch evaluate`: any scorer on anybody's labelled files, streamed, in constant memory.
-
-Texts reach the scorer as they do in the pipeline: cut to the length cap, folded, with a language tag.
-"""
+"""`opinionwatch evaluate`: any scorer on anybody's labelled files, streamed, in constant memory."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,15 +10,13 @@ from opinionwatch.models.evaluate_read import Labelled, Skipped, read_labelled
 from opinionwatch.models.evaluate_report import FileReport, Report, SkippedRow, to_json
 from opinionwatch.models.evaluate_show import progress, to_table
 from opinionwatch.models.evaluate_tally import MoodFigures, MoodTally, OpinionTally
-from opinionwatch.models.examples import LABELS, Link
+from opinionwatch.models.examples import LABELS
+from opinionwatch.models.readings import CHUNK, folded_of, links_of, readings
 from opinionwatch.models.slices import slices_of
 from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
-from opinionwatch.pipeline.fold import Folded, fold
-from opinionwatch.pipeline.ports import Passage, Scorer
-from opinionwatch.pipeline.settings import Limits
+from opinionwatch.pipeline.ports import Scorer
 
-CHUNK = 512
 SHOWN = 20
 """Skipped rows that are listed with their line; all are counted."""
 MOST_REASONS = 50
@@ -84,16 +79,15 @@ class _Counts:
         for row in rows:
             if isinstance(row, Skipped):
                 self._skip(row)
-        folded = [fold(row.text[: Limits().text_chars]) for row in labelled]
-        passages = [Passage(text.text, row.lang) for row, text in zip(labelled, folded, strict=True)]
-        for row, text, reading in zip(labelled, folded, _readings(scorer, passages), strict=True):
+        folded = folded_of(labelled)
+        for row, text, reading in zip(labelled, folded, readings(scorer, labelled, folded), strict=True):
             if isinstance(reading, RejectedError):
                 self._skip(Skipped(row.line, f"refused by the scorer: {reading.reason}"))
                 continue
             if row.label is not None:
                 self._judge(row, row.label, reading, slices_of(text, row.lang))
             if row.links is not None:
-                self.opinions.add(row.links, _links(reading, text))
+                self.opinions.add(row.links, links_of(reading, text))
 
     def _judge(self, row: Labelled, label: int, reading: Reading, traits: Sequence[str]) -> None:
         self.neutral = self.neutral or LABELS[label] == "neutral"
@@ -130,25 +124,3 @@ class _Counts:
 
 def _figures(moods: Mapping[_Group, MoodTally], kind: str) -> dict[str, MoodFigures]:
     return {name: tally.figures() for (each, name), tally in sorted(moods.items()) if each == kind}
-
-
-def _readings(scorer: Scorer, passages: Sequence[Passage]) -> list[Reading | RejectedError]:
-    """One a passage; where a batch is refused its passages are read one by one."""
-    try:
-        return [*scorer.score(passages)]
-    except RejectedError as error:
-        if len(passages) == 1:
-            return [error]
-    return [outcome for passage in passages for outcome in _readings(scorer, [passage])]
-
-
-def _links(reading: Reading, folded: Folded) -> list[Link]:
-    """The opinions of a reading, in characters of the text before folding."""
-    return [
-        (
-            None if term.aspect_span is None else folded.span(*term.aspect_span),
-            folded.span(*term.opinion_span),
-            LABELS.index(term.polarity),
-        )
-        for term in reading.opinions
-    ]

@@ -55,7 +55,9 @@ def compare(
     json_: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of each file.")] = None,
     flips: Annotated[int, typer.Option(min=0, help="Rows a file to list where the two part.")] = 10,
-    gate: Annotated[bool, typer.Option(help="Exit 1 if the new one is significantly worse on any file.")] = False,
+    gate: Annotated[
+        bool, typer.Option(help="Exit 1 if the new one is significantly worse on any file, or one cannot be judged.")
+    ] = False,
 ) -> None:
     """Is a new model better than an old one? Paired, with 95 % intervals, and the rows where they part.
 
@@ -70,8 +72,9 @@ def compare(
         sys.stdout.write(found.model_dump_json(indent=2) + "\n")
     else:
         out_.print(to_table(found))
-    if gate and found.worse:
-        out_.print(f"refused: significantly worse on {', '.join(found.worse)}", markup=False)
+    if gate and (found.worse or found.unjudged):
+        why = f"significantly worse on {', '.join(found.worse)}" if found.worse else "not every file can be judged"
+        out_.print(f"refused: {why}", markup=False)
         raise typer.Exit(1)
 
 

@@ -51,6 +51,10 @@ def promote(
         raise SettingsError(f"{new.version} is in force already")
     judged = comparing.compare(old, new, files, limit=limit, flips=0)
     out.print(to_table(judged))
+    if judged.unjudged:
+        raise SettingsError(
+            f"no row of {', '.join(judged.unjudged)} has a label or triplets: give files that can judge it"
+        )
     if judged.worse:
         out.print(f"refused: significantly worse on {', '.join(judged.worse)}; {old.version} stays", markup=False)
         raise typer.Exit(1)
@@ -74,7 +78,7 @@ def promote(
         by=who,
         kind="promotion",
         before=None if found.current is None else found.current.name,
-        gate=tuple(each.file for each in judged.files),
+        gate=judged.judged,
     )
     shelf.add(entry)
     _said(entry)

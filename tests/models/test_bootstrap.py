@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from opinionwatch.models.bootstrap import accuracies, interval, macro_f1s, paired
+from opinionwatch.models.bootstrap import accuracies, interval, macro_f1s, paired, paired_f1
 
 
 def test_the_figures_of_a_stack_are_those_of_each_confusion() -> None:
@@ -41,3 +41,18 @@ def test_pairs_see_what_two_separate_intervals_would_miss() -> None:
     assert found.low > 0
     old, new = interval(cells.sum(-1).tolist(), accuracies), interval(cells.sum(-2).tolist(), accuracies)
     assert new.low < old.high
+
+
+def test_the_gain_of_a_micro_f1_is_that_of_all_texts_together() -> None:
+    found = paired_f1({(2, 2, 1, 2, 2): 30, (1, 0, 0, 1, 0): 10, (0, 1, 0, 0, 0): 5})
+    right, old, new = 70, (65, 30), (70, 60)
+    assert found.value == pytest.approx(2 * new[1] / (right + new[0]) - 2 * old[1] / (right + old[0]))
+    assert 0 < found.low < found.value < found.high
+    assert found.chance == 1
+    lost = paired_f1({(2, 2, 2, 2, 1): 30, (1, 1, 0, 0, 0): 10, (0, 0, 0, 1, 0): 5})
+    assert lost.value == pytest.approx(-found.value)
+    assert lost.chance < 0.001
+
+
+def test_triplets_that_both_find_alike_are_no_gain_and_no_loss() -> None:
+    assert paired_f1({(2, 2, 1, 2, 1): 30, (1, 0, 0, 0, 0): 10}) == (0, 0, 0, 1)

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ from rich.console import Console
 from opinionwatch.models.compare import compare
 from opinionwatch.models.compare_show import to_table
 from opinionwatch.models.lexicon import LexiconScorer
-from opinionwatch.pipeline.contracts import Label, Reading, Sentiment
+from opinionwatch.pipeline.contracts import Label, OpinionTerm, Reading, Sentiment
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
 from opinionwatch.pipeline.ports import Passage
 
@@ -93,6 +93,62 @@ def test_files_without_labels_are_refused(tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text('{"text": "x", "triplets": []}\n')
     with pytest.raises(SettingsError, match="no row has a label"):
         compare(OLD, NEW, [tmp_path / "none.jsonl"])
+
+
+class Finds:
+    """Knows one mood and finds the word `good` as a term of this polarity, with what stands before it as its aspect."""
+
+    def __init__(self, version: str, polarity: Label | None) -> None:
+        self.version = version
+        self.polarity: Label | None = polarity
+
+    def score(self, passages: Sequence[Passage]) -> list[Reading]:
+        mood = Sentiment(label="positive", negative=0.1, neutral=0.1, positive=0.8, unsure=False)
+        return [Reading(sentiment=mood, opinions=tuple(self._terms(passage.text))) for passage in passages]
+
+    def _terms(self, text: str) -> Iterator[OpinionTerm]:
+        at = text.find("good")
+        if self.polarity is not None and at > 0:
+            yield OpinionTerm(
+                aspect=text[: at - 1],
+                opinion="good",
+                polarity=self.polarity,
+                aspect_span=(0, at - 1),
+                opinion_span=(at, at + 4),
+                confidence=1,
+            )
+
+
+def opinions(path: Path, texts: int = 40, **more: str) -> Path:
+    triplet = {"aspect_span": [0, 6], "opinion_span": [7, 11], "sentiment": "positive"}
+    rows = [{"text": f"screen good {at}", "triplets": [triplet], "lang": "en", **more} for at in range(texts)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+RIGHT, WRONG, SILENT = Finds("right", "positive"), Finds("wrong", "negative"), Finds("silent", None)
+
+
+@pytest.mark.parametrize("new", [WRONG, SILENT])
+def test_a_model_that_finds_fewer_opinions_is_worse_though_its_labels_are_as_good(tmp_path: Path, new: Finds) -> None:
+    found = compare(RIGHT, new, [opinions(tmp_path / "terms.jsonl", label="positive")])
+    assert found.files[0].accuracy.verdict == "no difference shown"
+    [judged] = found.opinions
+    assert (judged.texts, judged.triplet_f1.old, judged.triplet_f1.new) == (40, 1.0, 0.0)
+    assert judged.triplet_f1.verdict == "worse"
+    assert found.worse == ("terms.jsonl",)
+    assert compare(new, RIGHT, [opinions(tmp_path / "terms.jsonl")]).worse == ()
+
+
+def test_a_file_of_triplets_alone_is_judged_and_one_of_nothing_is_named(tmp_path: Path) -> None:
+    terms, none = opinions(tmp_path / "terms.jsonl"), write(tmp_path / "none.jsonl", ("good", "meh"))
+    found = compare(RIGHT, SILENT, [terms, none])
+    assert (found.files, found.judged, found.unjudged) == ((), ("terms.jsonl",), ("none.jsonl",))
+    console = Console(width=160)
+    with console.capture() as shown:
+        console.print(to_table(found))
+    assert "100.0% → 0.0%" in shown.get()
+    assert "not judged, no row has a label or triplets: none.jsonl" in shown.get()
 
 
 def test_real_scorers_are_compared_on_the_challenge_set() -> None:
