@@ -12,7 +12,7 @@ import shutil
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from pydantic import ValidationError
@@ -118,19 +118,28 @@ class Shelf:
         except OSError as error:
             raise SettingsError(f"the copy of {version} is not whole: {path} cannot be read") from error
 
-    def add(self, *entries: Promotion) -> Promotions:
-        """Append; durable, and whole for every reader at every moment."""
+    def add(self, *entries: Promotion, decided_on: Promotions | None = None) -> Promotions:
+        """Append; durable, and whole for every reader at every moment.
+
+        `decided_on` is what there was when somebody decided. Raises SettingsError when more has come since: what was
+        judged then was judged against a model that is not in force any more.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         held = os.open(self.folder, os.O_RDONLY)
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
             found = self.read()
+            if decided_on is not None and found != decided_on:
+                now = "another model" if found.current is None else found.current.name
+                raise SettingsError(f"{now} came into force meanwhile; nothing is changed: run the command again")
             grown = found.model_copy(update={"entries": (*found.entries, *entries)})
-            with NamedTemporaryFile("w", dir=self.folder, prefix=FILE, delete=False, encoding="utf-8") as file:
+            # Who holds the lock is the only one to write it; readers may be other users, as with the copies.
+            beside = self.file.with_suffix(".part")
+            with beside.open("w", encoding="utf-8") as file:
                 file.write(json.dumps(grown.model_dump(mode="json"), indent=1) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-            Path(file.name).replace(self.file)
+            beside.replace(self.file)
             os.fsync(held)
         finally:
             os.close(held)

@@ -47,6 +47,22 @@ def test_two_who_decide_at_once_are_both_written_down(tmp_path: Path) -> None:
     assert {each.name for each in Shelf(tmp_path).read().entries} == {f"model-{number}" for number in range(24)}
 
 
+def test_what_was_decided_before_another_model_came_into_force_changes_nothing(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    before = shelf.add(entry("a", "a"))
+    shelf.add(entry("b", "b", "a"), decided_on=before)
+    with pytest.raises(SettingsError, match="b came into force meanwhile"):
+        shelf.add(entry("c", "c", "a"), decided_on=before)
+    assert [each.name for each in shelf.read().entries] == ["a", "b"]
+
+
+def test_workers_of_another_user_can_read_what_is_in_force(tmp_path: Path) -> None:
+    shelf, plain = Shelf(tmp_path), tmp_path / "plain"
+    shelf.add(entry("a", "a"))
+    plain.write_text("")
+    assert shelf.file.stat().st_mode == plain.stat().st_mode
+
+
 def test_a_damaged_file_is_refused_with_the_cure(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     shelf.add(entry("a", "a"))
