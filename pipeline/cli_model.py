@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opinionwatch.pipeline import wiring
-from opinionwatch.pipeline.console import ConfigOption, err, plain, settings
+from opinionwatch.pipeline.console import ConfigOption, all_there, err, plain, settings
 from opinionwatch.pipeline.console import out as out_
 from opinionwatch.pipeline.corrections import Corrections
 from opinionwatch.pipeline.errors import SettingsError
@@ -29,14 +29,14 @@ def evaluate(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Measure the scorer on labelled files: accuracy, F1, calibration, coverage, triplets.
+    """Measure the model in force on labelled files: accuracy, F1, calibration, coverage, triplets.
 
     Example: opinionwatch evaluate dev.jsonl.gz --json
     """
     import opinionwatch.models.evaluate as evaluation
 
-    _all_there(files)
-    report = evaluation.evaluate(wiring.scorer(settings(config)), files, limit=limit)
+    all_there(files)
+    report = evaluation.evaluate(wiring.scorer(in_force(settings(config))), files, limit=limit)
     if json_:
         sys.stdout.write(evaluation.to_json(report) + "\n")
     else:
@@ -66,7 +66,7 @@ def compare(
     import opinionwatch.models.compare as comparing
     from opinionwatch.models.compare_show import to_table
 
-    _all_there(files)
+    all_there(files)
     found = comparing.compare(_scorer(old), _scorer(new), files, limit=limit, flips=flips)
     if json_:
         sys.stdout.write(found.model_dump_json(indent=2) + "\n")
@@ -84,11 +84,6 @@ def _scorer(name: str) -> Scorer:
     if path.is_dir():
         return wiring.scorer(Settings.model_validate({"scorer": {"kind": "neural", "artefact": path}}))
     return wiring.scorer(settings(path) if path.is_file() else Settings.model_validate({"scorer": {"kind": name}}))
-
-
-def _all_there(files: list[Path]) -> None:
-    if missing := [str(file) for file in files if not file.is_file()]:
-        raise SettingsError(f"no such file: {', '.join(missing)}")
 
 
 def train(
@@ -169,7 +164,7 @@ def compress(
     plan = Plan(layers, heads, vocabulary)
     if plan == Plan():
         raise SettingsError("nothing to do: give --layers, --heads or --vocabulary")
-    _all_there([*(texts or []), *(on or [])])
+    all_there([*(texts or []), *(on or [])])
     given = texts_of(texts or on or [], limit)
     out_.print(to_table(compressed(artefact, out, plan, given, on or [], limit=limit)))
     out_.print(f"train it on: opinionwatch train --backbone {out} --out runs/recovered", markup=False)

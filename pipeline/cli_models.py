@@ -10,7 +10,7 @@ from rich.table import Table
 
 from opinionwatch.pipeline import live_scorer, wiring
 from opinionwatch.pipeline.archives import archive_of
-from opinionwatch.pipeline.console import ConfigOption, out, plain, settings
+from opinionwatch.pipeline.console import ConfigOption, all_there, out, plain, settings
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.promotions import Promotion, Shelf, rolled_back
 from opinionwatch.pipeline.settings import Settings
@@ -43,7 +43,7 @@ def promote(
     shelf = Shelf(chosen.data_dir)
     found = shelf.read()
     files = fixed or [Path(comparing.__file__).with_name("challenge.tsv")]
-    _all_there(files)
+    all_there(files)
     new = wiring.scorer(live_scorer.with_artefact(chosen, artefact))
     standing = live_scorer.in_force(chosen)
     old = wiring.scorer(standing)
@@ -59,17 +59,15 @@ def promote(
         out.print(f"refused: significantly worse on {', '.join(judged.worse)}; {old.version} stays", markup=False)
         raise typer.Exit(1)
     now, who = datetime.now(UTC), by or getuser()
-    if found.current is None:
-        base = Promotion(
-            name=old.version,
-            version=old.version,
-            manifest=_kept(shelf, chosen, live_scorer.artefact_of(standing), old.version),
-            at=now,
-            by=who,
-            kind="base",
-            before=None,
-        )
-        found = shelf.add(base)
+    base = found.current or Promotion(
+        name=old.version,
+        version=old.version,
+        manifest=_kept(shelf, chosen, live_scorer.artefact_of(standing), old.version),
+        at=now,
+        by=who,
+        kind="base",
+        before=None,
+    )
     entry = Promotion(
         name=found.name_for(new.version),
         version=new.version,
@@ -77,10 +75,10 @@ def promote(
         at=now,
         by=who,
         kind="promotion",
-        before=None if found.current is None else found.current.name,
+        before=base.name,
         gate=judged.judged,
     )
-    shelf.add(entry)
+    shelf.add(*([] if found.entries else [base]), entry, decided_on=found)
     _said(entry)
 
 
@@ -92,9 +90,10 @@ def rollback(by: ByOption = None, config: ConfigOption = None) -> None:
     """
     chosen = _neural(settings(config))
     shelf = Shelf(chosen.data_dir)
-    entry = rolled_back(shelf.read(), datetime.now(UTC), by or getuser())
+    found = shelf.read()
+    entry = rolled_back(found, datetime.now(UTC), by or getuser())
     wiring.scorer(live_scorer.with_artefact(chosen, live_scorer.checked(shelf, entry)))
-    shelf.add(entry)
+    shelf.add(entry, decided_on=found)
     _said(entry)
 
 
@@ -203,15 +202,10 @@ def export(
     from opinionwatch.models.onnx_export import export as exported
     from opinionwatch.models.onnx_show import to_table
 
-    _all_there(on or [])
+    all_there(on or [])
     chosen = live_scorer.artefact_of(live_scorer.in_force(settings(config))) if artefact is None else artefact
     out.print(to_table(exported(chosen, folder, on or [], int8=int8, limit=limit)))
     out.print(f"how to run it: {folder / 'README.md'}", markup=False)
-
-
-def _all_there(files: list[Path]) -> None:
-    if missing := [str(file) for file in files if not file.is_file()]:
-        raise SettingsError(f"no such file: {', '.join(missing)}")
 
 
 def _neural(chosen: Settings) -> Settings:

@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -39,6 +39,12 @@ def settings(path: Path | None) -> Settings:
     """The settings, from the file that is named, else from `opinionwatch.yaml` here if there is one."""
     default = Path("opinionwatch.yaml")
     return load(path if path is not None else default if default.exists() else None)
+
+
+def all_there(files: Sequence[Path]) -> None:
+    """Raises SettingsError that names the files that are not."""
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise SettingsError(f"no such file: {', '.join(missing)}")
 
 
 def recorded(name: str, file: str, fields: list[str] | None, **more: object) -> Component:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from opinionwatch.pipeline import wiring
 from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.errors import OpinionwatchError
+from opinionwatch.pipeline.live_scorer import in_force
 from opinionwatch.pipeline.ports import Passage
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.settings_elastic import Elastic
@@ -95,7 +96,7 @@ def _port(settings: Settings) -> Finding:
 
 def _scorer(settings: Settings) -> Finding:
     try:
-        scorer = wiring.scorer(settings)
+        scorer = wiring.scorer(in_force(settings))
         [english, chinese] = scorer.score([Passage("The battery is awful.", "en"), Passage("电池太差了。", "zh")])
     except OpinionwatchError as error:
         return Finding("scorer", False, str(error))

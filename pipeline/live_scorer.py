@@ -35,7 +35,11 @@ def scorer(settings: Settings) -> Scorer:
 def in_force(settings: Settings) -> Settings:
     """The settings with the artefact that is in force. Raises SettingsError when it is not what was promoted."""
     shelf = Shelf(settings.data_dir)
-    current = shelf.read().current if settings.scorer.kind == "neural" else None
+    return _with(settings, shelf, shelf.read().current if settings.scorer.kind == "neural" else None)
+
+
+def _with(settings: Settings, shelf: Shelf, current: Promotion | None) -> Settings:
+    """The settings with a promoted model; as they are without one."""
     return settings if current is None else with_artefact(settings, checked(shelf, current))
 
 
@@ -92,7 +96,8 @@ class LiveScorer:
         self._coming: Thread | None = None
         self._ready: tuple[str, Scorer] | None = None
         current = self._shelf.read().current
-        self._scorer = load(in_force(settings))
+        # By the same look: opinions bear the name of the model that is loaded, whatever is promoted meanwhile.
+        self._scorer = load(_with(settings, self._shelf, current))
         self.version = self._scorer.version if current is None else current.name
         self.confusions: dict[str, Mapping[str, Confusion]] = {}
         self._note(self.version, self._scorer)
@@ -131,7 +136,7 @@ class LiveScorer:
             current = self._shelf.read().current
             if current is None or current.name == self.version:
                 return
-            found = self._load(with_artefact(self._settings, checked(self._shelf, current)))
+            found = self._load(_with(self._settings, self._shelf, current))
         except _NOT_LOADED as error:
             log.error("model.refused", reason=str(error), stays=self.version)  # noqa: TRY400 - a reason, not a defect
             return

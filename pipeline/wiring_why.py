@@ -33,9 +33,10 @@ class Explainer:
         with self._lock:
             stamp = Shelf(self._settings.data_dir).stamp()
             if not isinstance(self._scorer, NeuralScorer) or stamp != self._stamp:
-                self._stamp = stamp
                 given = {**in_force(self._settings).scorer.options, "precision": "fp32"}
                 self._scorer = NeuralScorer(NeuralScorer.Settings.model_validate(given))
+                # Only now: while the model in force cannot be loaded, no older one explains in its place.
+                self._stamp = stamp
             folded = fold(scored.document.text)
             named = {match.watchlist: places for match, places in self._match.named(folded, scored.lang)}
             towards = watchlist if watchlist in named and self._scorer.tells_targets else None

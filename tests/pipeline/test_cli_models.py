@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from opinionwatch.pipeline.doctor import Finding, examine
+from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.live_scorer import LiveScorer
 from opinionwatch.pipeline.promotions import Shelf
-from opinionwatch.pipeline.settings import load
+from opinionwatch.pipeline.settings import Settings, load
 from opinionwatch.pipeline.store_sqlite import SqliteStore
+from opinionwatch.pipeline.wiring_why import Explainer
 from tests.models.tiny import tiny_artefact
 from tests.pipeline.command import Command
 from tests.pipeline.sample import document, mention, scored
@@ -70,6 +73,32 @@ def test_a_model_is_promoted_listed_and_rolled_back(command: Command, here: Path
         assert word in listed
     ended = command("model", "rollback")
     assert (ended.code, "no earlier model" in ended.said) == (2, True)
+
+
+def test_what_is_evaluated_and_examined_is_the_model_in_force(command: Command, here: Path, tmp_path: Path) -> None:
+    command("model", "promote", tiny_artefact(tmp_path / "other", "positive", "other"), "--fixed", "fixed.jsonl")
+    assert json.loads(command("evaluate", "fixed.jsonl", "--json").out)["scorer"] == in_force()
+    chosen = load(Path("opinionwatch.yaml"))
+    assert in_force() in scorer_of(chosen).detail
+    weights = Shelf(here / "opinionwatch-data").copy(in_force()) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    assert "was altered" in scorer_of(chosen).detail
+
+
+def test_while_the_model_in_force_cannot_be_loaded_no_older_one_explains(
+    command: Command, here: Path, tmp_path: Path
+) -> None:
+    explain = Explainer(load(Path("opinionwatch.yaml")))
+    assert explain(scored(document(1))).scorer == in_force()
+    command("model", "promote", tiny_artefact(tmp_path / "other", "positive", "other"), "--fixed", "fixed.jsonl")
+    (Shelf(here / "opinionwatch-data").copy(in_force()) / "manifest.json").write_text("{}")
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="was altered"):
+            explain(scored(document(1)))
+
+
+def scorer_of(chosen: Settings) -> Finding:
+    return next(finding for finding in examine(chosen) if finding.what == "scorer")
 
 
 def test_the_model_in_force_is_exported_and_measured(command: Command, here: Path, tmp_path: Path) -> None:
