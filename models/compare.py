@@ -5,7 +5,7 @@ rows is judged on negative and positive alone, as in `evaluate`. Where rows have
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from opinionwatch.models.bootstrap import Counts, accuracies, macro_f1s, paired, paired_f1
-from opinionwatch.models.evaluate_read import Labelled, Skipped, read_labelled
+from opinionwatch.models.evaluate_read import Labelled, Skipped, names_of, read_labelled
 from opinionwatch.models.examples import LABELS, Link
 from opinionwatch.models.readings import CHUNK, folded_of, links_of, readings
 from opinionwatch.pipeline.contracts import Sentiment
@@ -117,7 +117,8 @@ def compare(
 
     Raises SettingsError when a file cannot be read, or when no row of any of them has a label or triplets.
     """
-    tallies = [_read(old, new, file, limit, flips) for file in files]
+    named = zip(files, names_of(files), strict=True)
+    tallies = [_read(old, new, read_labelled(file, limit), _Tally(name, flips)) for file, name in named]
     if not any(tally.moods or tally.links for tally in tallies):
         raise SettingsError(f"{', '.join(map(str, files))}: no row has a label, or triplets, that can be compared")
     return Comparison(
@@ -200,8 +201,7 @@ class _Tally:
         return OpinionComparison(file=self.file, texts=self._texts.total(), triplet_f1=change)
 
 
-def _read(old: Scorer, new: Scorer, file: Path, limit: int | None, flips: int) -> _Tally:
-    tally, rows = _Tally(file.name, flips), read_labelled(file, limit)
+def _read(old: Scorer, new: Scorer, rows: Iterator[Labelled | Skipped], tally: _Tally) -> _Tally:
     while chunk := list(islice(rows, CHUNK)):
         tally.add(chunk, old, new)
     return tally

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from opinionwatch.models.evaluate_read import Labelled, Skipped, read_labelled
+from opinionwatch.models.evaluate_read import Labelled, Skipped, names_of, read_labelled
 from opinionwatch.models.evaluate_report import FileReport, Report, SkippedRow, to_json
 from opinionwatch.models.evaluate_show import progress, to_table
 from opinionwatch.models.evaluate_tally import MoodFigures, MoodTally, OpinionTally
@@ -33,14 +33,14 @@ def evaluate(scorer: Scorer, files: Sequence[Path], *, limit: int | None = None)
     moods: dict[_Group, MoodTally] = {}
     opinions = OpinionTally()
     with progress(len(files)) as step:
-        for file in files:
+        for file, name in zip(files, names_of(files), strict=True):
             counts = _Counts()
             rows = read_labelled(file, limit)
             while chunk := list(islice(rows, CHUNK)):
                 counts.add(scorer, chunk)
                 step(file.name, len(chunk), False)
             step(file.name, 0, True)
-            reports.append(counts.report(file.name))
+            reports.append(counts.report(name))
             for group, tally in counts.moods().items():
                 moods.setdefault(group, MoodTally(closed=True)).merge(tally)
             opinions.merge(counts.opinions)

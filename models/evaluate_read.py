@@ -4,12 +4,14 @@
   row has `tokens`, else characters; see the README of the data.
 * `.tsv` or `.csv` with a header that names a text and a label: `text` or `sentence`, `label` or `tone`, perhaps `lang`
   and `slice`. A row is one line.
-* `.tsv` without one: three columns are sentences with marks (`marks`), four are `slice, lang, label, text`.
+* `.tsv` without one: three columns are sentences with marks (`marks`), four are `slice, lang, label, text`; a line that
+  begins with # is a remark.
 """
 
 import csv
 import gzip
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -71,6 +73,16 @@ class _Row(_Text):
     triplets: list[_Triplet] | None = None
 
 
+def names_of(files: Sequence[Path]) -> list[str]:
+    """What files are called in a report: their names, with the folder where two have the same.
+
+    >>> names_of([Path("a/dev.jsonl"), Path("b/dev.jsonl"), Path("b/more.jsonl")])
+    ['a/dev.jsonl', 'b/dev.jsonl', 'more.jsonl']
+    """
+    counts = Counter(file.name for file in set(files))
+    return [file.name if counts[file.name] == 1 else str(file) for file in files]
+
+
 def read_labelled(path: Path, limit: int | None = None) -> Iterator[Labelled | Skipped]:
     """Every row of a file, at most the first `limit`. Raises SettingsError when the file cannot be read."""
     with _opened(path) as file:
@@ -104,7 +116,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 def _rows(lines: Iterator[bytes], name: str) -> Iterator[Labelled | Skipped]:
     parse: Callable[[bytes], Labelled] = _from_json
-    first = 1
+    first, remarks = 1, False
     if name.endswith((".tsv", ".csv")):
         separator = "," if name.endswith(".csv") else "\t"
         head = next(lines, b"")
@@ -112,9 +124,10 @@ def _rows(lines: Iterator[bytes], name: str) -> Iterator[Labelled | Skipped]:
         if set(_TEXT) & set(columns) and set(_LABEL) & set(columns):
             parse, first = partial(_from_named, columns, separator), 2
         else:
-            parse, lines = partial(_from_unnamed, name), chain([head], lines)
+            parse, lines, remarks = partial(_from_unnamed, name), chain([head], lines), True
     for number, line in enumerate(lines, start=first):
-        if not line.strip() or (parse is not _from_json and line.startswith(b"#")):
+        # Below a header a row that begins with # is a post with a hashtag, elsewhere it is a remark.
+        if not line.strip() or (remarks and line.startswith(b"#")):
             continue
         if len(line) > LONGEST_LINE:
             yield Skipped(number, "too_large")

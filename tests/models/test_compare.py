@@ -74,6 +74,15 @@ def test_a_small_loss_counts_by_itself_and_is_chance_on_one_of_many_files(tmp_pa
     assert compare(NEW, OLD, [*alike, slightly, clearly]).worse == ("clearly.jsonl",)
 
 
+def test_the_gate_tells_files_of_one_name_apart(tmp_path: Path) -> None:
+    for folder, word, label in (("dev", "bad", "negative"), ("test", "good", "positive")):
+        (tmp_path / folder).mkdir()
+        rows = [(f"{word} {at}", label) for at in range(40)] + [(f"meh {at}", "neutral") for at in range(40)]
+        write(tmp_path / folder / "x.jsonl", *rows)
+    dev, test = (tmp_path / folder / "x.jsonl" for folder in ("dev", "test"))
+    assert compare(NEW, OLD, [dev, test]).worse == (str(dev),)
+
+
 def test_a_file_without_neutral_rows_is_judged_on_two_classes(tmp_path: Path) -> None:
     rows = [(f"bad {at}", "negative") for at in range(20)] + [(f"good {at}", "positive") for at in range(20)]
     [found] = compare(OLD, NEW, [write(tmp_path / "two.jsonl", *rows)]).files

@@ -206,6 +206,25 @@ def test_tables_with_and_without_a_header_are_read(tmp_path: Path) -> None:
     assert set(slices.by_language) == {"en", "zh"}
 
 
+def test_a_post_that_begins_with_a_hashtag_is_no_remark(tmp_path: Path) -> None:
+    for name, separator in (("posts.csv", ","), ("posts.tsv", "\t")):
+        rows = [("text", "label"), ("#fail bad", "negative"), ("# bad", "negative"), ("meh", "neutral")]
+        (tmp_path / name).write_text("".join(separator.join(row) + "\n" for row in rows))
+        [found] = evaluate(Echo(), [tmp_path / name]).files
+        assert found.sentiment is not None
+        assert (found.sentiment.texts, found.skipped) == (3, {})
+
+
+def test_two_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for folder in ("dev", "test"):
+        (tmp_path / folder).mkdir()
+        write(
+            tmp_path / folder / "x.jsonl", [{"text": "bad", "label": "negative"}, {"text": "meh", "label": "neutral"}]
+        )
+    files = [tmp_path / folder / "x.jsonl" for folder in ("dev", "test")]
+    assert [each.file for each in evaluate(Echo(), files).files] == [str(file) for file in files]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
