@@ -132,7 +132,8 @@ def _gradients(
         told = method.attribute(
             ids, baselines=empty, additional_forward_args=(mask,), n_steps=STEPS, internal_batch_size=ROWS_AT_ONCE
         )
-    weights: list[float] = told.sum(-1)[0].detach().cpu().tolist()
+    # Of a token that is read by several vectors, one for each n-gram, all of them count.
+    weights: list[float] = told.flatten(2).sum(-1)[0].detach().cpu().tolist()
     return weights
 
 

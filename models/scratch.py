@@ -1,4 +1,4 @@
-"""What the architectures that are trained from scratch share: inputs, their stored shape, both heads.
+"""What the architectures that are trained from scratch share: inputs, their stored shape, the heads.
 
 An architecture is a class with a `build`: from the width of the input vectors to an `nn.Module` that turns vectors
 (B, L, W) and a mask (B, L) into hidden states (B, L, H), the same for a text whatever it is padded to. Everything else
@@ -43,6 +43,12 @@ class Reader(nn.Module):
         self.inputs = inputs
         self.dropout = nn.Dropout(dropout)
         self.net = net
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The layer that gives the input vectors, by the name that transformers has for it; of a frozen encoder, all
+        of that: inside there are no gradients.
+        """
+        return self.inputs if isinstance(self.inputs, Frozen) else self.inputs.get_submodule("table")
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Hidden states (B, L, H) of token ids, zero at the padding."""

@@ -1,10 +1,12 @@
 """Explanations of a network whose reasons are known, because it was taught them."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from rich.console import Console
+from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
 
 from opinionwatch.models.artefact import load
@@ -15,6 +17,9 @@ from opinionwatch.models.explain import Explanation, Weighed, explain
 from opinionwatch.models.explain_show import coloured, to_text
 from opinionwatch.models.network import Network
 from opinionwatch.models.ngrams import Ngrams, features
+from opinionwatch.models.recipe import Body
+from opinionwatch.models.rnn import Gru
+from opinionwatch.models.tokens import TextTokens
 from opinionwatch.models.train import train
 from tests.models.tiny import Taught, partisan_artefact
 
@@ -50,6 +55,24 @@ def test_gradients_are_taken_without_cudnn_which_has_none_of_recurrent_layers_he
     )
     explain(network, TEXT, Calibration())
     assert {cudnn for learns, cudnn in seen if learns} == {False}
+
+
+@pytest.mark.parametrize("inputs", ["ngrams", "frozen"])
+def test_whatever_a_body_reads_its_words_add_up_to_the_logit(
+    inputs: Literal["ngrams", "frozen"], backbone: Path, tokenizer: Tokenizer
+) -> None:
+    torch.manual_seed(2)
+    body = Body(architecture="rnn", inputs=inputs, layers=2, width=8, hidden=8, max_tokens=32)
+    model = Gru.from_backbone(str(backbone), body, tokenizer)
+    network = Network(model, TextTokens(tokenizer, 32), torch.device("cpu"), torch.float32)
+    words = explain(network, TEXT, Calibration()).words
+    [encoded] = network.tokens.encode([TEXT])
+    empty = [encoded.ids[0], *[network.tokens.pad] * (len(encoded.ids) - 2), encoded.ids[-1]]
+    with torch.no_grad():
+        ids = torch.tensor([encoded.ids, empty])
+        told = model(ids, torch.ones_like(ids)).sentiment
+    target = int(told[0].argmax())
+    assert sum(word.weight for word in words) == pytest.approx(float(told[0, target] - told[1, target]), abs=0.02)
 
 
 def test_words_are_explained_and_not_their_places_of_which_there_may_be_more() -> None:
