@@ -58,6 +58,8 @@ def compress(
 
     Raises SettingsError where a part cannot be taken away, or when there are too few texts to say what matters.
     """
+    if out.resolve() == artefact.resolve():
+        raise SettingsError(f"--out {out} is the artefact itself, which is not to be changed: name another folder")
     stored = load(artefact)
     if stored.config.body.architecture != "encoder":
         raise SettingsError(f"compress is for pretrained encoders; {artefact} is a {stored.config.body.architecture}")

@@ -83,8 +83,9 @@ def pieces_of(tokenizer: Tokenizer) -> list[str]:
 def load_vectors(path: Path, table: Tensor, pieces: Sequence[str]) -> int:
     """Copy the vectors of a text file into the rows of the pieces that are words; returns how many there were.
 
-    A line is `word number number …`; a first line of two numbers (word2vec, fastText) is a header. Raises SettingsError
-    for a file that cannot be read, vectors of another width, or numbers that are none or not finite.
+    A line is `word number number …`; a first line of two numbers (word2vec, fastText) is a header. GloVe's largest file
+    has words with blanks in them, which are passed over: no piece is one. Raises SettingsError for a file that cannot
+    be read, vectors of another width, or numbers that are none or not finite.
     """
     rows: dict[str, list[int]] = {}
     for at, piece in enumerate(pieces):
@@ -93,19 +94,30 @@ def load_vectors(path: Path, table: Tensor, pieces: Sequence[str]) -> int:
         if word and (piece.startswith(WORD_START) or not word.isascii()):
             rows.setdefault(word, []).append(at)
     taken = 0
+    width = table.shape[1]
     for number, word, values in _lines(path):
+        if len(values) > width and not all(map(_is_number, values[:-width])):
+            continue
         for row in rows.pop(word.lower(), []):
             try:
                 vector = torch.tensor(np.array(values, dtype=np.float32))
             except ValueError as error:
                 raise SettingsError(f"{path}:{number}: {error}") from error
             if vector.shape != table[row].shape or not bool(torch.isfinite(vector).all()):
-                raise SettingsError(f"{path}:{number}: expected {table.shape[1]} finite numbers, as `width` says")
+                raise SettingsError(f"{path}:{number}: expected {width} finite numbers, as `width` says")
             table[row] = vector
             taken += 1
     if not taken:
         raise SettingsError(f"{path}: none of its words is in the vocabulary")
     return taken
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, list[str]]]:

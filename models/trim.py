@@ -29,7 +29,8 @@ class _Unigram(_Part):
         return [piece for piece, _ in self.vocab]
 
     def renumber(self, number_of: Mapping[int, int]) -> None:
-        self.vocab = [self.vocab[old] for old in number_of]
+        # Tokens that somebody added may lie beyond it.
+        self.vocab = [self.vocab[old] for old in number_of if old < len(self.vocab)]
         self.unk_id = None if self.unk_id is None else number_of[self.unk_id]
 
 
@@ -95,7 +96,7 @@ def trim(tokens: TextTokens, texts: Sequence[str]) -> Trimmed:
     except ValidationError as error:
         raise SettingsError(f"this tokenizer cannot be trimmed: {error.errors()[0]['msg']}") from error
     used = {at for at, piece in enumerate(whole.model.pieces()) if len(piece.removeprefix("▁").removeprefix("##")) <= 1}
-    used |= {token.id for token in whole.added_tokens}
+    used |= {token.id for token in whole.added_tokens} | {tokens.unknown}
     for at in range(0, len(texts), CHUNK):
         for row in tokens.encode(texts[at : at + CHUNK]):
             used.update(row.ids)

@@ -45,6 +45,15 @@ def test_typed_special_tokens_stay_text_after_trimming() -> None:
     assert {first, last}.isdisjoint(inner)
 
 
+def test_tokens_that_were_added_beyond_the_vocabulary_come_after_what_is_left_of_it() -> None:
+    whole = tiny_tokenizer()
+    whole.add_special_tokens(["<user>"])
+    trimmed, kept = trim(TextTokens(whole, 32), TEXTS)
+    assert trimmed.token_to_id("<user>") == len(kept) - 1 == trimmed.get_vocab_size() - 1
+    assert kept[-1] == whole.token_to_id("<user>")
+    assert [kept[number] for number in trimmed.encode(TEXTS[0]).ids] == whole.encode(TEXTS[0]).ids
+
+
 def test_a_head_that_changes_nothing_is_the_first_to_go(model: Encoder) -> None:
     block = attentions(model.body)[0]
     dense = block.get_submodule("output").get_submodule("dense")
@@ -85,6 +94,13 @@ def test_fewer_heads_and_layers_make_an_artefact_that_loads_and_trains_on(
 def test_what_would_not_be_smaller_is_refused(artefact: Path, tmp_path: Path, plan: Plan, why: str) -> None:
     with pytest.raises(SettingsError, match=why):
         compress(artefact, tmp_path / "small", plan, TEXTS, [])
+
+
+def test_an_artefact_is_not_written_over_itself(artefact: Path) -> None:
+    before = {file.name: file.read_bytes() for file in artefact.iterdir()}
+    with pytest.raises(SettingsError, match="is the artefact itself"):
+        compress(artefact, artefact.parent / "." / artefact.name, Plan(layers=1), TEXTS, [])
+    assert {file.name: file.read_bytes() for file in artefact.iterdir()} == before
 
 
 def test_too_few_texts_cannot_say_what_matters(artefact: Path, tmp_path: Path) -> None:

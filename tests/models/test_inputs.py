@@ -29,6 +29,15 @@ def test_words_of_a_file_start_the_pieces_that_are_those_words(tmp_path: Path) -
     assert table.tolist() == [[0, 0], [1, 2], [0, 0], [0, 0], [3, 4], [0, 0]]
 
 
+def test_words_with_blanks_in_them_are_passed_over(tmp_path: Path) -> None:
+    table = torch.zeros(len(PIECES), 2)
+    file = vectors(
+        tmp_path / "glove.txt", "the 1 2\nbattery . . 3 4\nscreen 5 6\nbattery at x@y.com 7 8\nbattery 9 1\n"
+    )
+    assert load_vectors(file, table, PIECES) == 2
+    assert (table[1].tolist(), table[5].tolist()) == ([9, 1], [5, 6])
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
