@@ -1,5 +1,6 @@
 """Early stopping: looks at rows that are not trained on, and keeps the weights that did best on them."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -47,12 +48,12 @@ class Best:
         at.since_best += 1
         if loss_now < at.best_loss:
             at.best_loss, at.since_best = loss_now, 0
-            save_file(
-                {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}, self._path
-            )
+            beside = self._path.with_suffix(".part")
+            save_file({name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}, beside)
+            beside.replace(self._path)
         return loss_now
 
-    def take(self, model: Encoder) -> None:
-        """Give the model the best weights, if there was a look at all."""
-        if self._batches and self._path.exists():
+    def take(self, model: Encoder, at: Progress) -> None:
+        """Give the model the best weights, if this run has kept any: others may lie there from a run before."""
+        if self._batches and at.best_loss < math.inf:
             model.load_state_dict(load_file(self._path))

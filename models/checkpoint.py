@@ -4,6 +4,7 @@ import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import nn
@@ -62,11 +63,15 @@ def restore(
     scaler: torch.amp.GradScaler | None = None,
 ) -> Progress:
     """Continue from `path`, on whatever device the model is; a fresh start where there is none. SettingsError if it is
-    another recipe's.
+    another recipe's, or damaged.
     """
     if not path.exists():
         return Progress()
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise SettingsError(f"{path} is damaged ({reason}); begin anew without --resume") from error
     if state["recipe"] != recipe:
         raise SettingsError(f"{path} belongs to another recipe or other data; give another --out or do not resume")
     model.load_state_dict(state["model"])

@@ -20,13 +20,13 @@ from torch.nn.functional import embedding, embedding_bag
 
 from opinionwatch.models.ngrams import Features, Ngrams, features
 from opinionwatch.models.quantise import SCALE, Widened, narrow
+from opinionwatch.models.recipe import MOST_DOMAINS
 from opinionwatch.pipeline.errors import SettingsError
 
 CHUNK = 64
 """Texts hashed at once: the sort of their features stays in the processor's cache."""
 PREFIX = "companion."
 """Of the names of its weights in the artefact."""
-MOST_DOMAINS = 16
 Factor = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -30,15 +30,24 @@ def answers(artefacts: Sequence[Path], texts: Sequence[str], plan: Distillation,
     """
     key = _key(artefacts, texts, plan)
     path = out / ANSWERS
-    if path.exists():
-        with safe_open(path, "pt") as kept:
-            if (kept.metadata() or {}).get("key") == key:
-                found: Tensor = kept.get_tensor("answers")
-                return found
+    if path.exists() and (found := _kept(path, key)) is not None:
+        return found
     told = [_ask(artefact, texts) for artefact in artefacts]
     softened = torch.stack([(logits / plan.temperature).softmax(-1) for logits in told]).mean(0).clamp(min=1e-8).log()
-    save_file({"answers": softened.contiguous()}, path, metadata={"key": key})
+    beside = path.with_suffix(".part")
+    save_file({"answers": softened.contiguous()}, beside, metadata={"key": key})
+    beside.replace(path)
     return softened
+
+
+def _kept(path: Path, key: str) -> Tensor | None:
+    """The answers of a run before; None where they are to other questions, or the file is not whole."""
+    try:
+        with safe_open(path, "pt") as kept:
+            found: Tensor | None = kept.get_tensor("answers") if (kept.metadata() or {}).get("key") == key else None
+    except SafetensorError:
+        return None
+    return found
 
 
 def _ask(artefact: Path, texts: Sequence[str]) -> Tensor:

@@ -36,6 +36,8 @@ from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.registry import resolve
 
 log = structlog.get_logger(__name__)
+RECIPE = "recipe.yaml"
+"""In a run folder: the recipe whole, as it was followed."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,10 @@ def learn(
         body = start.config.body.model_copy(update={"targets": start.config.body.targets or recipe.body.targets})
         recipe = recipe.model_copy(update={"body": body})
     out.mkdir(parents=True, exist_ok=True)
-    describe(out, recipe, rows)
     schedule = recipe.schedule
     if schedule.threads is not None:
         torch.set_num_threads(schedule.threads)
+    describe(out, recipe, rows)
     torch.manual_seed(schedule.seed)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in transformers
     if start is None:
@@ -148,7 +150,7 @@ def _fresh(backbone: str, recipe: Recipe, tokenizer: Tokenizer) -> Encoder:
 def describe(out: Path, recipe: Recipe, rows: Rows) -> None:
     """Leave `recipe.yaml`, `rows.json` and `environment.json` in the run folder."""
     whole = yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
-    (out / "recipe.yaml").write_text(whole, encoding="utf-8")
+    (out / RECIPE).write_text(whole, encoding="utf-8")
     facts = {"counts": rows.counts, "hashes": rows.hashes, "bad": [asdict(row) for row in rows.bad]}
     (out / "rows.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
     about = {

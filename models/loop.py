@@ -1,7 +1,7 @@
 """The training loop: epochs of batches, steps, looks at the validation rows, checkpoints.
 
 The loop is ours, and short, because transformers' Trainer needs `accelerate`, which nothing else here uses, and has no
-schedule that ends by the clock. Two heads, masked losses and length-grouped batches would each be an override of it.
+schedule that ends by the clock. Three heads, masked losses and length-grouped batches would each be an override of it.
 
 A run that is killed goes on from its last checkpoint: the same batches in the same random state. So everything that an
 epoch draws is drawn from the seed and the number of the epoch.
@@ -84,7 +84,7 @@ def loop(
                 saved = now
     checkpoint.save(path, learner, step_of.optimiser, at, identity, step_of.scaler)
     learner.cpu().eval()
-    best.take(learner.model)
+    best.take(learner.model, at)
     return at
 
 

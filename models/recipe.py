@@ -10,6 +10,8 @@ from opinionwatch.models.ngrams import Ngrams
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.registry import nearest
 
+MOST_DOMAINS = 16
+"""Kinds of texts that a companion may have weights for."""
 MOST_BASES = 4
 """Recipes that may extend one another."""
 
@@ -79,7 +81,7 @@ class OpinionSource(Section):
 
 
 class Schedule(Section):
-    """How the weights move. Learning rates follow a linear warm-up and a linear decay to zero."""
+    """How the weights move. Learning rates follow a linear warm-up and then `decay`."""
 
     epochs: float = Field(2, gt=0)
     deadline_minutes: float | None = Field(
@@ -149,7 +151,9 @@ class CompanionPlan(Section):
     gate_penalty: float = Field(0.1, gt=0, description="on the squares of the weights of the gate between domains")
     balance: float = Field(0.5, ge=0, le=1, description="0: every row weighs the same; 1: every source")
     domains: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="kinds of texts that get weights of their own, each with its sources"
+        default_factory=dict,
+        max_length=MOST_DOMAINS,
+        description="kinds of texts that get weights of their own, each with its sources",
     )
 
 
@@ -233,6 +237,17 @@ def load_recipe(path: Path) -> Recipe:
         raise SettingsError(f"recipe {path}: " + "; ".join(_reasons(error))) from error
 
 
+def recipe_beside(path: Path, name: str, what: str) -> Path:
+    """Another recipe of the same folder, by its name; `what` says what it is wanted for.
+
+    Raises SettingsError with the nearest name when there is none.
+    """
+    known = {file.stem: file for file in path.parent.glob("*.yaml")}
+    if name not in known:
+        raise SettingsError(f"recipe {path}: {what} '{name}', which is not beside it; {nearest(name, known)}")
+    return known[name]
+
+
 def _keys(path: Path, bases: int) -> dict[str, object]:
     """What the file says, over what the recipe that it extends says."""
     try:
@@ -246,11 +261,7 @@ def _keys(path: Path, bases: int) -> dict[str, object]:
         return raw
     if not bases:
         raise SettingsError(f"recipe {path}: extends too many others, or itself")
-    other = path.with_name(f"{base}.yaml")
-    if not other.is_file():
-        known = (file.stem for file in path.parent.glob("*.yaml"))
-        raise SettingsError(f"recipe {path}: extends '{base}', which is not beside it; {nearest(str(base), known)}")
-    return _over(_keys(other, bases - 1), raw)
+    return _over(_keys(recipe_beside(path, str(base), "extends"), bases - 1), raw)
 
 
 def _over(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """Tracks a run: `log.jsonl`, a bar or lines for people, and the boards that draw it."""
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +48,8 @@ class Track:
 
     def step(self, at: Progress, share: float, parts: Tensor) -> None:
         """Count the losses of a step. Raises FatalError when they are no longer numbers."""
+        if not bool(torch.isfinite(parts).all()):
+            raise FatalError(f"the loss is no longer a number at step {at.step}; lower the learning rate")
         self._sums += parts
         self._count += 1
         self._bar.moved(share)
@@ -56,8 +57,6 @@ class Track:
             return
         means = dict(zip(PARTS, (round(mean, 4) for mean in (self._sums / self._count).tolist()), strict=True))
         self._sums, self._count = torch.zeros(len(PARTS)), 0
-        if not all(map(math.isfinite, means.values())):
-            raise FatalError(f"the loss is no longer a number at step {at.step}; lower the learning rate")
         entry = {"step": at.step, "minutes": round(at.elapsed_s / 60, 2), "progress": round(share, 4), **means}
         self._write("train", at.step, entry, means)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import structlog
+import yaml
 from tokenizers import Tokenizer
 
 from opinionwatch.models.artefact import Config, load, save
@@ -18,12 +19,11 @@ from opinionwatch.models.data import Rows
 from opinionwatch.models.device import pick_device, pick_dtype
 from opinionwatch.models.distil import answers
 from opinionwatch.models.encoder import Encoder
-from opinionwatch.models.fit import Fit, Teacher, fit
+from opinionwatch.models.fit import RECIPE, Fit, Teacher, fit
 from opinionwatch.models.measure import CALIBRATION_CAP, Figures, measure
 from opinionwatch.models.network import Network
-from opinionwatch.models.recipe import Recipe, load_recipe
+from opinionwatch.models.recipe import Recipe, load_recipe, recipe_beside
 from opinionwatch.pipeline.errors import SettingsError
-from opinionwatch.pipeline.registry import nearest
 
 log = structlog.get_logger(__name__)
 RECIPES = Path(__file__).parent / "recipes"
@@ -47,27 +47,46 @@ def train(
     SettingsError for a recipe, data or backbone that cannot work, FatalError when the loss is no longer a number.
     """
     recipe = load_recipe(recipe_path)
+    _check_stages(recipe_path)
     plan, first = recipe.distillation, backbone
+    before = partial(_before, recipe_path, out, data, backbone, strict=strict)
     if recipe.start is not None:
-        first = str(_before(recipe_path, recipe.start, out, data, backbone))
+        first = str(before(recipe.start))
     teacher: Teacher | None = None
     if plan is not None:
-        schools = [_before(recipe_path, name, out, data, backbone) for name in plan.recipes]
+        schools = [before(name) for name in plan.recipes]
         teacher = partial(answers, schools, plan=plan, out=out)
     done = fit(recipe_path, out, data=data, backbone=first, resume=resume, strict=strict, teacher=teacher)
     return release(done, out, data=data, backbone=backbone)
 
 
-def _before(recipe_path: Path, name: str, out: Path, data: Path, backbone: str) -> Path:
+def _check_stages(recipe_path: Path, above: tuple[Path, ...] = ()) -> None:
+    """Raises SettingsError, before an hour is spent, where a recipe that is trained first is missing or goes round."""
+    recipe = load_recipe(recipe_path)
+    teachers = () if recipe.distillation is None else recipe.distillation.recipes
+    for name in (*teachers, *(() if recipe.start is None else (recipe.start,))):
+        beside = recipe_beside(recipe_path, name, "no recipe")
+        if beside in (*above, recipe_path):
+            raise SettingsError(f"recipe {recipe_path}: '{name}' would have to be trained before itself")
+        _check_stages(beside, (*above, recipe_path))
+
+
+def _before(recipe_path: Path, out: Path, data: Path, backbone: str, name: str, *, strict: bool) -> Path:
     """The artefact of a teacher or of a start, trained in the run folder by the recipe beside, unless it is there."""
-    beside = recipe_path.with_name(f"{name}.yaml")
-    if not beside.is_file() or beside == recipe_path:
-        known = (file.stem for file in recipe_path.parent.glob("*.yaml") if file != recipe_path)
-        raise SettingsError(f"recipe {recipe_path}: no recipe '{name}' beside it; {nearest(name, known)}")
-    folder = out / "before" / name
+    beside, folder = recipe_beside(recipe_path, name, "no recipe"), out / "before" / name
     if not (folder / "metrics.json").exists():
-        train(beside, folder, data=data, backbone=backbone, resume=True)
+        train(beside, folder, data=data, backbone=backbone, resume=True, strict=strict)
+    elif changed := _changed(folder, load_recipe(beside)):
+        log.warning("train.made_by_another_recipe", stage=name, folder=str(folder), differs=changed)
     return folder / "artefact"
+
+
+def _changed(folder: Path, recipe: Recipe) -> list[str]:
+    """The parts of a recipe that are not as they were when a finished stage was trained. A start gives the body."""
+    kept = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
+    return sorted(
+        key for key, value in recipe.model_dump(mode="json", exclude={"body"}).items() if kept.get(key) != value
+    )
 
 
 class Made(NamedTuple):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from opinionwatch.models import checkpoint
@@ -198,6 +198,19 @@ def test_out_of_patience_a_run_stops_and_keeps_its_best_weights(
         assert torch.equal(done.model.state_dict()[name], weight)
 
 
+def test_a_run_without_a_look_does_not_take_the_weights_of_a_run_before(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    changed(recipe, patience=2, look_every=1000)
+    recipe.write_text(recipe.read_text() + "validation: 0.3\n")
+    run = tmp_path / "run"
+    run.mkdir()
+    fresh = fit(recipe, run, data=data, backbone=str(backbone)).model.state_dict()
+    save_file({name: torch.zeros_like(weight) for name, weight in fresh.items()}, run / "best.safetensors")
+    again = fit(recipe, run, data=data, backbone=str(backbone)).model.state_dict()
+    assert all(torch.equal(again[name], weight) for name, weight in fresh.items())
+
+
 def test_patience_without_rows_to_look_at_is_refused(recipe: Path) -> None:
     with pytest.raises(SettingsError, match="needs `validation`"):
         load_recipe(changed(recipe, patience=2))
@@ -301,6 +314,11 @@ def test_a_student_learns_from_two_teachers_what_no_label_told_it(
     answers = (tmp_path / "run" / "teachers.safetensors").stat().st_mtime_ns
     train(school, tmp_path / "run", data=data, backbone=str(backbone), resume=True)
     assert (tmp_path / "run" / "teachers.safetensors").stat().st_mtime_ns == answers
+    # A file of answers that is not whole, as a full disk leaves it: the teachers are asked again.
+    whole = (tmp_path / "run" / "teachers.safetensors").read_bytes()
+    (tmp_path / "run" / "teachers.safetensors").write_bytes(whole[:40])
+    train(school, tmp_path / "run", data=data, backbone=str(backbone), resume=True)
+    assert (tmp_path / "run" / "teachers.safetensors").read_bytes() == whole
 
 
 def test_a_teacher_that_is_not_there_is_named_with_the_nearest(

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -7,6 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 import torch
+from structlog.testing import capture_logs
 from tokenizers import Tokenizer
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
@@ -266,6 +268,68 @@ def test_a_recipe_goes_on_from_what_another_reached_and_may_keep_a_part_of_it(
     torch.testing.assert_close(weights["half"][name], (weights["whole"][name] + first[name]) / 2, atol=0.01, rtol=0)
     steps = (weights[way][name].sub(first[name]).norm() for way in ("half", "whole"))
     assert next(steps) == pytest.approx(float(next(steps)) / 2, rel=0.1)
+
+
+def staged(recipe: Path) -> Path:
+    """A recipe that goes on from `tiny`."""
+    later = recipe.with_name("later.yaml")
+    later.write_text("extends: tiny\nname: later\nstart: tiny\n")
+    return later
+
+
+def test_the_first_bad_row_stops_a_strict_run_in_its_first_stage(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    write_rows(data / "train" / "mood.jsonl.gz", [*sentiment_rows(), {"text": "odd", "label": "odd", "lang": "en"}])
+    with pytest.raises(SettingsError, match="unknown label"):
+        train(staged(recipe), tmp_path / "run", data=data, backbone=str(backbone), strict=True)
+    assert not (tmp_path / "run" / "before" / "tiny" / "metrics.json").exists()
+
+
+def test_recipes_that_go_round_or_out_of_their_folder_are_refused_at_once(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    later = staged(recipe)
+    alone = recipe.read_text()
+    for start, reason in (("later", "before itself"), ("tiny", "before itself"), ("../tiny", "no recipe '../tiny'")):
+        recipe.write_text(f"start: {start}\n{alone}")
+        with pytest.raises(SettingsError, match=re.escape(reason)):
+            train(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+    later.write_text("extends: ../tiny\n")
+    with pytest.raises(SettingsError, match=re.escape("extends '../tiny', which is not beside it")):
+        load_recipe(later)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_stage_that_another_recipe_made_is_said(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    later = staged(recipe)
+    for epochs, differs in (("4", None), ("5", ["schedule"])):
+        recipe.write_text(recipe.read_text().replace("epochs: 4", f"epochs: {epochs}"))
+        with capture_logs() as said:
+            train(later, tmp_path / "run", data=data, backbone=str(backbone))
+        told = [line["differs"] for line in said if line["event"] == "train.made_by_another_recipe"]
+        assert told == ([] if differs is None else [differs])
+
+
+def test_the_environment_says_how_many_threads_the_run_has(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    torch.set_num_threads(2)
+    fit(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+    assert json.loads((tmp_path / "run" / "environment.json").read_text())["threads"] == 1
+
+
+def test_a_damaged_checkpoint_is_refused_with_the_cure(
+    recipe: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    fit(recipe, tmp_path / "run", data=data, backbone=str(backbone))
+    whole = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+    for part in (whole[: len(whole) // 2], b"", b"\x80\x02garbage"):
+        (tmp_path / "run" / "checkpoint.pt").write_bytes(part)
+        with pytest.raises(SettingsError, match="without --resume"):
+            fit(recipe, tmp_path / "run", data=data, backbone=str(backbone), resume=True)
 
 
 def test_a_part_of_nothing_is_refused(recipe: Path) -> None:
