@@ -8,7 +8,6 @@ A row trains only what it knows: see `Example`.
 import gzip
 import hashlib
 import json
-import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,15 +20,14 @@ from opinionwatch.models.examples import LABELS, BadRow, Example, Link, Span, ta
 from opinionwatch.models.folded import folded
 from opinionwatch.models.marks import read_written
 from opinionwatch.models.recipe import OpinionSource, Recipe, SentimentSource
+from opinionwatch.models.tokens import whole
 from opinionwatch.models.weak import with_terms
 from opinionwatch.pipeline.errors import SettingsError
 
 WRITTEN = Path(__file__).parent / "written"
 SHOWN = 30
 """Characters of what is wrong that a reason quotes."""
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-# No tokenizer takes a lone surrogate; the pipeline writes texts the same way.
-Text = Annotated[str, AfterValidator(lambda text: _SURROGATE.sub("\ufffd", text))]
+Text = Annotated[str, AfterValidator(whole)]
 Polarity = Annotated[Literal[0, 1, 2], BeforeValidator(lambda name: LABELS.index(name) if name in LABELS else name)]
 
 

@@ -13,7 +13,6 @@ BINS = 15
 """Of the calibration error, as in `calibrate`."""
 STEPS = 100
 """Of the risk–coverage curve: answers are ranked by their best probability in steps of 1 %."""
-_CLASSES: tuple[Label, ...] = ("negative", "neutral", "positive")
 
 
 class _Figures(BaseModel):
@@ -101,7 +100,7 @@ class MoodTally:
 
     closed: bool
     """Whether only negative and positive are asked for."""
-    confusion: list[list[int]] = field(default_factory=lambda: [[0] * 3 for _ in _CLASSES])
+    confusion: list[list[int]] = field(default_factory=lambda: [[0] * 3 for _ in LABELS])
     certainty: list[float] = field(default_factory=lambda: [0.0] * BINS)
     hits: list[float] = field(default_factory=lambda: [0.0] * BINS)
     counts: list[int] = field(default_factory=lambda: [0] * BINS)
@@ -113,7 +112,7 @@ class MoodTally:
 
     def add(self, gold: int, said: Sentiment) -> None:
         """Count one answer; `gold` is an index in LABELS."""
-        told, best = _LABEL_AT[said.label], max(said.negative, said.neutral, said.positive)
+        told, best = LABELS.index(said.label), max(said.negative, said.neutral, said.positive)
         if self.closed:
             told = 0 if said.negative >= said.positive else 2
             best = max(said.negative, said.positive) / ((said.negative + said.positive) or 1.0)
@@ -157,7 +156,7 @@ class MoodTally:
             macro_f1=sum(classes[at].f1 for at in occurring) / len(occurring),
             macro_f1_interval=interval(self.confusion)[1:],
             macro_recall=sum(classes[at].recall for at in occurring) / len(occurring),
-            by_class={_CLASSES[at]: classes[at] for at in range(3) if at in occurring or not self.closed},
+            by_class={LABELS[at]: classes[at] for at in range(3) if at in occurring or not self.closed},
             confusion=tuple((row[0], row[1], row[2]) for row in self.confusion),
             calibration_error=sum(gaps) / texts,
             coverage=self.sure / texts,
@@ -225,9 +224,6 @@ class OpinionTally:
             opinions=alone,
             opinions_partial=alone_partial,
         )
-
-
-_LABEL_AT = {label: LABELS.index(label) for label in _CLASSES}
 
 
 def _found(hits: int, given: int, right: int) -> Found:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-LABELS = ("negative", "neutral", "positive")
+from opinionwatch.pipeline.contracts import Label
+
+LABELS: tuple[Label, ...] = ("negative", "neutral", "positive")
 """Sentiment classes, in the order of every probability vector."""
 NO_PAIR = 0
 """Class of a pair without a link; polarity classes follow as 1 + index in LABELS."""

@@ -1,6 +1,5 @@
 """The huggingface scorer: any sentiment classifier of the Hugging Face kind, from a folder or by its hub id."""
 
-import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
@@ -12,7 +11,7 @@ from opinionwatch.models.device import pick_device
 from opinionwatch.models.examples import LABELS
 from opinionwatch.models.huggingface_files import load
 from opinionwatch.models.huggingface_labels import label_map
-from opinionwatch.models.tokens import CHARACTERS_PER_TOKEN
+from opinionwatch.models.tokens import CHARACTERS_PER_TOKEN, whole
 from opinionwatch.pipeline.contracts import Label, Reading, Sentiment
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
 from opinionwatch.pipeline.ports import Passage
@@ -21,8 +20,6 @@ PROBABILITY_BOUND = 1e-4
 """How far a probability may move with the company a text keeps in a batch."""
 _DECIMALS = 6
 _ROOM_FOR_SPECIAL = 2
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-_NAMES: tuple[Label, ...] = ("negative", "neutral", "positive")
 
 
 class HuggingFaceScorer:
@@ -75,7 +72,7 @@ class HuggingFaceScorer:
         if not passages:
             return []
         cut = self._longest * CHARACTERS_PER_TOKEN
-        texts = [_SURROGATE.sub("\ufffd", passage.text[:cut]) for passage in passages]
+        texts = [whole(passage.text[:cut]) for passage in passages]
         tokens = self._tokenizer(texts, truncation=True, max_length=self._longest)
         lengths = [len(ids) for ids in tokens["input_ids"]]
         rows: list[list[float]] = [[] for _ in texts]
@@ -106,7 +103,7 @@ class HuggingFaceScorer:
         best = max(range(3), key=chances.__getitem__)
         return Reading(
             sentiment=Sentiment(
-                label=_NAMES[best],
+                label=LABELS[best],
                 negative=negative,
                 neutral=max(0.0, round(1 - negative - positive, _DECIMALS)),
                 positive=positive,

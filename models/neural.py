@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from opinionwatch.models.artefact import load, read
 from opinionwatch.models.calibrate import Calibration, for_lang
 from opinionwatch.models.device import Precision, pick_device, pick_dtype
+from opinionwatch.models.examples import LABELS
 from opinionwatch.models.manifest import DEFAULT
 from opinionwatch.models.network import TOKENS_PER_BATCH, Network, Raw, Term
 from opinionwatch.models.packing import scoring
 from opinionwatch.models.targets import Logits, plus
-from opinionwatch.pipeline.contracts import Confusion, Label, OpinionTerm, Reading, Sentiment
+from opinionwatch.pipeline.contracts import Confusion, OpinionTerm, Reading, Sentiment
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.memory import Settled, give_back, unload_gpu_pages
 from opinionwatch.pipeline.ports import Passage
@@ -29,7 +30,6 @@ PROBABILITY_BOUND = {torch.float32: 1e-4, torch.float16: 0.01, torch.bfloat16: 0
 ACCELERATED = 16_384
 """Tokens of a pass on an accelerator, which fewer leave idle."""
 DECIMALS = 4
-_LABELS: tuple[Label, ...] = ("negative", "neutral", "positive")
 
 
 class NeuralScorer:
@@ -156,7 +156,7 @@ def _sentiment(logits: Logits, calibration: Calibration) -> Sentiment:
     top = max(range(3), key=chances.__getitem__)
     negative, positive = round(chances[0], DECIMALS), round(chances[2], DECIMALS)
     return Sentiment(
-        label=_LABELS[top],
+        label=LABELS[top],
         negative=negative,
         neutral=max(0.0, round(1 - negative - positive, DECIMALS)),
         positive=positive,
@@ -168,7 +168,7 @@ def _opinion(term: Term, text: str) -> OpinionTerm:
     return OpinionTerm(
         aspect=None if term.aspect is None else text[slice(*term.aspect)],
         opinion=text[slice(*term.opinion)],
-        polarity=_LABELS[term.polarity],
+        polarity=LABELS[term.polarity],
         aspect_span=term.aspect,
         opinion_span=term.opinion,
         confidence=min(1.0, round(term.confidence, DECIMALS)),

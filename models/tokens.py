@@ -13,6 +13,11 @@ CHARACTERS_PER_TOKEN = 12
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
+def whole(text: str) -> str:
+    """The text with U+FFFD for every lone surrogate, which no tokenizer takes; the pipeline writes it so, too."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """Ids of a text with its start and end tokens, and what the tokeniser knows of them."""
@@ -51,7 +56,7 @@ class TextTokens:
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """One entry a text, never longer than `max_tokens`."""
         limit = self.max_tokens * CHARACTERS_PER_TOKEN
-        safe = [_SURROGATE.sub("\ufffd", text[:limit]) for text in texts]
+        safe = [whole(text[:limit]) for text in texts]
         return [self._tokens(encoding) for encoding in self.tokenizer.encode_batch(safe)]
 
     def _tokens(self, encoding: Encoding) -> Tokens:
