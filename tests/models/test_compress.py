@@ -119,6 +119,14 @@ def test_the_cost_is_told_in_size_speed_and_quality(artefact: Path, tmp_path: Pa
     assert all(part in said for part in ("size, MB", "CPU seconds", "mood", done.version))
 
 
+def test_a_speed_that_nothing_was_read_for_is_not_told(artefact: Path, tmp_path: Path) -> None:
+    console = Console(width=120, file=io.StringIO())
+    console.print(to_table(compress(artefact, tmp_path / "small", Plan(layers=1), [], [])))
+    said = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert "size, MB" in said
+    assert "CPU seconds" not in said
+
+
 def test_texts_are_folded_as_the_pipeline_does_and_unreadable_rows_left_out(tmp_path: Path) -> None:
     write_rows(
         tmp_path / "mood.jsonl.gz", [{"text": "ｇｒｅａｔ　screen"}, "{broken", {"text": "差", "label": "negative"}]
