@@ -72,10 +72,14 @@ def compare(
         sys.stdout.write(found.model_dump_json(indent=2) + "\n")
     else:
         out_.print(to_table(found))
-    if gate and (found.worse or found.unjudged):
-        why = f"significantly worse on {', '.join(found.worse)}" if found.worse else "not every file can be judged"
-        out_.print(f"refused: {why}", markup=False)
+    if not gate:
+        return
+    if found.worse or found.unjudged:
+        why = f"significantly worse on {', '.join(found.worse)}"
+        blind = f"no row of {', '.join(found.unjudged)} has a label or triplets"
+        err.print(f"refused: {why if found.worse else blind}", markup=False)
         raise typer.Exit(1)
+    err.print(f"may take its place: significantly worse on none of {len(found.judged)} files", markup=False)
 
 
 def _scorer(name: str) -> Scorer:

@@ -154,9 +154,11 @@ def test_compare_says_which_is_better_and_its_gate_refuses_the_worse(command: Co
     assert same.code == 0
     [found] = json.loads(same.out)["files"]
     assert (found["texts"], found["broken"], found["mended"]) == (90, 0, 0)
-    worse = command("compare", "lexicon", "tests.models.mute:Mute", file, "--gate")
+    assert "may take its place: significantly worse on none of 1 files" in same.said
+    worse = command("compare", "lexicon", "tests.models.mute:Mute", file, "--gate", "--json")
     assert worse.code == 1
-    assert "significantly worse on moods.jsonl" in worse.said
+    assert json.loads(worse.out)["new"]
+    assert "refused: significantly worse on moods.jsonl" in worse.said
     assert command("compare", "lexicon", "tests.models.mute:Mute", file).code == 0
 
 
