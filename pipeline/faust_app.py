@@ -53,6 +53,13 @@ FINISH_S = 12.0
 log = structlog.get_logger(__name__)
 
 
+class _App(faust.App):
+    """An app that leaves no folders where it is started: a container's root is read-only, and we have no tables."""
+
+    def _create_directories(self) -> None:
+        pass
+
+
 class FaustRuntime:
     """Runs one hop's work as one Faust agent, in this process, until told to stop."""
 
@@ -91,7 +98,7 @@ class FaustRuntime:
 
     def _app(self) -> faust.App:
         kafka = self._kafka
-        return faust.App(
+        return _App(
             f"{kafka.prefix}.{self._work.reads}",
             broker=[f"kafka://{server}" for server in kafka.servers],
             broker_credentials=_credentials(kafka),
