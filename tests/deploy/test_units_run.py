@@ -38,6 +38,9 @@ def commands(unit: str) -> list[list[str]]:
     ]
 
 
+SECRETS = {"inbox.secret", "web.token", "serve.token"}
+
+
 @dataclass
 class Machine:
     """A machine with the units on it, as far as processes go."""
@@ -102,7 +105,7 @@ class Machine:
 def machine(services: dict[str, str], tmp_path: Path) -> Iterator[Machine]:
     found = Machine(tmp_path, services["elasticsearch"], services["kafka"])
     (tmp_path / "credentials").mkdir()
-    for name in ("inbox.secret", "web.token", "serve.token"):
+    for name in SECRETS:
         (tmp_path / "credentials" / name).write_text(found.secret, encoding="utf-8")
     yield found
     for life in found.lives.values():
@@ -162,3 +165,5 @@ def test_the_units_bring_a_text_from_the_hook_to_the_index_and_the_page_score_an
         life.send_signal(signal.SIGTERM)
     for unit, life in machine.lives.items():
         assert life.wait(STOP_S) == 0, machine.log(unit)
+    # Under systemd and in a container it is read-only: who writes there does not start.
+    assert {file.name for file in (machine.folder / "credentials").iterdir()} == SECRETS

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 from threading import Event
 from uuid import uuid4
 
-import pytest
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
@@ -69,22 +67,3 @@ def test_a_worker_that_joined_without_knowing_its_topic_takes_it_up_when_it_is_t
         finally:
             stop.set()
             running.result(60)
-
-
-def test_a_worker_writes_nothing_where_it_is_started(
-    services: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    kafka = Kafka(servers=(services["kafka"],), prefix=f"t{uuid4().hex[:8]}", documents_partitions=1)
-    kafka_admin.create(kafka)
-    stop, work = Event(), Noting()
-    runtime = FaustRuntime(kafka, work, Watchdog(60), Metrics(), Event())
-    with ThreadPoolExecutor(1) as aside, closing(KafkaLog(kafka)) as log:
-        log.append([Entry("documents", 0, b"{}")])
-        running = aside.submit(runtime.run, stop)
-        try:
-            assert work.given.wait(60)
-        finally:
-            stop.set()
-            running.result(60)
-    assert not list(tmp_path.iterdir())
