@@ -83,7 +83,10 @@ def _before(recipe_path: Path, out: Path, data: Path, backbone: str, name: str, 
 
 def _changed(folder: Path, recipe: Recipe) -> list[str]:
     """The parts of a recipe that are not as they were when a finished stage was trained. A start gives the body."""
-    kept = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
+    try:
+        kept = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return [RECIPE]  # cannot be told any more
     return sorted(
         key for key, value in recipe.model_dump(mode="json", exclude={"body"}).items() if kept.get(key) != value
     )

@@ -305,8 +305,10 @@ def test_a_finished_stage_that_another_recipe_made_is_said(
     recipe: Path, data: Path, backbone: Path, tmp_path: Path
 ) -> None:
     later = staged(recipe)
-    for epochs, differs in (("4", None), ("5", ["schedule"])):
+    for epochs, differs in (("4", None), ("5", ["schedule"]), ("5", ["recipe.yaml"])):
         recipe.write_text(recipe.read_text().replace("epochs: 4", f"epochs: {epochs}"))
+        if differs == ["recipe.yaml"]:
+            (tmp_path / "run" / "before" / recipe.stem / "recipe.yaml").unlink()
         with capture_logs() as said:
             train(later, tmp_path / "run", data=data, backbone=str(backbone))
         told = [line["differs"] for line in said if line["event"] == "train.made_by_another_recipe"]
