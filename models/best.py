@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from opinionwatch.models.batches import Row, collate, epoch
-from opinionwatch.models.checkpoint import Progress
+from opinionwatch.models.checkpoint import Progress, written_whole
 from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.losses import sentiment_loss
 from opinionwatch.models.recipe import Schedule
@@ -48,9 +48,9 @@ class Best:
         at.since_best += 1
         if loss_now < at.best_loss:
             at.best_loss, at.since_best = loss_now, 0
-            beside = self._path.with_suffix(".part")
-            save_file({name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}, beside)
-            beside.replace(self._path)
+            weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+            with written_whole(self._path) as beside:
+                save_file(weights, beside)
         return loss_now
 
     def take(self, model: Encoder, at: Progress) -> None:

@@ -76,18 +76,15 @@ def paired_f1(counts: Mapping[tuple[int, int, int, int, int], int]) -> Gain:
     total, dice = int(times.sum()), np.random.default_rng(SEED)
     # In parts, so that many kinds of texts do not take much memory.
     parts = [dice.multinomial(total, times / total, DRAWS // PARTS) @ kinds for _ in range(PARTS)]
-    gains = _micro_gain(np.concatenate(parts))
-    value = float(_micro_gain(times @ kinds))
-    return Gain(*_spread(value, gains), _chance(gains))
+    gains, [value] = np.diff(micro_f1s(np.concatenate(parts))).ravel(), np.diff(micro_f1s(times @ kinds))
+    return Gain(*_spread(float(value), gains), _chance(gains))
 
 
-def _micro_gain(sums: Counts) -> Counts:
-    right, given_old, hits_old, given_new, hits_new = np.moveaxis(sums, -1, 0)
-    old, new = (
-        2 * hits / np.maximum(right + given, 1) for given, hits in ((given_old, hits_old), (given_new, hits_new))
-    )
-    gain: Counts = new - old
-    return gain
+def micro_f1s(sums: Counts) -> Counts:
+    """Of the old and the new model (…, 2), from sums (…, 5) of what texts count, in the order of `paired_f1`."""
+    right, given, hits = sums[..., :1], sums[..., 1::2], sums[..., 2::2]
+    found: Counts = 2 * hits / np.maximum(right + given, 1)
+    return found
 
 
 def _chance(gains: Counts) -> float:

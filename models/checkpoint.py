@@ -2,6 +2,8 @@
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -26,6 +28,16 @@ class Progress:
     since_best: int = 0
 
 
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """The path to write to, beside `path`: it takes that place when it is written, durable, and never half of it."""
+    beside = path.with_suffix(".part")
+    yield beside
+    with beside.open("rb") as written:
+        os.fsync(written.fileno())
+    beside.replace(path)
+
+
 def save(
     path: Path,
     model: nn.Module,
@@ -37,22 +49,17 @@ def save(
     """Write weights, optimiser, the scale of fp16 gradients, random state and position, together with the recipe they
     belong to.
     """
-    beside = path.with_suffix(".part")
-    torch.save(
-        {
-            "recipe": recipe,
-            "at": asdict(at),
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "scaler": {} if scaler is None else scaler.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        },
-        beside,
-    )
-    with beside.open("rb") as written:
-        os.fsync(written.fileno())
-    beside.replace(path)
+    state = {
+        "recipe": recipe,
+        "at": asdict(at),
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "scaler": {} if scaler is None else scaler.state_dict(),
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+    with written_whole(path) as beside:
+        torch.save(state, beside)
 
 
 def restore(

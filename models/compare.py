@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from opinionwatch.models.bootstrap import Counts, accuracies, macro_f1s, paired, paired_f1
+from opinionwatch.models.bootstrap import Counts, Gain, accuracies, macro_f1s, micro_f1s, paired, paired_f1
 from opinionwatch.models.evaluate_read import Labelled, Skipped, names_of, read_labelled
 from opinionwatch.models.examples import LABELS, Link
 from opinionwatch.models.readings import CHUNK, folded_of, links_of, readings
@@ -193,11 +193,8 @@ class _Tally:
 
     def opinions(self) -> OpinionComparison:
         """What came out of the triplets; there must be some."""
-        counts = np.array([*self._texts]).T @ np.array([*self._texts.values()])
-        right, *said = (float(count) for count in counts)
-        old, new = (2 * hits / (right + given) for given, hits in (said[:2], said[2:]))
-        gain = paired_f1(self._texts)
-        change = Change(old=old, new=new, low=gain.low, high=gain.high, chance=gain.chance)
+        old, new = micro_f1s(np.array([*self._texts.values()]) @ np.array([*self._texts], dtype=np.float64))
+        change = _changed(old, new, paired_f1(self._texts))
         return OpinionComparison(file=self.file, texts=self._texts.total(), triplet_f1=change)
 
 
@@ -218,6 +215,8 @@ def _flip(row: Labelled, gold: int, said: tuple[int, int]) -> Flip:
 
 
 def _change(table: Counts, figure: Callable[[Counts], Counts]) -> Change:
-    gain = paired(table, figure)
-    old, new = float(figure(table.sum(-1))), float(figure(table.sum(-2)))
+    return _changed(float(figure(table.sum(-1))), float(figure(table.sum(-2))), paired(table, figure))
+
+
+def _changed(old: float, new: float, gain: Gain) -> Change:
     return Change(old=old, new=new, low=gain.low, high=gain.high, chance=gain.chance)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from opinionwatch.models.artefact import load
+from opinionwatch.models.checkpoint import written_whole
 from opinionwatch.models.device import pick_device, pick_dtype
 from opinionwatch.models.manifest import MANIFEST
 from opinionwatch.models.network import Network
@@ -34,9 +35,8 @@ def answers(artefacts: Sequence[Path], texts: Sequence[str], plan: Distillation,
         return found
     told = [_ask(artefact, texts) for artefact in artefacts]
     softened = torch.stack([(logits / plan.temperature).softmax(-1) for logits in told]).mean(0).clamp(min=1e-8).log()
-    beside = path.with_suffix(".part")
-    save_file({"answers": softened.contiguous()}, beside, metadata={"key": key})
-    beside.replace(path)
+    with written_whole(path) as beside:
+        save_file({"answers": softened.contiguous()}, beside, metadata={"key": key})
     return softened
 
 
