@@ -1,5 +1,7 @@
 """Shows a comparison in a terminal: a table of differences with their intervals, and the rows where the two part."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -12,11 +14,23 @@ _STYLE = {"better": "green", "worse": "red", "no difference shown": "dim"}
 
 def to_table(found: Comparison) -> RenderableType:
     """Tables for people."""
-    table = Table(title=f"{escape(found.old)} → {escape(found.new)}", caption="² judged on two classes; 95 % intervals")
+    models = f"{escape(found.old)} → {escape(found.new)}"
+    parts: list[RenderableType] = [_moods(models, "texts", found.files)] if found.files else []
+    if found.opinions:
+        parts.append(_opinions(found))
+    if found.targets:
+        parts.append(_moods(f"towards names · {models}", "names", found.targets))
+    if found.unjudged:
+        parts.append(f"not judged, no row has a label, triplets or names: {escape(', '.join(found.unjudged))}")
+    return Group(*parts, *(_flips(each) for each in (*found.files, *found.targets) if each.flips))
+
+
+def _moods(title: str, what: str, files: Sequence[FileComparison]) -> Table:
+    table = Table(title=title, caption="² judged on two classes; 95 % intervals")
     table.add_column("", overflow="fold", min_width=16)
-    for name in ("texts", "accuracy", "gain", "macro F1", "gain", "mended", "broken"):
+    for name in (what, "accuracy", "gain", "macro F1", "gain", "mended", "broken"):
         table.add_column(name, justify="right")
-    for each in found.files:
+    for each in files:
         table.add_row(
             _short(each.file),
             f"{each.texts:,}{'²' if each.classes == 2 else ''}",
@@ -25,12 +39,7 @@ def to_table(found: Comparison) -> RenderableType:
             f"{each.mended:,}",
             f"{each.broken:,}",
         )
-    parts: list[RenderableType] = [table] if found.files else []
-    if found.opinions:
-        parts.append(_opinions(found))
-    if found.unjudged:
-        parts.append(f"not judged, no row has a label or triplets: {escape(', '.join(found.unjudged))}")
-    return Group(*parts, *(_flips(each) for each in found.files if each.flips))
+    return table
 
 
 def _opinions(found: Comparison) -> Table:

@@ -1,6 +1,6 @@
 """`opinionwatch evaluate`: any scorer on anybody's labelled files, streamed, in constant memory."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -9,9 +9,9 @@ from pathlib import Path
 from opinionwatch.models.evaluate_read import Labelled, Skipped, names_of, read_labelled
 from opinionwatch.models.evaluate_report import FileReport, Report, SkippedRow, to_json
 from opinionwatch.models.evaluate_show import progress, to_table
-from opinionwatch.models.evaluate_tally import MoodFigures, MoodTally, OpinionTally
+from opinionwatch.models.evaluate_tally import MoodFigures, MoodTally, OpinionTally, TargetTally
 from opinionwatch.models.examples import LABELS
-from opinionwatch.models.readings import CHUNK, folded_of, links_of, readings
+from opinionwatch.models.readings import CHUNK, folded_of, links_of, moods_of, readings
 from opinionwatch.models.slices import slices_of
 from opinionwatch.pipeline.contracts import Reading
 from opinionwatch.pipeline.errors import RejectedError, SettingsError
@@ -20,6 +20,7 @@ from opinionwatch.pipeline.ports import Scorer
 SHOWN = 20
 """Skipped rows that are listed with their line; all are counted."""
 MOST_REASONS = 50
+ALL = "all"
 __all__ = ["FileReport", "Report", "evaluate", "to_json", "to_table"]
 
 
@@ -32,6 +33,7 @@ def evaluate(scorer: Scorer, files: Sequence[Path], *, limit: int | None = None)
     reports: list[FileReport] = []
     moods: dict[_Group, MoodTally] = {}
     opinions = OpinionTally()
+    targets: defaultdict[str, TargetTally] = defaultdict(TargetTally)
     with progress(len(files)) as step:
         for file, name in zip(files, names_of(files), strict=True):
             counts = _Counts()
@@ -44,7 +46,9 @@ def evaluate(scorer: Scorer, files: Sequence[Path], *, limit: int | None = None)
             for group, tally in counts.moods().items():
                 moods.setdefault(group, MoodTally(closed=True)).merge(tally)
             opinions.merge(counts.opinions)
-    if not moods and not opinions.texts:
+            for part, told in counts.targets.items():
+                targets[part].merge(told)
+    if not moods and not opinions.texts and not targets:
         why = "; ".join(f"{reason}: {count}" for each in reports for reason, count in each.skipped.items())
         raise SettingsError(f"{', '.join(map(str, files))}: no row can be measured ({why or 'no rows'})")
     return Report(
@@ -55,6 +59,7 @@ def evaluate(scorer: Scorer, files: Sequence[Path], *, limit: int | None = None)
         by_slice=_figures(moods, "slice"),
         by_trait=_figures(moods, "trait"),
         opinions=opinions.figures() if opinions.texts else None,
+        targets={part: tally.figures() for part, tally in targets.items()},
     )
 
 
@@ -68,6 +73,8 @@ class _Counts:
 
     judged: dict[_Group, tuple[MoodTally, MoodTally]] = field(default_factory=dict)
     opinions: OpinionTally = field(default_factory=OpinionTally)
+    targets: defaultdict[str, TargetTally] = field(default_factory=lambda: defaultdict(TargetTally))
+    """All of them, and those of each language and slice, by its name."""
     skipped: Counter[str] = field(default_factory=Counter)
     first_skipped: list[SkippedRow] = field(default_factory=list)
     seen: int = 0
@@ -88,6 +95,9 @@ class _Counts:
                 self._judge(row, row.label, reading, slices_of(text, row.lang))
             if row.links is not None:
                 self.opinions.add(row.links, links_of(reading, text))
+            for (_, mood), said in zip(row.targets or (), moods_of(row, reading), strict=True):
+                for part in filter(None, (ALL, row.lang, row.slice)):
+                    self.targets[part].add(mood, said, reading.sentiment)
 
     def _judge(self, row: Labelled, label: int, reading: Reading, traits: Sequence[str]) -> None:
         self.neutral = self.neutral or LABELS[label] == "neutral"
@@ -117,6 +127,7 @@ class _Counts:
             by_slice=_figures(moods, "slice"),
             by_trait=_figures(moods, "trait"),
             opinions=self.opinions.figures() if self.opinions.texts else None,
+            targets=self.targets[ALL].figures() if self.targets else None,
             skipped=dict(self.skipped.most_common()),
             first_skipped=tuple(self.first_skipped),
         )

@@ -63,6 +63,10 @@ def _tables(report: Report) -> Iterable[Table]:
     opinions = {each.file: each.opinions for each in report.files if each.opinions is not None}
     if opinions:
         yield "Opinion triplets", _TRIPLET, [_triplets(name, figures) for name, figures in opinions.items()]
+    targets = {each.file: each.targets for each in report.files if each.targets is not None} | report.targets
+    if targets:
+        rows = [[*_mood(name, each.own), f"{each.of_text:.1%}"] for name, each in targets.items()]
+        yield "Sentiment towards names", ("", "names", *_MOOD[2:], "macro F1 of the text's own"), rows
     skipped = [[each.file, reason, f"{count:,}"] for each in report.files for reason, count in each.skipped.items()]
     if skipped:
         yield "Rows that were not measured", ("file", "why", "rows"), skipped

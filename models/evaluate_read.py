@@ -1,7 +1,7 @@
-"""Reads labelled files of any size, line by line: gold labels and triplets, and what could not be read and why.
+"""Reads labelled files of any size, line by line: what is true of each row, and what could not be read and why.
 
-* JSON lines (also .gz): `text` with `label`, or with `triplets`, or both. The spans of triplets count tokens where the
-  row has `tokens`, else characters; see the README of the data.
+* JSON lines (also .gz): `text` with `label`, `triplets`, `targets`, or several of them. The spans of triplets count
+  tokens where the row has `tokens`, else characters; targets are names that stand in the text, each with a sentiment.
 * `.tsv` or `.csv` with a header that names a text and a label: `text` or `sentence`, `label` or `tone`, perhaps `lang`
   and `slice`. A row is one line.
 * `.tsv` without one: three columns are sentences with marks (`marks`), four are `slice, lang, label, text`; a line that
@@ -19,7 +19,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, NamedTuple, cast
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from opinionwatch.models.examples import LABELS, BadRow, Link, Span
 from opinionwatch.models.marks import read_written
@@ -41,6 +41,8 @@ class Labelled(NamedTuple):
     """Index in LABELS."""
     links: tuple[Link, ...] | None = None
     """In characters of the text; None where the row says nothing about opinions."""
+    targets: tuple[tuple[str, int], ...] | None = None
+    """Names that stand in the text, each with the sentiment towards it as an index in LABELS."""
     slice: str | None = None
     """The kind of difficulty it stands for, where the file says so."""
     line: int = 0
@@ -61,6 +63,11 @@ class _Triplet(BaseModel):
     sentiment: _Polarity
 
 
+class _Name(BaseModel):
+    target: str = Field(min_length=1)
+    sentiment: _Polarity
+
+
 class _Text(BaseModel):
     text: str
 
@@ -71,6 +78,7 @@ class _Row(_Text):
     slice: str | None = None
     tokens: list[str] | None = None
     triplets: list[_Triplet] | None = None
+    targets: list[_Name] | None = None
 
 
 def names_of(files: Sequence[Path]) -> list[str]:
@@ -184,17 +192,27 @@ def _from_unnamed(name: str, line: bytes) -> Labelled:
 
 def _from_json(line: bytes) -> Labelled:
     row = _Row.model_validate(load(line, LONGEST_LINE))
-    label = None if row.label is None else _label(row.label)
-    if label is None and row.triplets is None:
-        raise ValueError("neither label nor triplets")
+    # A text that is good for one name and bad for another has no label of its own.
+    unlabelled = row.label is None or (row.label == "mixed" and row.targets)
+    label = None if unlabelled else _label(str(row.label))
+    if label is None and row.triplets is None and not row.targets:
+        raise ValueError("neither label, triplets nor targets")
     links = None if row.triplets is None else tuple(_links(row, row.triplets))
-    return Labelled(row.text, row.lang or language(row.text).tag, label, links, row.slice)
+    named = None if row.targets is None else tuple(_named(row.text, row.targets))
+    return Labelled(row.text, row.lang or language(row.text).tag, label, links, named, row.slice)
 
 
 def _label(name: str) -> int:
     if name not in LABELS:
         raise ValueError(f"label '{name[:30]}'")
     return LABELS.index(name)
+
+
+def _named(text: str, targets: Sequence[_Name]) -> Iterator[tuple[str, int]]:
+    for name, polarity in {each.target: each.sentiment for each in targets}.items():
+        if name not in text:
+            raise ValueError(f"the name '{name[:30]}' is not in the text")
+        yield name, polarity
 
 
 def _links(row: _Row, triplets: Sequence[_Triplet]) -> Iterator[Link]:

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from opinionwatch.models.evaluate_tally import MoodFigures, OpinionFigures
+from opinionwatch.models.evaluate_tally import MoodFigures, OpinionFigures, TargetFigures
 
 
 class SkippedRow(BaseModel):
@@ -29,6 +29,8 @@ class FileReport(BaseModel):
     """Length, negation, emoji, mixed-language, obfuscated: read off the texts, see `slices`."""
     opinions: OpinionFigures | None
     """None where no row has triplets."""
+    targets: TargetFigures | None = None
+    """None where no row has names."""
     skipped: dict[str, int]
     """Rows that were not measured, by reason."""
     first_skipped: tuple[SkippedRow, ...]
@@ -47,6 +49,8 @@ class Report(BaseModel):
     by_slice: dict[str, MoodFigures]
     by_trait: dict[str, MoodFigures]
     opinions: OpinionFigures | None
+    targets: dict[str, TargetFigures] = {}
+    """Of the names in all files, in those of each language, and of each slice."""
 
 
 def to_json(report: Report) -> str:

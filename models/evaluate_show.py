@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from opinionwatch.models.evaluate_report import Report
-from opinionwatch.models.evaluate_tally import MoodFigures, OpinionFigures
+from opinionwatch.models.evaluate_tally import MoodFigures, OpinionFigures, TargetFigures
 from opinionwatch.models.examples import LABELS
 
 _MOOD = ("texts", "accuracy", "macro F1", "macro recall", "calib. error", "sure", "right if sure")
@@ -44,12 +44,14 @@ def progress(files: int) -> Iterator[Callable[[str, int, bool], None]]:
 
 
 def to_table(report: Report) -> RenderableType:
-    """Tables for people: sentiment by file, language and slice; classes of all files; triplets; skipped rows."""
+    """Tables for people: sentiment by file, language and slice; classes of all files; triplets; names; skipped rows."""
     parts: list[RenderableType] = []
     if report.sentiment is not None:
         parts += [_moods(report), _classes(report.sentiment)]
     if report.opinions is not None:
         parts.append(_opinions(report))
+    if report.targets:
+        parts.append(_targets(report))
     if any(each.skipped for each in report.files):
         parts.append(_skipped(report))
     return Group(*parts)
@@ -111,6 +113,22 @@ def _opinion(figures: OpinionFigures) -> list[str]:
     alone = (figures.opinions.f1, figures.opinions_partial.f1)
     counts = (figures.texts, figures.right, figures.given)
     return [*(f"{count:,}" for count in counts), *(f"{share:.1%}" for share in (*shares, *alone))]
+
+
+def _targets(report: Report) -> Table:
+    table = _table("sentiment towards names", "names", *_MOOD[1:], "of the text")
+    table.caption = "of the text: macro F1 of the text's own sentiment, taken for that towards every name in it"
+    for each in report.files:
+        if each.targets is not None:
+            table.add_row(_short(each.file), *_target(each.targets))
+    table.add_section()
+    for part, figures in report.targets.items():
+        table.add_row(escape(part), *_target(figures))
+    return table
+
+
+def _target(figures: TargetFigures) -> list[str]:
+    return [*_mood(figures.own), f"{figures.of_text:.1%}"]
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -94,6 +94,14 @@ class OpinionFigures(_Figures):
     opinions_partial: Found
 
 
+class TargetFigures(_Figures):
+    """How well the sentiment towards names is told; the figures of `own` count names, not texts."""
+
+    own: MoodFigures
+    of_text: float
+    """Macro-F1 where the text's own sentiment is taken for that towards every name in it."""
+
+
 @dataclass
 class MoodTally:
     """Counts of sentiment answers, judged over two or over all three classes."""
@@ -180,6 +188,33 @@ class MoodTally:
         support = sum(self.confusion[at])
         found = _found(self.confusion[at][at], sum(row[at] for row in self.confusion), support)
         return ClassFigures(support=support, **found.model_dump())
+
+
+@dataclass
+class TargetTally:
+    """Counts of what is said of names, three classes always: what is merely mentioned is neutral."""
+
+    own: MoodTally = field(default_factory=lambda: MoodTally(closed=False))
+    of_text: MoodTally = field(default_factory=lambda: MoodTally(closed=False))
+
+    def add(self, gold: int, said: Sentiment, text: Sentiment) -> None:
+        """Count one name: what is true of it, what was said of it, and of its text."""
+        self.own.add(gold, said)
+        self.of_text.add(gold, text)
+
+    def merge(self, other: "TargetTally") -> None:
+        """Count what another one counted."""
+        self.own.merge(other.own)
+        self.of_text.merge(other.of_text)
+
+    @property
+    def names(self) -> int:
+        """How many were counted."""
+        return self.own.texts
+
+    def figures(self) -> TargetFigures:
+        """The figures of everything counted; there must be something."""
+        return TargetFigures(own=self.own.figures(), of_text=self.of_text.figures().macro_f1)
 
 
 @dataclass

@@ -1,14 +1,17 @@
-"""What a scorer says of labelled rows, which reach it as they do in the pipeline: cut to the length cap, folded."""
+"""What a scorer says of labelled rows, which reach it as they do in the pipeline: cut to the length cap, folded, and
+with the places that name a target found as those of a watchlist are.
+"""
 
 from collections.abc import Sequence
 
 from opinionwatch.models.evaluate_read import Labelled
 from opinionwatch.models.examples import LABELS, Link
-from opinionwatch.pipeline.contracts import Reading
+from opinionwatch.pipeline.contracts import Reading, Sentiment
 from opinionwatch.pipeline.errors import RejectedError
 from opinionwatch.pipeline.fold import Folded, fold
 from opinionwatch.pipeline.ports import Passage, Scorer
 from opinionwatch.pipeline.settings import Limits
+from opinionwatch.pipeline.terms import Term, Terms
 
 CHUNK = 512
 """Rows that are read at once: a file is streamed, whatever its size."""
@@ -21,7 +24,21 @@ def folded_of(rows: Sequence[Labelled]) -> list[Folded]:
 
 def readings(scorer: Scorer, rows: Sequence[Labelled], folded: Sequence[Folded]) -> list[Reading | RejectedError]:
     """One a row, in order; where the scorer refuses a batch, its rows are read one by one."""
-    return _readings(scorer, [Passage(text.text, row.lang) for row, text in zip(rows, folded, strict=True)])
+    numbers: dict[Term, int] = {}
+    asked = [[numbers.setdefault(Term(name, False), len(numbers)) for name, _ in row.targets or ()] for row in rows]
+    terms = Terms(numbers)
+    passages = []
+    for row, text, names in zip(rows, folded, asked, strict=True):
+        found = terms.find(text.text) if names else {}
+        passages.append(Passage(text.text, row.lang, tuple(tuple(found.get(name, ())) for name in names)))
+    return _readings(scorer, passages)
+
+
+def moods_of(row: Labelled, reading: Reading) -> Sequence[Sentiment]:
+    """What is said of each of a row's names; of a scorer that knows no names it is what it says of the text, as a
+    watchlist counts it.
+    """
+    return reading.targets or [reading.sentiment] * len(row.targets or ())
 
 
 def links_of(reading: Reading, folded: Folded) -> list[Link]:

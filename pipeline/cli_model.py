@@ -21,7 +21,9 @@ if TYPE_CHECKING:  # the models' libraries take long to load, and most commands 
 
 
 def evaluate(
-    files: Annotated[list[Path], typer.Argument(help="Labelled JSON lines (also .gz): text, label, or triplets.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Labelled JSON lines (also .gz): text, and label, triplets or targets.")
+    ],
     json_: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of each file.")] = None,
     report_: Annotated[
@@ -29,7 +31,7 @@ def evaluate(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Measure the model in force on labelled files: accuracy, F1, calibration, coverage, triplets.
+    """Measure the model in force on labelled files: accuracy, F1, calibration, coverage, triplets, names.
 
     Example: opinionwatch evaluate dev.jsonl.gz --json
     """
@@ -76,7 +78,7 @@ def compare(
         return
     if found.worse or found.unjudged:
         why = f"significantly worse on {', '.join(found.worse)}"
-        blind = f"no row of {', '.join(found.unjudged)} has a label or triplets"
+        blind = f"no row of {', '.join(found.unjudged)} has a label, triplets or names"
         err.print(f"refused: {why if found.worse else blind}", markup=False)
         raise typer.Exit(1)
     err.print(f"may take its place: significantly worse on none of {len(found.judged)} files", markup=False)

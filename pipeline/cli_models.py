@@ -24,7 +24,7 @@ def promote(
     artefact: Annotated[Path, typer.Argument(help="Folder of the artefact that is to come into force.")],
     fixed: Annotated[
         list[Path] | None,
-        typer.Option(help="Labelled files on which it must not be significantly worse; the challenge set if none."),
+        typer.Option(help="Labelled files on which it must not be significantly worse; the challenge sets if none."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of each file.")] = None,
     by: ByOption = None,
@@ -42,7 +42,8 @@ def promote(
     chosen = _neural(settings(config))
     shelf = Shelf(chosen.data_dir)
     found = shelf.read()
-    files = fixed or [Path(comparing.__file__).with_name("challenge.tsv")]
+    shipped = Path(comparing.__file__).parent
+    files = fixed or [shipped / "challenge.tsv", shipped / "challenge_targets.jsonl"]
     all_there(files)
     new = wiring.scorer(live_scorer.with_artefact(chosen, artefact))
     standing = live_scorer.in_force(chosen)
@@ -53,7 +54,7 @@ def promote(
     out.print(to_table(judged))
     if judged.unjudged:
         raise SettingsError(
-            f"no row of {', '.join(judged.unjudged)} has a label or triplets: give files that can judge it"
+            f"no row of {', '.join(judged.unjudged)} has a label, triplets or names: give files that can judge it"
         )
     if judged.worse:
         out.print(f"refused: significantly worse on {', '.join(judged.worse)}; {old.version} stays", markup=False)

@@ -1,4 +1,6 @@
-"""The challenge set: `slice<TAB>lang<TAB>label<TAB>text`, written by hand and never trained on."""
+"""The challenge set: `slice<TAB>lang<TAB>label<TAB>text`, written by hand and never trained on; and its second file, of
+sentences that are good for one name and bad for another.
+"""
 
 import re
 import unicodedata
@@ -7,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from opinionwatch.models.evaluate_read import Labelled, read_labelled
 from opinionwatch.models.examples import LABELS, Example
 from opinionwatch.models.marks import read_written
+from opinionwatch.pipeline.fold import fold
+from opinionwatch.pipeline.terms import Term, Terms
 
 ROOT = Path(__file__).parents[2]
 SLICES = {
@@ -33,6 +38,14 @@ def lines(path: Path) -> list[str]:
 
 def rows() -> list[Row]:
     return [Row(*line.split("\t")) for line in lines(ROOT / "models" / "challenge.tsv")]
+
+
+def named_rows() -> list[Labelled]:
+    """The sentences of the second file, which asks for the sentiment towards the names in them."""
+    read = [*read_labelled(ROOT / "models" / "challenge_targets.jsonl")]
+    found = [row for row in read if isinstance(row, Labelled)]
+    assert len(found) == len(read)
+    return found
 
 
 def bare(text: str) -> str:
@@ -105,7 +118,7 @@ def test_no_sentence_stands_twice() -> None:
 
 
 def test_no_sentence_is_trained_on() -> None:
-    ours = {bare(row.text) for row in rows()}
+    ours = {bare(row.text) for row in rows()} | {bare(row.text) for row in named_rows()}
     assert not ours & {bare(text) for text in written_sentences()}
 
 
@@ -113,3 +126,22 @@ def test_no_sentence_is_one_of_the_demo() -> None:
     ours = [bare(row.text) for row in rows()]
     assert not [(p.pattern, text) for p in demo_patterns() for text in ours if p.fullmatch(text)]
     assert not re.search("lumora|skyfare|kumobean|流墨|云际|云豆", " ".join(ours))
+
+
+def test_every_slice_of_names_holds_enough_of_both_languages() -> None:
+    by_lang = Counter((row.slice, row.lang) for row in named_rows())
+    wanted = {"versus", "one-sided", "both", "against the tone", "relation", "single"}
+    assert set(by_lang) == {(name, lang) for name in wanted for lang in ("en", "zh")}
+    assert min(by_lang.values()) >= 20, by_lang
+
+
+def test_moods_towards_names_are_balanced_and_no_sentence_stands_twice() -> None:
+    moods = Counter(mood for row in named_rows() for _, mood in row.targets or ())
+    assert all(0.2 < moods[at] / moods.total() < 0.45 for at in range(3)), moods
+    assert max(Counter(bare(row.text) for row in named_rows()).values()) == 1
+
+
+def test_every_name_is_found_in_its_sentence_as_a_watchlist_would_find_it() -> None:
+    for row in named_rows():
+        for name, _ in row.targets or ():
+            assert Terms({Term(name): 0}).find(fold(row.text).text), (name, row.text)

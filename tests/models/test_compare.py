@@ -157,7 +157,7 @@ def test_a_file_of_triplets_alone_is_judged_and_one_of_nothing_is_named(tmp_path
     with console.capture() as shown:
         console.print(to_table(found))
     assert "100.0% → 0.0%" in shown.get()
-    assert "not judged, no row has a label or triplets: none.jsonl" in shown.get()
+    assert "not judged, no row has a label, triplets or names: none.jsonl" in shown.get()
 
 
 def test_real_scorers_are_compared_on_the_challenge_set() -> None:

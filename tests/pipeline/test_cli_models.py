@@ -51,9 +51,18 @@ def test_a_fixed_set_that_cannot_judge_is_no_open_gate(command: Command, here: P
     Path("names.jsonl").write_text('{"text": "A beats B", "targets": []}\n')
     other = tiny_artefact(tmp_path / "other", "positive", "other")
     ended = command("model", "promote", other, "--fixed", "fixed.jsonl", "--fixed", "names.jsonl")
-    assert (ended.code, "no row of names.jsonl has a label or triplets" in ended.said) == (2, True)
+    assert (ended.code, "no row of names.jsonl has a label, triplets or names" in ended.said) == (2, True)
     assert command("compare", other, other, "fixed.jsonl", "names.jsonl", "--gate").code == 1
     assert not Shelf(here / "opinionwatch-data").file.exists()
+
+
+def test_without_fixed_sets_the_two_that_ship_judge(command: Command, here: Path, tmp_path: Path) -> None:
+    del here
+    other = tiny_artefact(tmp_path / "other", "positive", "other")
+    assert command("model", "promote", other).code == 0
+    listed = command("model", "list").said
+    assert "challenge.tsv" in listed
+    assert "challenge_targets.jsonl" in listed
 
 
 def test_a_model_is_promoted_listed_and_rolled_back(command: Command, here: Path, tmp_path: Path) -> None:
