@@ -39,8 +39,8 @@ are told was set on dev rows. Sources marked `no` were never trained on.
 
 ## How sure it is
 Probabilities are divided by a temperature per language; a label is `unsure` below the threshold, set so that the other
-labels are right in {sure:.0%} of the dev texts. At most {cap} texts a source take part. The figures are of these same
-texts, to which temperature and threshold were fitted; on other texts the error is larger.
+labels are right in {sure:.0%} of the dev texts. At most {cap} texts a source take part. Of the figures beside them,
+each half of these texts was judged by the temperature and threshold that the other half alone would have set.
 
 | language | texts | temperature | unsure below | calibration error | sure | right when sure | right over all |
 |---|---|---|---|---|---|---|---|

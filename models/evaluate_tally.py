@@ -156,13 +156,14 @@ class MoodTally:
         texts = self.texts
         occurring = [at for at in range(3) if sum(self.confusion[at])]
         classes = [self._class(at) for at in range(3)]
+        macro_f1 = interval(self.confusion)
         gaps = (abs(sure - hit) for sure, hit in zip(self.certainty, self.hits, strict=True))
         return MoodFigures(
             texts=texts,
             classes=2 if self.closed else 3,
             accuracy=sum(self.confusion[at][at] for at in range(3)) / texts,
-            macro_f1=sum(classes[at].f1 for at in occurring) / len(occurring),
-            macro_f1_interval=interval(self.confusion)[1:],
+            macro_f1=macro_f1.value,
+            macro_f1_interval=(macro_f1.low, macro_f1.high),
             macro_recall=sum(classes[at].recall for at in occurring) / len(occurring),
             by_class={LABELS[at]: classes[at] for at in range(3) if at in occurring or not self.closed},
             confusion=tuple((row[0], row[1], row[2]) for row in self.confusion),

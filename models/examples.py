@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from opinionwatch.pipeline.contracts import Label
 
-LABELS: tuple[Label, ...] = ("negative", "neutral", "positive")
+LABELS: tuple[Label, ...] = get_args(Label)
 """Sentiment classes, in the order of every probability vector."""
 NO_PAIR = 0
 """Class of a pair without a link; polarity classes follow as 1 + index in LABELS."""

@@ -3,7 +3,10 @@
 from collections.abc import Sequence, Set
 from typing import NamedTuple
 
-from opinionwatch.models.examples import Link
+import numpy as np
+
+from opinionwatch.models.bootstrap import macro_f1s
+from opinionwatch.models.examples import LABELS, Link
 
 
 class Found(NamedTuple):
@@ -29,11 +32,9 @@ def macro_f1(gold: list[int], predicted: list[int]) -> float:
     >>> macro_f1([0, 0, 2, 2], [0, 1, 2, 2])
     0.8333333333333333
     """
-    scores = []
-    for kind in sorted(set(gold)):
-        hits = sum(right == told == kind for right, told in zip(gold, predicted, strict=True))
-        scores.append(2 * hits / (gold.count(kind) + predicted.count(kind)))
-    return sum(scores) / len(scores)
+    confusion = np.zeros((len(LABELS), len(LABELS)))
+    np.add.at(confusion, (gold, predicted), 1)
+    return float(macro_f1s(confusion))
 
 
 def found(gold: Sequence[Set[object]], predicted: Sequence[Set[object]]) -> Found:

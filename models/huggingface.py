@@ -68,7 +68,9 @@ class HuggingFaceScorer:
         self.version = f"huggingface-{loaded.digest}-{said}"
 
     def score(self, passages: Sequence[Passage]) -> list[Reading]:
-        """One reading a passage, in order. Raises RejectedError(model_output) where the model answers with NaN."""
+        """One reading a passage, in order. Raises RejectedError where the model answers with NaN (model_output) or does
+        not fit into memory with one passage alone (out_of_memory).
+        """
         if not passages:
             return []
         cut = self._longest * CHARACTERS_PER_TOKEN
@@ -84,9 +86,22 @@ class HuggingFaceScorer:
                 max_length=width,
                 return_tensors="pt",
             )
-            for at, chances in zip(group.indices, self._chances(batch.to(self._device)), strict=True):
+            for at, chances in zip(group.indices, self._fitting(batch), strict=True):
                 rows[at] = chances
         return [self._reading(chances) for chances in rows]
+
+    def _fitting(self, batch: Mapping[str, torch.Tensor]) -> list[list[float]]:
+        """Probabilities of a group; out of memory, of its halves."""
+        rows, width = batch["input_ids"].shape
+        try:
+            return self._chances({name: values.to(self._device) for name, values in batch.items()})
+        except torch.OutOfMemoryError as error:
+            if rows == 1:
+                raise RejectedError("out_of_memory", f"{width} tokens") from error
+        middle = rows // 2
+        parts = (slice(middle), slice(middle, None))
+        left, right = ({name: values[part] for name, values in batch.items()} for part in parts)
+        return self._fitting(left) + self._fitting(right)
 
     @torch.inference_mode()
     def _chances(self, batch: Mapping[str, torch.Tensor]) -> list[list[float]]:

@@ -2,10 +2,12 @@
 
 The new model is loaded on a thread of its own while the old one goes on scoring; the swap itself is an assignment. A
 batch is read by one model from its first text to its last. A model that is not what was promoted (its hashes differ)
-or does not load is refused with the reason in the log, and the old one stays.
+or does not load is refused with the reason in the log, and the old one stays until the new one loads: it is tried again
+every minute.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from threading import Thread
 from time import monotonic
@@ -22,6 +24,8 @@ from opinionwatch.pipeline.settings import ScorerChoice, Settings
 
 LOOK_S = 1.0
 """Seconds between two looks at the file."""
+AGAIN_S = 60.0
+"""Seconds until a model that did not load is tried again: what it lacked, as memory, may be there by then."""
 _NOT_LOADED = (SettingsError, OSError, RuntimeError, MemoryError)
 """How loading a model fails; PyTorch says by RuntimeError what it lacks."""
 log = structlog.get_logger(__name__)
@@ -92,7 +96,7 @@ class LiveScorer:
         self._settings, self._load, self._clock = settings, load, clock
         self._shelf = Shelf(settings.data_dir)
         self._stamp = self._shelf.stamp()
-        self._looked = clock()
+        self._looked, self._again = clock(), inf
         self._coming: Thread | None = None
         self._ready: tuple[str, Scorer] | None = None
         current = self._shelf.read().current
@@ -116,8 +120,8 @@ class LiveScorer:
             return
         self._looked = self._clock()
         stamp = self._shelf.stamp()
-        if stamp is not None and stamp != self._stamp:
-            self._stamp = stamp
+        if stamp is not None and (stamp != self._stamp or self._looked >= self._again):
+            self._stamp, self._again = stamp, inf
             self._coming = Thread(target=self._fetch, name="model-loading", daemon=True)
             self._coming.start()
 
@@ -139,6 +143,7 @@ class LiveScorer:
             found = self._load(_with(self._settings, self._shelf, current))
         except _NOT_LOADED as error:
             log.error("model.refused", reason=str(error), stays=self.version)  # noqa: TRY400 - a reason, not a defect
+            self._again = self._clock() + AGAIN_S
             return
         self._note(current.name, found)
         self._ready = (current.name, found)

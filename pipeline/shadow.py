@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from threading import Event
 from time import monotonic
+from typing import get_args
 
 from opinionwatch.pipeline.archive import Archive, DocumentQuery
 from opinionwatch.pipeline.contracts import Label, Record, ScoredDocument, Sentiment, Span, Utc
@@ -21,7 +22,7 @@ from opinionwatch.pipeline.watchlists import Watchlist
 
 LOOK_S = 2.0
 PAGE = 1000
-LABELS: tuple[Label, ...] = ("negative", "neutral", "positive")
+LABELS: tuple[Label, ...] = get_args(Label)
 
 
 class Parting(Record):

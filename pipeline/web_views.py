@@ -1,5 +1,7 @@
 """The views of what is being said: overview, live feed, one watchlist, one document, health."""
 
+from typing import get_args
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,7 +17,7 @@ LATEST = 8
 FEED = 60
 EPISODES = 20
 LEDGER_HOURS = 24
-LABELS: tuple[Label, ...] = ("negative", "neutral", "positive")
+LABELS: tuple[Label, ...] = get_args(Label)
 
 
 class Views:

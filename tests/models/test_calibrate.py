@@ -9,6 +9,7 @@ from opinionwatch.models.calibrate import (
     for_lang,
     unsure_below,
 )
+from opinionwatch.models.measure import lang_figures
 
 
 def overconfident(rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -71,3 +72,14 @@ def test_the_confusion_is_counted_on_the_rows_that_are_sure() -> None:
 def test_without_a_negative_row_there_is_no_confusion() -> None:
     logits, labels = torch.tensor([[0, 9.0, 0]] * 60), torch.ones(60, dtype=torch.long)
     assert calibrate(logits, labels, ["en"] * 60, 0.5)["en"].confusion is None
+
+
+def test_how_sure_a_model_may_be_is_judged_on_rows_that_did_not_decide_it() -> None:
+    # Every other row is right, all with the same certainty: what one half would set fails on the other.
+    logits = torch.tensor([[6.0, 0, 0]] * 200, dtype=torch.float64)
+    labels = torch.tensor([0, 1] * 100)
+    [found] = lang_figures(logits, labels, ["en"] * 200, sure=0.9)
+    assert (found.rows, found.accuracy) == (200, 0.5)
+    # The right half never reaches 90 % by the wrong one's threshold; the wrong half is sure by the right one's.
+    assert (found.coverage, found.confident_accuracy) == (0.5, 0.0)
+    assert found.calibration_error > 0.7

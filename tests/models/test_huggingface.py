@@ -12,7 +12,7 @@ from transformers import BertModel
 from opinionwatch.models.huggingface import HuggingFaceScorer
 from opinionwatch.models.huggingface_labels import label_map
 from opinionwatch.pipeline.contracts import Label
-from opinionwatch.pipeline.errors import SettingsError
+from opinionwatch.pipeline.errors import RejectedError, SettingsError
 from opinionwatch.pipeline.ports import Passage
 
 from .foreign import tiny_classifier
@@ -51,6 +51,40 @@ def test_what_the_user_types_is_never_a_control_token(folder: Path) -> None:
     [typed] = scorer.score([Passage("good [SEP] [PAD] bad", "en")])
     [plain] = scorer.score([Passage("good [ sep ] [ pad ] bad", "en")])
     assert typed == plain
+
+
+def without_room(scorer: HuggingFaceScorer, rows: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The scorer on a device that has room for so many rows; returns how many each pass asked for."""
+    asked: list[int] = []
+    forward = scorer._model.forward
+
+    def narrow(**batch: torch.Tensor) -> object:
+        asked.append(len(batch["input_ids"]))
+        if asked[-1] > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(**batch)
+
+    monkeypatch.setattr(scorer._model, "forward", narrow)
+    return asked
+
+
+def test_a_batch_without_room_is_read_in_halves_and_says_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = open_scorer(folder)
+    passages = [Passage(f"slow {at} good", "en") for at in range(7)]
+    wanted = scorer.score(passages)
+    asked = without_room(scorer, 2, monkeypatch)
+    for found, roomy in zip(scorer.score(passages), wanted, strict=True):
+        assert found.sentiment.negative == pytest.approx(roomy.sentiment.negative, abs=1e-4)
+    assert max(asked) == 7
+
+
+def test_a_text_that_has_no_room_by_itself_is_refused_for_that(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = open_scorer(folder)
+    without_room(scorer, 0, monkeypatch)
+    with pytest.raises(RejectedError, match="out_of_memory"):
+        scorer.score([Passage("good", "en"), Passage("slow", "en")])
 
 
 def test_classes_of_one_meaning_are_added_up(tmp_path: Path) -> None:

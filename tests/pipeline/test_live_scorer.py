@@ -14,7 +14,7 @@ from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import Label, Reading
 from opinionwatch.pipeline.engine import Engine
 from opinionwatch.pipeline.errors import SettingsError
-from opinionwatch.pipeline.live_scorer import LiveScorer, in_force
+from opinionwatch.pipeline.live_scorer import AGAIN_S, LiveScorer, in_force
 from opinionwatch.pipeline.live_scorer import scorer as chosen_scorer
 from opinionwatch.pipeline.ports import Passage, Scorer
 from opinionwatch.pipeline.promotions import Promotion, Shelf
@@ -196,3 +196,24 @@ def test_a_model_that_this_machine_cannot_hold_is_refused_and_the_next_one_is_ta
 
 def too_large(_: Settings) -> Scorer:
     raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+def test_a_model_that_did_not_load_is_tried_again_after_a_minute_and_not_at_every_look(
+    tmp_path: Path, chosen: Settings
+) -> None:
+    scorers = [wiring.scorer, too_large, wiring.scorer]
+
+    def load(settings: Settings) -> Scorer:
+        return scorers.pop(0)(settings)
+
+    live = Impatient(chosen, {}, load)
+    before = live.version
+    other = tiny_artefact(tmp_path / "other", "negative", "other")
+    promote(chosen, other, version_of(other, chosen))
+    times: dict[int, float] = {}
+    while live.version == before and live._time < 1000:
+        live.renew()
+        assert live.loaded(60)
+        times.setdefault(len(scorers), live._time)
+    assert told(live) == "negative"
+    assert times[0] - times[1] >= AGAIN_S
