@@ -78,14 +78,16 @@ class Route:
         self, alert: Alert, silences: Sequence[Silence], episodes: Mapping[str, Episode], hold: Hold
     ) -> Iterator[Delivery]:
         labels = labels_of(alert.episode, alert.event, self._tags)
-        told: set[str] = set()
+        decided: dict[str, Delivery] = {}
+        planned: dict[str, Delivery] = {}
         for leaf in self._leaves(labels):
             for channel in leaf.receiver.channels:
-                if channel not in told:  # by an earlier branch
-                    told.add(channel)
-                    delivery = self._delivery(alert, labels, leaf, channel, silences, episodes, hold)
-                    yield delivery
-                    yield from self._escalation(delivery, leaf)
+                if channel not in decided or decided[channel].state == "suppressed":  # an earlier branch tells it first
+                    decided[channel] = self._delivery(alert, labels, leaf, channel, silences, episodes, hold)
+                for later in self._escalation(decided[channel], leaf):
+                    planned[later.id] = min(planned.get(later.id, later), later, key=lambda one: one.due_at)
+        yield from decided.values()
+        yield from planned.values()
 
     def _delivery(
         self,

@@ -167,6 +167,26 @@ def test_escalation_is_planned_with_the_alert_and_has_an_id_of_its_own() -> None
     assert told(routed(notify, crisis(), silence())) == [("team", "suppressed")]
 
 
+def test_a_branch_whose_channel_an_earlier_one_tells_still_plans_its_escalation_and_the_soonest_counts() -> None:
+    branches = [
+        {"receiver": "desk", "continue": True},
+        *(
+            {"receiver": "desk", "escalate": {"after_m": after, "receiver": "duty"}, "continue": True}
+            for after in (45, 20)
+        ),
+    ]
+    first, later = routed(settings({"receiver": "desk", "routes": branches}), crisis())
+    assert (first.channel, first.purpose) == ("team", "alert")
+    assert (later.channel, later.purpose, later.due_at) == ("pager", "escalation", NOW + timedelta(minutes=20))
+
+
+def test_information_that_one_branch_leaves_out_is_told_by_a_later_one_that_wants_it_there() -> None:
+    curious = {"name": "curious", "channels": ["team"], "info": True}
+    branches = [{"receiver": "desk", "continue": True}, {"receiver": "curious"}]
+    notify = settings({"receiver": "desk", "routes": branches}, receivers=[DESK, curious])
+    assert told(routed(notify, crisis(severity="info"))) == [("team", "pending")]
+
+
 def test_a_fallback_goes_with_the_delivery() -> None:
     assert routed(settings({"receiver": "duty"}), crisis())[0].fallback == "mail"
 
