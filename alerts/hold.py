@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from opinionwatch.alerts.quiet import QuietHours, quiet_until
-from opinionwatch.pipeline.contracts_trend import Delivery
+from opinionwatch.pipeline.contracts_trend import Alert, Delivery
 
 HOUR = timedelta(hours=1)
 MEMORY = timedelta(days=1)
@@ -20,6 +20,7 @@ class Hold:
         self._groups: dict[tuple[str, str], list[datetime]] = {}
         self._channels: dict[str, list[tuple[datetime, str]]] = {}
         self._seen: set[str] = set()
+        self._known: set[tuple[str, str]] = set()
         for delivery in before:
             self.remember(delivery)
 
@@ -28,11 +29,19 @@ class Hold:
         if delivery.state in ("suppressed", "failed") or delivery.purpose == "escalation" or delivery.id in self._seen:
             return
         self._seen.add(delivery.id)
+        self._known.add((delivery.channel, delivery.alert.episode.id))
         message = (delivery.due_at, delivery.group or delivery.id)
         if message not in self._channels.setdefault(delivery.channel, []):  # one message, however many alerts are in it
             self._channels[delivery.channel].append(message)
         if delivery.group:  # a fallback has the group of another channel
             self._groups.setdefault((delivery.channel, delivery.group), []).append(delivery.due_at)
+
+    def knows(self, channel: str, alert: Alert) -> bool:
+        """Whether the channel was told, or is going to be told, of the alert's episode; one that is older than what is
+        remembered is taken to be known.
+        """
+        episode = alert.episode
+        return (channel, episode.id) in self._known or alert.at - episode.opened_at >= MEMORY
 
     def held(
         self,

@@ -135,6 +135,31 @@ def test_a_graver_open_episode_inhibits_what_it_explains_and_says_which() -> Non
     assert routed(notify, crisis(), other)[0].state == "pending"
 
 
+def test_the_end_is_told_under_a_silence_and_an_inhibition_where_the_channel_knows_of_the_episode() -> None:
+    rule = {"source": ["severity=critical"], "target": ["kind=crisis"]}
+    notify = settings({"receiver": "desk"}, inhibit=[rule])
+    over, other = crisis("resolved", at=NOW), of("skyfare").episode
+    (opened,) = routed(notify, crisis())
+    assert told(routed(notify, over, opened, silence(), other)) == [("team", "pending")]
+    kept = opened.model_copy(update={"state": "suppressed"})
+    assert (
+        told(routed(notify, over, kept, silence()))
+        == told(routed(notify, over, kept, other))
+        == [("team", "suppressed")]
+    )
+    elsewhere = opened.model_copy(update={"channel": "mail"})
+    assert told(routed(notify, over, elsewhere, silence())) == [("team", "suppressed")]
+    assert told(routed(notify, crisis("updated", at=NOW), opened, silence())) == [("team", "suppressed")]
+
+
+def test_the_end_of_an_episode_older_than_what_is_remembered_is_told_under_a_silence_unless_it_is_information() -> None:
+    days = OPENED + timedelta(days=2)
+    still = silence(ends_at=days + timedelta(hours=1))
+    assert told(routed(settings({"receiver": "desk"}), crisis("resolved", at=days), still)) == [("team", "pending")]
+    info = crisis("resolved", at=days, severity="info")
+    assert told(routed(settings({"receiver": "desk"}), info, still)) == [("team", "suppressed")]
+
+
 def test_more_than_so_many_an_hour_wait_for_room_unless_they_are_critical() -> None:
     notify = settings({"receiver": "desk"}, receivers=[{**DESK, "per_hour": 2}, BOSS, DUTY])
     alerts = [of(f"w{n}", severity="warning") for n in range(4)]
