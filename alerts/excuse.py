@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 
+from opinionwatch.alerts.route import silenced
 from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.contracts_trend import Delivery
+from opinionwatch.pipeline.ports import Clock
 
 
-def excuse(archive: Archive) -> Callable[[Delivery], str]:
-    """The reason, or nothing: an escalation after an answer, or after the end; a word that was held until after a later
-    one about the same episode was told, so that nobody hears of an opening after the end.
+def excuse(archive: Archive, clock: Clock) -> Callable[[Delivery], str]:
+    """The reason, or nothing: an escalation after an answer, after the end, or while the watchlist is silenced; a word
+    that was held until after a later one about the same episode was told, so that nobody hears of an opening after the
+    end.
     """
 
     def reason(delivery: Delivery) -> str:
@@ -20,7 +23,8 @@ def excuse(archive: Archive) -> Callable[[Delivery], str]:
         episode = archive.episode(episode_id)
         if episode is not None and episode.resolved_at is not None:
             return f"not escalated: it ended at {episode.resolved_at:%Y-%m-%d %H:%M} UTC"
-        return ""
+        quiet = silenced(archive.silences(), delivery.alert.episode.watchlist, clock())
+        return f"not escalated: {quiet}" if quiet else ""
 
     return reason
 

@@ -94,7 +94,7 @@ class Notifier:
     def _begin(self, outbox: NotingOutbox) -> None:
         owner = KafkaLog(self._settings.kafka, owner=f"{self._settings.kafka.prefix}.notify")
         fenced = FencedOutbox(outbox, owner)
-        excuses, channels = excuse(self._archive), self._channels
+        excuses, channels = excuse(self._archive, wall_clock), self._channels
         if self._dry_run:
             excuses, channels = shown(excuses, self._render), dry(channels)
         deliverer = Deliverer(

@@ -100,7 +100,7 @@ class Engine:
             live=not self.sources or not all(source.replays for source in self.sources),
         )
         render = wiring.renderer(self.settings, self.public_url, archive)
-        excuses = excuse(archive)
+        excuses = excuse(archive, wall_clock)
         if self._dry_run:
             deliverer = Deliverer(outbox, dry(self._channels), render, wall_clock, excuse=shown(excuses, render))
         else:

@@ -11,7 +11,7 @@ from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.alerts.route import Route
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts_trend import Alert
-from tests.alerts.sample import crisis
+from tests.alerts.sample import crisis, silence
 from tests.alerts.test_hold import MORNING, NIGHT
 from tests.alerts.test_outbox import NOW, Listed, World, said
 from tests.alerts.test_routes import settings
@@ -33,7 +33,7 @@ class Desk:
         self.team, self.pager = Listed("team"), Listed("pager")
         channels = {"team": self.team, "pager": self.pager}
         self.deliverer = Deliverer(
-            world.outbox, channels, said, world.clock, excuse=excuse(self.archive), patience_s=20
+            world.outbox, channels, said, world.clock, excuse=excuse(self.archive, world.clock), patience_s=20
         )
 
     def hears(self, alert: Alert) -> None:
@@ -69,3 +69,27 @@ def test_what_is_held_is_told_in_the_morning_when_nothing_came_after_it(world: W
     world.clock.now = MORNING
     desk.deliverer.deliver_due()
     assert ([one.event for one in desk.team.got], desk.details()) == (["opened"], [])
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(60, 0), (20, 1)])
+def test_an_escalation_is_not_told_while_somebody_keeps_its_watchlist_silent(
+    world: World, minutes: int, told: int
+) -> None:
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(at=NOW))
+    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(minutes=minutes)))
+    world.clock.now = NOW + timedelta(minutes=30)
+    desk.deliverer.deliver_due()
+    assert len(desk.pager.got) == told
+    assert desk.details() == [
+        "not escalated: silenced by mei until 2026-03-08 15:41 UTC: known recall (silence s1)"
+    ] * (1 - told)
+
+
+def test_an_end_within_a_silence_reaches_where_the_opening_was_told(world: World) -> None:
+    desk = Desk(world)
+    desk.hears(crisis(at=NOW))
+    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(hours=4)))
+    desk.hears(crisis("escalated", at=NOW + timedelta(hours=1)))
+    desk.hears(crisis("resolved", at=NOW + timedelta(hours=2)))
+    assert [one.event for one in desk.team.got] == ["opened", "resolved"]
