@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from opinionwatch.alerts.quiet import QuietHours, quiet_until
-from opinionwatch.pipeline.contracts_trend import Delivery
+from opinionwatch.pipeline.contracts_trend import Alert, Delivery
 
 HOUR = timedelta(hours=1)
 MEMORY = timedelta(days=1)
@@ -17,9 +17,10 @@ class Hold:
     def __init__(self, now: datetime, before: Iterable[Delivery]) -> None:
         """`before` is what the outbox holds of the last day."""
         self.now = now
-        self._groups: dict[str, list[datetime]] = {}
+        self._groups: dict[tuple[str, str], list[datetime]] = {}
         self._channels: dict[str, list[tuple[datetime, str]]] = {}
         self._seen: set[str] = set()
+        self._known: set[tuple[str, str]] = set()
         for delivery in before:
             self.remember(delivery)
 
@@ -28,10 +29,19 @@ class Hold:
         if delivery.state in ("suppressed", "failed") or delivery.purpose == "escalation" or delivery.id in self._seen:
             return
         self._seen.add(delivery.id)
+        self._known.add((delivery.channel, delivery.alert.episode.id))
         message = (delivery.due_at, delivery.group or delivery.id)
         if message not in self._channels.setdefault(delivery.channel, []):  # one message, however many alerts are in it
             self._channels[delivery.channel].append(message)
-        self._groups.setdefault(delivery.group, []).append(delivery.due_at)
+        if delivery.group:  # a fallback has the group of another channel
+            self._groups.setdefault((delivery.channel, delivery.group), []).append(delivery.due_at)
+
+    def knows(self, channel: str, alert: Alert) -> bool:
+        """Whether the channel was told, or is going to be told, of the alert's episode; one that is older than what is
+        remembered is taken to be known.
+        """
+        episode = alert.episode
+        return (channel, episode.id) in self._known or alert.at - episode.opened_at >= MEMORY
 
     def held(
         self,
@@ -44,22 +54,27 @@ class Hold:
     ) -> Delivery:
         """The delivery with the time at which it is due, and the reason when that is not now."""
         critical = delivery.alert.episode.severity == "critical"
-        due_at, reason = self._with_company(delivery.group, wait, interval)
-        if (pause := quiet_until(quiet, due_at, critical=critical)) is not None:
-            due_at, name = pause
-            reason = f"held until {_words(due_at)}: quiet hours '{name}'"
+        due_at, reason = self._with_company(delivery, wait, interval, critical=critical)
+        due_at, reason = _after_quiet(quiet, due_at, reason, critical=critical)
         if per_hour is not None and not critical:
-            free_at = self._free_at(delivery, due_at, per_hour)
-            if free_at > due_at:
-                due_at, reason = free_at, f"held until {_words(free_at)}: more than {per_hour} messages an hour"
+            while (free_at := self._free_at(delivery, due_at, per_hour)) > due_at:  # which may be in quiet hours again
+                reason = f"held until {_words(free_at)}: more than {per_hour} messages an hour"
+                due_at, reason = _after_quiet(quiet, free_at, reason, critical=critical)
         return delivery.model_copy(update={"due_at": due_at, "detail": reason})
 
-    def _with_company(self, group: str, wait: timedelta, interval: timedelta) -> tuple[datetime, str]:
-        earlier = self._groups.get(group, ())
-        waiting = [at for at in earlier if at > self.now]
-        if waiting:
-            return min(waiting), f"held until {_words(min(waiting))}: with others of its group"
-        last = max(earlier, default=None)
+    def _with_company(
+        self, delivery: Delivery, wait: timedelta, interval: timedelta, *, critical: bool
+    ) -> tuple[datetime, str]:
+        """When its group is told next. A critical one waits for the group's own times, never for what holds others."""
+        earlier = self._groups.get((delivery.channel, delivery.group), ())
+        alone, reason = self._apart([at for at in earlier if at <= self.now], wait, interval)
+        together = min((at for at in earlier if at > self.now), default=None)
+        if together is None or (critical and alone < together):
+            return alone, reason
+        return together, f"held until {_words(together)}: with others of its group"
+
+    def _apart(self, told: Sequence[datetime], wait: timedelta, interval: timedelta) -> tuple[datetime, str]:
+        last = max(told, default=None)
         if last is not None and last + interval > self.now:
             return last + interval, f"held until {_words(last + interval)}: its group is told every {interval}"
         if last is None and wait:
@@ -75,6 +90,13 @@ class Hold:
         while sum(due_at - HOUR < at <= due_at for at in times) >= per_hour:
             due_at = sorted(at for at in times if due_at - HOUR < at <= due_at)[-per_hour] + HOUR
         return due_at
+
+
+def _after_quiet(quiet: Sequence[QuietHours], due_at: datetime, reason: str, *, critical: bool) -> tuple[datetime, str]:
+    pause = quiet_until(quiet, due_at, critical=critical)
+    if pause is None:
+        return due_at, reason
+    return pause[0], f"held until {_words(pause[0])}: quiet hours '{pause[1]}'"
 
 
 def _words(moment: datetime) -> str:

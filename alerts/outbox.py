@@ -186,7 +186,9 @@ class _Lane:
                 self._changed.notify_all()
 
     def _try(self, deliveries: Sequence[Delivery]) -> float | None:
-        first = next((one for one in deliveries if one.id == one.joined), None) or lead(deliveries)
+        # What may have got through is repeated as it was; otherwise the last word of every episode counts.
+        begun = (one for one in deliveries if one.id == one.joined and _may_be_there(one))
+        first = next(begun, None) or lead(latest(deliveries))
         joins = "" if len(deliveries) == 1 and not first.joined else first.id
         attempt = Attempt(first.model_copy(update={"joined": joins}), self._clock)
         others = [one for one in deliveries if one.id != first.id]
@@ -203,7 +205,7 @@ class _Lane:
 
     def _worded(self, first: Delivery, others: Sequence[Delivery]) -> Message:
         told = [one for one in latest([first, *others]) if one.alert.episode.id != first.alert.episode.id]
-        again = first.uncertain or first.state == "sending"
+        again = _may_be_there(first)
         message = joined(self._render(first.alert, again), [self._render(one.alert, again) for one in told])
         return explained(message, first)
 
@@ -229,11 +231,16 @@ class _Lane:
             self._told(one)
 
 
+def _may_be_there(delivery: Delivery) -> bool:
+    """Whether an earlier attempt may have got through."""
+    return delivery.uncertain or delivery.state == "sending"
+
+
 def _together(first: Delivery, other: Delivery) -> bool:
-    """Whether both belong into one message: due together in one group, or begun together by an earlier life."""
+    """Whether both belong into one message: due together in one group, or begun together and perhaps there already."""
     if first.channel != other.channel or first.state != other.state:
         return False
-    if first.state == "sending":
+    if _may_be_there(first) or _may_be_there(other):
         return bool(first.joined) and first.joined == other.joined
     return bool(first.group) and first.group == other.group and first.purpose == other.purpose
 

@@ -39,7 +39,9 @@ class Route:
     A batch carries the alerts, every silence there is, and as memory the outbox's recent deliveries and the open
     episodes; without memory, limits and inhibition see this batch alone. A silence counts when it is active at the
     alert's own time, so a replay is silenced where the live run was; quiet hours, limits and waits count by `now`, when
-    people would be disturbed. Delivery ids follow from alert and channel: routing a batch again gives the same ones.
+    people would be disturbed. Neither silence nor inhibition keeps back the end of an episode where something of it was
+    told: an incident that was opened there would stay open. Delivery ids follow from alert and channel: routing a batch
+    again gives the same ones.
     """
 
     def __init__(
@@ -78,14 +80,16 @@ class Route:
         self, alert: Alert, silences: Sequence[Silence], episodes: Mapping[str, Episode], hold: Hold
     ) -> Iterator[Delivery]:
         labels = labels_of(alert.episode, alert.event, self._tags)
-        told: set[str] = set()
+        decided: dict[str, Delivery] = {}
+        planned: dict[str, Delivery] = {}
         for leaf in self._leaves(labels):
             for channel in leaf.receiver.channels:
-                if channel not in told:  # by an earlier branch
-                    told.add(channel)
-                    delivery = self._delivery(alert, labels, leaf, channel, silences, episodes, hold)
-                    yield delivery
-                    yield from self._escalation(delivery, leaf)
+                if channel not in decided or decided[channel].state == "suppressed":  # an earlier branch tells it first
+                    decided[channel] = self._delivery(alert, labels, leaf, channel, silences, episodes, hold)
+                for later in self._escalation(decided[channel], leaf):
+                    planned[later.id] = min(planned.get(later.id, later), later, key=lambda one: one.due_at)
+        yield from decided.values()
+        yield from planned.values()
 
     def _delivery(
         self,
@@ -107,8 +111,10 @@ class Route:
             group=group,
             fallback=told.fallback or "",
         )
-        reason = self._silenced(alert, silences) or self._uninformed(alert, channel, told)
-        reason = reason or self._inhibited(alert, labels, episodes)
+        reason = self._uninformed(alert, channel, told)
+        if not (alert.event == "resolved" and hold.knows(channel, alert)):
+            reason = silenced(silences, alert.episode.watchlist, alert.at) or reason
+            reason = reason or self._inhibited(alert, labels, episodes)
         if reason:
             return delivery.model_copy(update={"state": "suppressed", "detail": reason})
         return hold.held(delivery, quiet=leaf.quiet, per_hour=told.per_hour, wait=leaf.wait, interval=leaf.interval)
@@ -130,14 +136,6 @@ class Route:
                 detail=f"told if nobody acknowledges within {leaf.escalate.after_m:g} min",
                 fallback=receiver.fallback or "",
             )
-
-    def _silenced(self, alert: Alert, silences: Sequence[Silence]) -> str:
-        silence = next((silence for silence in silences if _covers(silence, alert)), None)
-        if silence is None:
-            return ""
-        comment = f": {silence.comment}" if silence.comment else ""
-        end = silence.ends_at.strftime("%Y-%m-%d %H:%M UTC")
-        return f"silenced by {silence.created_by} until {end}{comment} (silence {silence.id})"
 
     def _uninformed(self, alert: Alert, channel: str, told: Receiver) -> str:
         if alert.episode.severity != "info" or told.info or channel in self._informed:
@@ -193,7 +191,10 @@ class Route:
             )
 
 
-def _covers(silence: Silence, alert: Alert) -> bool:
-    if silence.watchlist not in (None, alert.episode.watchlist):
-        return False
-    return silence.starts_at <= alert.at < silence.ends_at
+def silenced(silences: Sequence[Silence], watchlist: str, at: datetime) -> str:
+    """Whose silence covers the watchlist at that time, in words; empty when none does."""
+    for one in silences:
+        if one.watchlist in (None, watchlist) and one.starts_at <= at < one.ends_at:
+            comment = f": {one.comment}" if one.comment else ""
+            return f"silenced by {one.created_by} until {one.ends_at:%Y-%m-%d %H:%M} UTC{comment} (silence {one.id})"
+    return ""

@@ -12,6 +12,7 @@ from threading import Event, Thread
 import structlog
 
 from opinionwatch.alerts.dry import dry, shown
+from opinionwatch.alerts.excuse import excuse
 from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.pipeline import digests, stores, wiring
 from opinionwatch.pipeline.archives import archive_of
@@ -93,11 +94,11 @@ class Notifier:
     def _begin(self, outbox: NotingOutbox) -> None:
         owner = KafkaLog(self._settings.kafka, owner=f"{self._settings.kafka.prefix}.notify")
         fenced = FencedOutbox(outbox, owner)
-        excuse, channels = wiring.excuse(self._archive), self._channels
+        excuses, channels = excuse(self._archive, wall_clock), self._channels
         if self._dry_run:
-            excuse, channels = shown(excuse, self._render), dry(channels)
+            excuses, channels = shown(excuses, self._render), dry(channels)
         deliverer = Deliverer(
-            fenced, channels, self._render, wall_clock, excuse=excuse, told=self._count, patience_s=STOP_S
+            fenced, channels, self._render, wall_clock, excuse=excuses, told=self._count, patience_s=STOP_S
         )
         maker = digests.Maker(self._settings, self._archive, lambda: wiring.public_url(self._settings))
         regular = digests.Digests(self._digests, self._channels, maker, fenced, wall_clock, self._settings.zone)

@@ -7,6 +7,7 @@ from threading import Event, Thread
 import structlog
 
 from opinionwatch.alerts.dry import dry, shown
+from opinionwatch.alerts.excuse import excuse
 from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.connectors.backfill import WISH, Wish, stored_as
 from opinionwatch.connectors.backfills import Backfills
@@ -99,11 +100,11 @@ class Engine:
             live=not self.sources or not all(source.replays for source in self.sources),
         )
         render = wiring.renderer(self.settings, self.public_url, archive)
-        excuse = wiring.excuse(archive)
+        excuses = excuse(archive, wall_clock)
         if self._dry_run:
-            deliverer = Deliverer(outbox, dry(self._channels), render, wall_clock, excuse=shown(excuse, render))
+            deliverer = Deliverer(outbox, dry(self._channels), render, wall_clock, excuse=shown(excuses, render))
         else:
-            deliverer = Deliverer(outbox, self._channels, render, wall_clock, excuse=excuse)
+            deliverer = Deliverer(outbox, self._channels, render, wall_clock, excuse=excuses)
         regular = self._regular(outbox, archive)
         backfills = Backfills(schedule, lambda name: wiring.source(self.settings, name), archive.cursor)
         ended, told, failure = Event(), Event(), list[BaseException]()

@@ -250,23 +250,6 @@ def renderer(settings: Settings, public_url: str, archive: Archive) -> Callable[
     return rendered
 
 
-def excuse(archive: Archive) -> Callable[[Delivery], str]:
-    """Why a delivery need not be sent any more: an escalation after an answer, or after the end."""
-
-    def reason(delivery: Delivery) -> str:
-        if delivery.purpose != "escalation":
-            return ""
-        episode_id = delivery.alert.episode.id
-        for one in reversed(archive.feedback(episode_id)):
-            return f"not escalated: {one.verb} by {one.by} at {one.at:%Y-%m-%d %H:%M} UTC ({one.via})"
-        episode = archive.episode(episode_id)
-        if episode is not None and episode.resolved_at is not None:
-            return f"not escalated: it ended at {episode.resolved_at:%Y-%m-%d %H:%M} UTC"
-        return ""
-
-    return reason
-
-
 def public_url(settings: Settings) -> str:
     """Where people reach the page, as far as the settings say."""
     return settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"

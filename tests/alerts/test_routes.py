@@ -135,6 +135,31 @@ def test_a_graver_open_episode_inhibits_what_it_explains_and_says_which() -> Non
     assert routed(notify, crisis(), other)[0].state == "pending"
 
 
+def test_the_end_is_told_under_a_silence_and_an_inhibition_where_the_channel_knows_of_the_episode() -> None:
+    rule = {"source": ["severity=critical"], "target": ["kind=crisis"]}
+    notify = settings({"receiver": "desk"}, inhibit=[rule])
+    over, other = crisis("resolved", at=NOW), of("skyfare").episode
+    (opened,) = routed(notify, crisis())
+    assert told(routed(notify, over, opened, silence(), other)) == [("team", "pending")]
+    kept = opened.model_copy(update={"state": "suppressed"})
+    assert (
+        told(routed(notify, over, kept, silence()))
+        == told(routed(notify, over, kept, other))
+        == [("team", "suppressed")]
+    )
+    elsewhere = opened.model_copy(update={"channel": "mail"})
+    assert told(routed(notify, over, elsewhere, silence())) == [("team", "suppressed")]
+    assert told(routed(notify, crisis("updated", at=NOW), opened, silence())) == [("team", "suppressed")]
+
+
+def test_the_end_of_an_episode_older_than_what_is_remembered_is_told_under_a_silence_unless_it_is_information() -> None:
+    days = OPENED + timedelta(days=2)
+    still = silence(ends_at=days + timedelta(hours=1))
+    assert told(routed(settings({"receiver": "desk"}), crisis("resolved", at=days), still)) == [("team", "pending")]
+    info = crisis("resolved", at=days, severity="info")
+    assert told(routed(settings({"receiver": "desk"}), info, still)) == [("team", "suppressed")]
+
+
 def test_more_than_so_many_an_hour_wait_for_room_unless_they_are_critical() -> None:
     notify = settings({"receiver": "desk"}, receivers=[{**DESK, "per_hour": 2}, BOSS, DUTY])
     alerts = [of(f"w{n}", severity="warning") for n in range(4)]
@@ -165,6 +190,26 @@ def test_escalation_is_planned_with_the_alert_and_has_an_id_of_its_own() -> None
     assert first.id != later.id
     assert [one.purpose for one in routed(notify, crisis("resolved"))] == ["alert"]
     assert told(routed(notify, crisis(), silence())) == [("team", "suppressed")]
+
+
+def test_a_branch_whose_channel_an_earlier_one_tells_still_plans_its_escalation_and_the_soonest_counts() -> None:
+    branches = [
+        {"receiver": "desk", "continue": True},
+        *(
+            {"receiver": "desk", "escalate": {"after_m": after, "receiver": "duty"}, "continue": True}
+            for after in (45, 20)
+        ),
+    ]
+    first, later = routed(settings({"receiver": "desk", "routes": branches}), crisis())
+    assert (first.channel, first.purpose) == ("team", "alert")
+    assert (later.channel, later.purpose, later.due_at) == ("pager", "escalation", NOW + timedelta(minutes=20))
+
+
+def test_information_that_one_branch_leaves_out_is_told_by_a_later_one_that_wants_it_there() -> None:
+    curious = {"name": "curious", "channels": ["team"], "info": True}
+    branches = [{"receiver": "desk", "continue": True}, {"receiver": "curious"}]
+    notify = settings({"receiver": "desk", "routes": branches}, receivers=[DESK, curious])
+    assert told(routed(notify, crisis(severity="info"))) == [("team", "pending")]
 
 
 def test_a_fallback_goes_with_the_delivery() -> None:

@@ -38,6 +38,10 @@ def of(watchlist: str, severity: str = "warning") -> Alert:
     return alert.model_copy(update={"episode": alert.episode.model_copy(update=changes)})
 
 
+def over() -> Alert:
+    return crisis("resolved", at=OPENED + timedelta(hours=4))
+
+
 def decide(world: World, settings: NotifySettings, *alerts: Alert) -> None:
     with world.store.transaction():
         world.store.write(Route((), settings=settings)(alerts, NOW))
@@ -64,6 +68,45 @@ def test_of_one_episode_only_the_last_word_is_told(world: World) -> None:
     world.deliverer(channel).deliver_due()
     assert [one.event for one in channel.got] == ["escalated"]
     assert len(world.deliveries()) == 2
+
+
+def test_the_end_of_an_episode_is_told_when_its_opening_has_waited_for_it(world: World) -> None:
+    other = of("x")
+    decide(world, notify(group_by=["kind"]), crisis(), over(), other)
+    channel = Listed("a")
+    world.deliverer(channel).deliver_due()
+    (message,) = channel.got
+    assert message.episode_id == "ep-x"
+    assert ["over" in title for title, told in message.reasons if "/episodes/ep0" in told] == [True]
+    decide(world, notify(), *(one.model_copy(update={"at": one.at + timedelta(days=1)}) for one in (crisis(), over())))
+    world.deliverer(channel).deliver_due()
+    assert [one.event for one in channel.got] == ["opened", "resolved"]
+
+
+def test_a_later_word_joins_a_message_that_was_refused_for_now_and_leads_it(world: World) -> None:
+    decide(world, notify(group_by=["kind"]), crisis(severity="warning"), of("x"))
+    channel = Listed("a", RetryableError("full"))
+    world.deliverer(channel).deliver_due()
+    decide(world, notify(group_by=["kind"]), crisis("escalated", at=OPENED + timedelta(minutes=30)))
+    world.clock.now = max(one.due_at for one in world.deliveries())
+    world.deliverer(channel).deliver_due()
+    assert [one.event for one in channel.got] == ["opened", "escalated"]
+    assert "/episodes/ep-x" in " ".join(told for _, told in channel.got[-1].reasons)
+
+
+def test_nothing_new_joins_a_message_that_may_have_got_through_before_it_was_refused_for_now(world: World) -> None:
+    decide(world, notify(group_by=["kind"]), crisis(severity="warning"), of("x"))
+    channel = Listed("a", UncertainError("no answer"), RetryableError("full"))
+    for _ in range(2):
+        world.deliverer(channel).deliver_due()
+        world.clock.now = max(one.due_at for one in world.deliveries())
+    decide(world, notify(group_by=["kind"]), crisis("escalated", at=OPENED + timedelta(minutes=30)))
+    world.deliverer(channel).deliver_due()
+    told = [(one.alert_id, one.repeat) for one in channel.got]
+    assert len({name for name, _ in told[:2]}) == 1
+    assert sorted(told[2:]) == sorted(
+        [(told[0][0], True), (crisis("escalated", at=OPENED + timedelta(minutes=30)).id, False)]
+    )
 
 
 def test_a_message_that_may_have_got_through_is_repeated_with_the_same_company_and_the_same_id(world: World) -> None:
