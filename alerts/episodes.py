@@ -3,8 +3,8 @@
 * opens when the score reaches the threshold; within the cool-down after its end the old story is taken up again
   (an `updated` alert), so one crisis that comes and goes is one story;
 * escalates, at most hourly, when the leading odds ratio rises, a further source carries it, or volume joins;
-* resolves when the score has stayed below `threshold - resolve_margin` for an hour, or after `max_h`, when the new mood
-  is taken as the normal one.
+* resolves when the score has stayed below `threshold - resolve_margin` for an hour;
+* ends, too, when it goes on after `max_h`: then it is `accepted`, the new mood is taken as the normal one.
 
 Ids are functions of tenant, watchlist, family and opening tick, so a restart tells nothing twice.
 """
@@ -75,8 +75,6 @@ class Story:
     theta: float
     carriers: tuple[str, ...]
     loud: bool
-    accepted: bool = False
-    """It ended because the new mood was taken as the normal one."""
 
 
 class Episodes:
@@ -104,11 +102,11 @@ class Episodes:
         if story is None or story.episode.state == "resolved":
             return (self._open(tick, verdict, story), False) if verdict.alarm else ([], False)
         story = self._grown(story, tick, verdict)
-        age = tick - story.opened
-        if age >= self._settings.max_h * TICKS_PER_HOUR:
-            return self._resolve(tick, verdict, replace(story, accepted=True)), True
         if tick - story.last_alarm >= self._settings.resolve_h * TICKS_PER_HOUR:
             return self._resolve(tick, verdict, story), False
+        # What is calm by now has its hour to end in: what is over is no new normal.
+        if tick - story.opened >= self._settings.max_h * TICKS_PER_HOUR and not verdict.calm:
+            return self._resolve(tick, verdict, story, accepted=True), True
         if tick - story.told >= self._settings.escalate_h * TICKS_PER_HOUR:
             return self._refresh(tick, verdict, story), False
         self._keep(verdict, story)
@@ -185,9 +183,11 @@ class Episodes:
         self._keep(verdict, story)
         return self._said(verdict, story, "escalated" if escalates else None)
 
-    def _resolve(self, tick: int, verdict: Verdict, story: Story) -> list[Episode | Alert]:
+    def _resolve(self, tick: int, verdict: Verdict, story: Story, *, accepted: bool = False) -> list[Episode | Alert]:
         end = start_of(tick + 1)
-        episode = story.episode.model_copy(update={"state": "resolved", "updated_at": end, "resolved_at": end})
+        episode = story.episode.model_copy(
+            update={"state": "resolved", "updated_at": end, "resolved_at": end, "accepted": accepted}
+        )
         story = replace(story, episode=episode)
         self._keep(verdict, story)
         return self._said(verdict, story, "resolved")
@@ -209,7 +209,7 @@ class Episodes:
     def _is_recent(self, story: Story, tick: int) -> bool:
         ended = story.episode.resolved_at
         cooldown = self._settings.cooldown_h * TICKS_PER_HOUR
-        return ended is not None and not story.accepted and tick - tick_of(ended) < cooldown
+        return ended is not None and not story.episode.accepted and tick - tick_of(ended) < cooldown
 
     def _severity(self, verdict: Verdict, found: Evidence) -> Severity:
         if verdict.family != "negative":
@@ -252,7 +252,6 @@ class Episodes:
                 "theta": story.theta,
                 "carriers": list(story.carriers),
                 "loud": story.loud,
-                "accepted": story.accepted,
             }
             for (_, family), story in self._stories.items()
         ]
@@ -261,8 +260,10 @@ class Episodes:
         """Take over the stories that `save` gave."""
         self._stories = {}
         for fields in saved:
-            rest = {name: value for name, value in fields.items() if name != "family"}
-            rest["episode"] = Episode.model_validate(rest["episode"])
+            rest = {name: value for name, value in fields.items() if name not in ("family", "accepted")}
+            # What was accepted was kept beside the episode before.
+            accepted = {"accepted": fields["accepted"]} if "accepted" in fields else {}
+            rest["episode"] = Episode.model_validate(rest["episode"] | accepted)
             rest["carriers"] = tuple(rest["carriers"])
             story = Story(**rest)
             self._stories[story.episode.watchlist, fields["family"]] = story

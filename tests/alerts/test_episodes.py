@@ -167,8 +167,31 @@ def test_after_three_days_the_new_mood_is_normal_and_a_later_alarm_is_a_new_stor
     (first, _) = life.go(verdict())
     found = life.go(verdict(), 72 * HOUR)
     assert events(found) == ["resolved"]
+    assert [record.episode.accepted for record in found if isinstance(record, Alert)] == [True]
     assert life.accepted == 1
     (new, alert) = life.go(verdict())
+    assert isinstance(alert, Alert)
+    assert (alert.event, new.id == first.id) == ("opened", False)
+
+
+def test_what_is_calm_when_the_three_days_are_over_has_ended_and_is_not_taken_for_the_normal() -> None:
+    life = Life()
+    life.go(verdict(), 72 * HOUR - 3)
+    found = life.go(CALM, HOUR)
+    assert events(found) == ["resolved"]
+    assert [record.episode.accepted for record in found if isinstance(record, Alert)] == [False]
+    assert life.accepted == 0
+
+
+def test_a_state_of_before_still_knows_what_was_taken_for_the_normal() -> None:
+    life, later = Life(), Life()
+    (first, _) = life.go(verdict())
+    life.go(verdict(), 72 * HOUR)
+    (saved,) = life.episodes.save()
+    told = {name: value for name, value in saved["episode"].items() if name != "accepted"}
+    later.episodes.load([{**saved, "episode": told, "accepted": True}])
+    later.tick = life.tick
+    (new, alert) = later.go(verdict())
     assert isinstance(alert, Alert)
     assert (alert.event, new.id == first.id) == ("opened", False)
 
