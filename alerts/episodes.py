@@ -37,6 +37,8 @@ class Evidence:
 
     explanation: Explanation
     onset: int
+    negative_posts: int
+    """Since the onset. The signal counts voices."""
     impact: float
     carriers: tuple[str, ...]
     """Sources that carry the finding."""
@@ -124,7 +126,7 @@ class Episodes:
             opened, event = tick, "opened"
             base, began, totals = 0.0, start_of(min(found.onset, tick)), (0, 0, 0)
             signal = found.explanation.signal
-            verdict = replace(verdict, counts=(signal.posts, signal.voices, signal.negative))
+            verdict = replace(verdict, counts=(signal.posts, signal.voices, found.negative_posts))
         posts, voices, negative = (old + new for old, new in zip(totals, verdict.counts, strict=True))
         episode = Episode(
             id=content_id(self._tenant, verdict.watchlist, verdict.family, start_of(opened).isoformat()),

@@ -48,7 +48,7 @@ def verdict(
         loud=loud,
         score=score,
         counts=(2, 2, 1),
-        explain=lambda: Evidence(explanation, FIRST - 5, impact, carriers),
+        explain=lambda: Evidence(explanation, FIRST - 5, 7, impact, carriers),
     )
 
 
@@ -210,7 +210,7 @@ def test_counts_add_up_over_the_life() -> None:
     life.go(verdict())
     found = life.go(CALM, HOUR)
     assert isinstance(found[0], Episode)
-    assert (found[0].posts, found[0].voices, found[0].negative) == (10 + 2 * HOUR, 9 + 2 * HOUR, 5 + HOUR)
+    assert (found[0].posts, found[0].voices, found[0].negative) == (10 + 2 * HOUR, 9 + 2 * HOUR, 7 + HOUR)
 
 
 def test_ids_are_functions_of_the_story() -> None:
