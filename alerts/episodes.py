@@ -2,7 +2,8 @@
 
 * opens when the score reaches the threshold; within the cool-down after its end the old story is taken up again
   (an `updated` alert), so one crisis that comes and goes is one story;
-* escalates, at most hourly, when the leading odds ratio rises, a further source carries it, or volume joins;
+* escalates, at most hourly, when the leading odds ratio rises, a further source carries it, volume joins, or it becomes
+  critical;
 * resolves when the score has stayed below `threshold - resolve_margin` for an hour;
 * ends, too, when it goes on after `max_h`: then it is `accepted`, the new mood is taken as the normal one.
 
@@ -155,20 +156,25 @@ class Episodes:
         found = verdict.explain()
         signal = found.explanation.signal
         crisis = story.loud or verdict.loud
+        severity = self._severity(verdict, found)
+        critical = severity == "critical" and story.episode.severity != "critical"
         worse = not verdict.calm and (
-            signal.theta > story.theta or bool(set(found.carriers) - set(story.carriers)) or (crisis and not story.loud)
+            signal.theta > story.theta
+            or bool(set(found.carriers) - set(story.carriers))
+            or (crisis and not story.loud)
+            or critical
         )
         escalates = worse and verdict.family != "info"
         stronger = escalates or signal.score >= story.episode.explanation.signal.score
         state: EpisodeState = "escalated" if escalates else story.episode.state
-        severity = self._severity(verdict, found)
         episode = story.episode.model_copy(
             update={
                 "kind": _graver(
                     story.episode.kind, "crisis" if verdict.family == "negative" and crisis else verdict.kind
                 ),
                 "state": state,
-                "severity": "critical" if "critical" in (severity, story.episode.severity) else severity,
+                # It never falls, and rises only where people are told.
+                "severity": severity if critical and escalates else story.episode.severity,
                 "updated_at": start_of(tick + 1),
                 # A weaker hour has a weaker explanation: the strongest one is kept.
                 "explanation": found.explanation if stronger else story.episode.explanation,

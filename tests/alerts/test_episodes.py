@@ -162,6 +162,25 @@ def test_a_large_impact_is_critical_and_stays_so() -> None:
     assert {record.severity for record in later} == {"critical"}
 
 
+def test_an_episode_that_becomes_critical_tells_it_once_even_when_nothing_else_is_worse() -> None:
+    life = Life(critical_impact=50)
+    life.go(verdict(impact=20))
+    found = life.go(verdict(impact=80), 3 * HOUR)
+    assert [alert.episode.severity for alert in found if isinstance(alert, Alert)] == ["critical"]
+    assert events(found) == ["escalated"]
+
+
+def test_a_calm_hour_makes_no_episode_critical_behind_everybodys_back() -> None:
+    life = Life(critical_impact=50, resolve_h=4)
+    life.go(verdict(impact=20))
+    assert {
+        one.severity
+        for one in life.go(replace(CALM, explain=verdict(impact=80).explain), 2 * HOUR)
+        if isinstance(one, Episode)
+    } == {"warning"}
+    assert events(life.go(verdict(impact=80), HOUR)) == ["escalated"]
+
+
 def test_after_three_days_the_new_mood_is_normal_and_a_later_alarm_is_a_new_story() -> None:
     life = Life()
     (first, _) = life.go(verdict())
