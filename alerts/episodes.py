@@ -2,9 +2,10 @@
 
 * opens when the score reaches the threshold; within the cool-down after its end the old story is taken up again
   (an `updated` alert), so one crisis that comes and goes is one story;
-* escalates, at most hourly, when the leading odds ratio rises, a further source carries it, or volume joins;
-* resolves when the score has stayed below `threshold - resolve_margin` for an hour, or after `max_h`, when the new mood
-  is taken as the normal one.
+* escalates, at most hourly, when the leading odds ratio rises, a further source carries it, volume joins, or it becomes
+  critical;
+* resolves when the score has stayed below `threshold - resolve_margin` for an hour;
+* ends, too, when it goes on after `max_h`: then it is `accepted`, the new mood is taken as the normal one.
 
 Ids are functions of tenant, watchlist, family and opening tick, so a restart tells nothing twice.
 """
@@ -37,6 +38,8 @@ class Evidence:
 
     explanation: Explanation
     onset: int
+    negative_posts: int
+    """Since the onset. The signal counts voices."""
     impact: float
     carriers: tuple[str, ...]
     """Sources that carry the finding."""
@@ -75,8 +78,6 @@ class Story:
     theta: float
     carriers: tuple[str, ...]
     loud: bool
-    accepted: bool = False
-    """It ended because the new mood was taken as the normal one."""
 
 
 class Episodes:
@@ -104,11 +105,11 @@ class Episodes:
         if story is None or story.episode.state == "resolved":
             return (self._open(tick, verdict, story), False) if verdict.alarm else ([], False)
         story = self._grown(story, tick, verdict)
-        age = tick - story.opened
-        if age >= self._settings.max_h * TICKS_PER_HOUR:
-            return self._resolve(tick, verdict, replace(story, accepted=True)), True
         if tick - story.last_alarm >= self._settings.resolve_h * TICKS_PER_HOUR:
             return self._resolve(tick, verdict, story), False
+        # What is calm by now has its hour to end in: what is over is no new normal.
+        if tick - story.opened >= self._settings.max_h * TICKS_PER_HOUR and not verdict.calm:
+            return self._resolve(tick, verdict, story, accepted=True), True
         if tick - story.told >= self._settings.escalate_h * TICKS_PER_HOUR:
             return self._refresh(tick, verdict, story), False
         self._keep(verdict, story)
@@ -126,7 +127,7 @@ class Episodes:
             opened, event = tick, "opened"
             base, began, totals = 0.0, start_of(min(found.onset, tick)), (0, 0, 0)
             signal = found.explanation.signal
-            verdict = replace(verdict, counts=(signal.posts, signal.voices, signal.negative))
+            verdict = replace(verdict, counts=(signal.posts, signal.voices, found.negative_posts))
         posts, voices, negative = (old + new for old, new in zip(totals, verdict.counts, strict=True))
         episode = Episode(
             id=content_id(self._tenant, verdict.watchlist, verdict.family, start_of(opened).isoformat()),
@@ -155,20 +156,25 @@ class Episodes:
         found = verdict.explain()
         signal = found.explanation.signal
         crisis = story.loud or verdict.loud
+        severity = self._severity(verdict, found)
+        critical = severity == "critical" and story.episode.severity != "critical"
         worse = not verdict.calm and (
-            signal.theta > story.theta or bool(set(found.carriers) - set(story.carriers)) or (crisis and not story.loud)
+            signal.theta > story.theta
+            or bool(set(found.carriers) - set(story.carriers))
+            or (crisis and not story.loud)
+            or critical
         )
         escalates = worse and verdict.family != "info"
         stronger = escalates or signal.score >= story.episode.explanation.signal.score
         state: EpisodeState = "escalated" if escalates else story.episode.state
-        severity = self._severity(verdict, found)
         episode = story.episode.model_copy(
             update={
                 "kind": _graver(
                     story.episode.kind, "crisis" if verdict.family == "negative" and crisis else verdict.kind
                 ),
                 "state": state,
-                "severity": "critical" if "critical" in (severity, story.episode.severity) else severity,
+                # It never falls, and rises only where people are told.
+                "severity": severity if critical and escalates else story.episode.severity,
                 "updated_at": start_of(tick + 1),
                 # A weaker hour has a weaker explanation: the strongest one is kept.
                 "explanation": found.explanation if stronger else story.episode.explanation,
@@ -185,9 +191,11 @@ class Episodes:
         self._keep(verdict, story)
         return self._said(verdict, story, "escalated" if escalates else None)
 
-    def _resolve(self, tick: int, verdict: Verdict, story: Story) -> list[Episode | Alert]:
+    def _resolve(self, tick: int, verdict: Verdict, story: Story, *, accepted: bool = False) -> list[Episode | Alert]:
         end = start_of(tick + 1)
-        episode = story.episode.model_copy(update={"state": "resolved", "updated_at": end, "resolved_at": end})
+        episode = story.episode.model_copy(
+            update={"state": "resolved", "updated_at": end, "resolved_at": end, "accepted": accepted}
+        )
         story = replace(story, episode=episode)
         self._keep(verdict, story)
         return self._said(verdict, story, "resolved")
@@ -209,7 +217,7 @@ class Episodes:
     def _is_recent(self, story: Story, tick: int) -> bool:
         ended = story.episode.resolved_at
         cooldown = self._settings.cooldown_h * TICKS_PER_HOUR
-        return ended is not None and not story.accepted and tick - tick_of(ended) < cooldown
+        return ended is not None and not story.episode.accepted and tick - tick_of(ended) < cooldown
 
     def _severity(self, verdict: Verdict, found: Evidence) -> Severity:
         if verdict.family != "negative":
@@ -252,7 +260,6 @@ class Episodes:
                 "theta": story.theta,
                 "carriers": list(story.carriers),
                 "loud": story.loud,
-                "accepted": story.accepted,
             }
             for (_, family), story in self._stories.items()
         ]
@@ -261,8 +268,10 @@ class Episodes:
         """Take over the stories that `save` gave."""
         self._stories = {}
         for fields in saved:
-            rest = {name: value for name, value in fields.items() if name != "family"}
-            rest["episode"] = Episode.model_validate(rest["episode"])
+            rest = {name: value for name, value in fields.items() if name not in ("family", "accepted")}
+            # What was accepted was kept beside the episode before.
+            accepted = {"accepted": fields["accepted"]} if "accepted" in fields else {}
+            rest["episode"] = Episode.model_validate(rest["episode"] | accepted)
             rest["carriers"] = tuple(rest["carriers"])
             story = Story(**rest)
             self._stories[story.episode.watchlist, fields["family"]] = story

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from opinionwatch.alerts.escape import one_line
 from opinionwatch.alerts.numerals import Numerals, clock_of
-from opinionwatch.alerts.phrases import Words
+from opinionwatch.alerts.phrases import Ending, Words
 from opinionwatch.alerts.words import WORDS, Lang, aspect_name, in_a_sentence
-from opinionwatch.pipeline.contracts_trend import Alert, Contribution, Exemplar, Message, Verb
+from opinionwatch.pipeline.contracts_trend import Alert, AlertEvent, Contribution, Exemplar, Message, Verb
 
 Facts = tuple[tuple[str, str], ...]
 SHOWN = 3
@@ -73,6 +73,7 @@ class _Rendering:
 
     def message(self, public_url: str, repeat: bool, chart_png: bytes | None) -> Message:
         kind, event = self._episode.kind, self._alert.event
+        said: AlertEvent | Ending = "accepted" if event == "resolved" and self._episode.accepted else event
         opened_id = self._alert.model_copy(update={"event": "opened", "at": self._episode.opened_at}).id
         return Message(
             alert_id=self._alert.id,
@@ -80,8 +81,8 @@ class _Rendering:
             lang=self._lang,
             event=event,
             severity=self._episode.severity,
-            title=self._fill(self._words.titles[kind][event]),
-            summary=self._fill(self._words.summaries[kind][event]),
+            title=self._fill(self._words.titles[kind][said]),
+            summary=self._fill(self._words.summaries[kind][said]),
             facts=self._facts(repeat),
             reasons=() if kind == "no data" else self._reasons(),
             examples=diverse(self._episode.explanation.exemplars, SHOWN),

@@ -4,7 +4,8 @@ Per watchlist and source, posts are learned by hour of the day, weekends (UTC) a
 silence are learned when it is over, and not at all if it was told, so that an outage does not become the normal. A
 silence is told when the posts that it should have brought are far more than chance leaves out: under a negative
 binomial of size `SIZE` (wild, since all of a silence may have one cause) the chance of none among M expected is
-(1 + M / SIZE) ^ -SIZE. After a week a source counts as gone.
+(1 + M / SIZE) ^ -SIZE. A source whose silence is told counts as gone when that story has lasted `episodes.max_h`, any
+other after a week.
 """
 
 import math

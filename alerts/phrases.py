@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from opinionwatch.pipeline.contracts_trend import AlertEvent, EpisodeKind, Purpose, Severity
+
+Ending = Literal["accepted"]
+"""What `resolved` is called when the story ended because what it tells of is taken as the normal from then on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
     """One language. Gaps are filled by `message`."""
 
-    titles: Mapping[EpisodeKind, Mapping[AlertEvent, str]]
-    summaries: Mapping[EpisodeKind, Mapping[AlertEvent, str]]
+    titles: Mapping[EpisodeKind, Mapping[AlertEvent | Ending, str]]
+    summaries: Mapping[EpisodeKind, Mapping[AlertEvent | Ending, str]]
     labels: Mapping[str, str]
     severities: Mapping[Severity, str]
     about: str

@@ -143,4 +143,4 @@ def _explain(state: TrendState, reading: Reading, kind: EpisodeKind) -> Told:
         once_in_weeks=once_in_weeks(reading.score),
     )
     carriers = tuple(s.name for s in finding.sources if s.odds_ratio.low > 1 and s.negative >= 3)
-    return Told(explanation, finding.onset, finding.impact, carriers)
+    return Told(explanation, finding.onset, negative, finding.impact, carriers)

@@ -61,4 +61,4 @@ def _explain(state: TrendState, tick: int, row: int, watchlist: str) -> Told:
         ),
     )
     explanation = Explanation(signal=signal, terms=(), exemplars=(), repost_share=0.0, once_in_weeks=0.0)
-    return Told(explanation, state.nodata.since(row), 0.0, tuple(sorted(silent)))
+    return Told(explanation, state.nodata.since(row), 0, 0.0, tuple(sorted(silent)))

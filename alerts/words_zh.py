@@ -9,30 +9,35 @@ ZH = Words(
             "escalated": "{name}：危机正在扩大",
             "updated": "{name}：危机仍在持续",
             "resolved": "{name}：危机已经结束",
+            "accepted": "{name}：负面情绪今后视为常态",
         },
         "tone shift": {
             "opened": "{name}：评价转为负面",
             "escalated": "{name}：评价进一步恶化",
             "updated": "{name}：评价仍然偏负面",
             "resolved": "{name}：评价已恢复正常",
+            "accepted": "{name}：负面评价今后视为常态",
         },
         "volume surge": {
             "opened": "{name}：讨论量远超平时",
             "escalated": "{name}：讨论量继续上升",
             "updated": "{name}：讨论量仍然偏高",
             "resolved": "{name}：讨论量已恢复正常",
+            "accepted": "{name}：讨论量长期偏高",
         },
         "source mix": {
             "opened": "{name}：帖子来源与平时不同",
             "escalated": "{name}：帖子来源进一步变化",
             "updated": "{name}：帖子来源仍与平时不同",
             "resolved": "{name}：帖子来源已恢复正常",
+            "accepted": "{name}：帖子来源长期不同",
         },
         "no data": {
             "opened": "{name}：收不到新帖子",
             "escalated": "{name}：更多来源没有新帖子",
             "updated": "{name}：仍然没有新帖子",
             "resolved": "{name}：重新收到帖子",
+            "accepted": "{name}：静默的来源视为已停止",
         },
     },
     summaries={
@@ -42,6 +47,8 @@ ZH = Words(
             "updated": "{name}的舆论危机仍在持续：{now}的发声者持负面态度（平时为{before}）{about}{places}。",
             "resolved": "{name}的舆论危机已经结束，历时{duration}：{voices}位发声者共发帖{posts}条，"
             "其中{negative}条为负面{about}。",
+            "accepted": "{name}的舆论危机已持续{duration}且仍在持续，今后将这种情绪视为常态。"
+            "迄今{voices}位发声者共发帖{posts}条，其中{negative}条为负面{about}。",
         },
         "tone shift": {
             "opened": "{name}的讨论量与平时相当，但评价更为负面：{now}的发声者持负面态度（平时为{before}）"
@@ -50,6 +57,8 @@ ZH = Words(
             "updated": "对{name}的评价仍然偏负面：{now}的发声者持负面态度（平时为{before}）{about}{places}。",
             "resolved": "对{name}的评价已恢复正常，历时{duration}：{voices}位发声者共发帖{posts}条，"
             "其中{negative}条为负面{about}。",
+            "accepted": "对{name}的评价偏负面已持续{duration}且仍在持续，今后将其视为常态。"
+            "迄今{voices}位发声者共发帖{posts}条，其中{negative}条为负面{about}。",
         },
         "volume surge": {
             "opened": "{name}的讨论量达到平时的{volume}倍{places}，但情绪没有变差："
@@ -57,6 +66,8 @@ ZH = Words(
             "escalated": "{name}的讨论量升至平时的{volume}倍{places}；{now}的发声者持负面态度（平时为{before}）。",
             "updated": "{name}的讨论量仍是平时的{volume}倍{places}；{now}的发声者持负面态度（平时为{before}）。",
             "resolved": "{name}的讨论量已恢复正常，历时{duration}：{voices}位发声者共发帖{posts}条。",
+            "accepted": "{name}的讨论量偏高已持续{duration}且仍在持续：迄今{voices}位发声者共发帖{posts}条。"
+            "本事件到此为止；若仍不回落，将作为新事件提示。",
         },
         "source mix": {
             "opened": "关于{name}的帖子更多来自情绪不同的来源{places}：全部发声者中{now}持负面态度（平时为{before}），"
@@ -64,12 +75,16 @@ ZH = Words(
             "escalated": "关于{name}的帖子来源进一步变化{places}：全部发声者中{now}持负面态度（平时为{before}）。",
             "updated": "关于{name}的帖子来源仍与平时不同{places}：全部发声者中{now}持负面态度（平时为{before}）。",
             "resolved": "历时{duration}，关于{name}的帖子来源已恢复正常。",
+            "accepted": "关于{name}的帖子来源与平时不同已持续{duration}且仍在持续。"
+            "本事件到此为止；若情况持续，将作为新事件提示。",
         },
         "no data": {
             "opened": "{where}没有关于{name}的新帖子：目前无法判断情绪是否变化。",
             "escalated": "更多来源中断：{where}没有关于{name}的新帖子。",
             "updated": "{where}仍然没有关于{name}的新帖子：目前无法判断情绪是否变化。",
             "resolved": "中断{duration}后，重新收到关于{name}的帖子。",
+            "accepted": "{where}已有{duration}没有关于{name}的新帖子：静默的来源视为已停止，不再等待。"
+            "请检查其设置，或将其移除。",
         },
     },
     labels={

@@ -152,7 +152,10 @@ class Episode(Record):
     posts: int
     voices: int
     negative: int
+    """Of the posts, not of the voices."""
     explanation: Explanation
+    accepted: bool = False
+    """It ended because it had lasted so long that it is taken as the normal from then on, not because it was over."""
 
 
 class Alert(Record):

@@ -48,7 +48,7 @@ def verdict(
         loud=loud,
         score=score,
         counts=(2, 2, 1),
-        explain=lambda: Evidence(explanation, FIRST - 5, impact, carriers),
+        explain=lambda: Evidence(explanation, FIRST - 5, 7, impact, carriers),
     )
 
 
@@ -162,13 +162,55 @@ def test_a_large_impact_is_critical_and_stays_so() -> None:
     assert {record.severity for record in later} == {"critical"}
 
 
+def test_an_episode_that_becomes_critical_tells_it_once_even_when_nothing_else_is_worse() -> None:
+    life = Life(critical_impact=50)
+    life.go(verdict(impact=20))
+    found = life.go(verdict(impact=80), 3 * HOUR)
+    assert [alert.episode.severity for alert in found if isinstance(alert, Alert)] == ["critical"]
+    assert events(found) == ["escalated"]
+
+
+def test_a_calm_hour_makes_no_episode_critical_behind_everybodys_back() -> None:
+    life = Life(critical_impact=50, resolve_h=4)
+    life.go(verdict(impact=20))
+    assert {
+        one.severity
+        for one in life.go(replace(CALM, explain=verdict(impact=80).explain), 2 * HOUR)
+        if isinstance(one, Episode)
+    } == {"warning"}
+    assert events(life.go(verdict(impact=80), HOUR)) == ["escalated"]
+
+
 def test_after_three_days_the_new_mood_is_normal_and_a_later_alarm_is_a_new_story() -> None:
     life = Life()
     (first, _) = life.go(verdict())
     found = life.go(verdict(), 72 * HOUR)
     assert events(found) == ["resolved"]
+    assert [record.episode.accepted for record in found if isinstance(record, Alert)] == [True]
     assert life.accepted == 1
     (new, alert) = life.go(verdict())
+    assert isinstance(alert, Alert)
+    assert (alert.event, new.id == first.id) == ("opened", False)
+
+
+def test_what_is_calm_when_the_three_days_are_over_has_ended_and_is_not_taken_for_the_normal() -> None:
+    life = Life()
+    life.go(verdict(), 72 * HOUR - 3)
+    found = life.go(CALM, HOUR)
+    assert events(found) == ["resolved"]
+    assert [record.episode.accepted for record in found if isinstance(record, Alert)] == [False]
+    assert life.accepted == 0
+
+
+def test_a_state_of_before_still_knows_what_was_taken_for_the_normal() -> None:
+    life, later = Life(), Life()
+    (first, _) = life.go(verdict())
+    life.go(verdict(), 72 * HOUR)
+    (saved,) = life.episodes.save()
+    told = {name: value for name, value in saved["episode"].items() if name != "accepted"}
+    later.episodes.load([{**saved, "episode": told, "accepted": True}])
+    later.tick = life.tick
+    (new, alert) = later.go(verdict())
     assert isinstance(alert, Alert)
     assert (alert.event, new.id == first.id) == ("opened", False)
 
@@ -187,7 +229,7 @@ def test_counts_add_up_over_the_life() -> None:
     life.go(verdict())
     found = life.go(CALM, HOUR)
     assert isinstance(found[0], Episode)
-    assert (found[0].posts, found[0].voices, found[0].negative) == (10 + 2 * HOUR, 9 + 2 * HOUR, 5 + HOUR)
+    assert (found[0].posts, found[0].voices, found[0].negative) == (10 + 2 * HOUR, 9 + 2 * HOUR, 7 + HOUR)
 
 
 def test_ids_are_functions_of_the_story() -> None:

@@ -87,6 +87,42 @@ def test_a_resolved_message_sums_up() -> None:
     assert dict(message.facts)["Lasted"] == "6 h 35 min"
 
 
+@pytest.mark.parametrize("lang", get_args(Lang))
+@pytest.mark.parametrize("kind", get_args(EpisodeKind))
+def test_what_is_taken_for_the_normal_is_not_said_to_be_over(lang: Lang, kind: EpisodeKind) -> None:
+    over = crisis("resolved", kind=kind, at=OPENED + timedelta(days=3))
+    lasting = over.model_copy(update={"episode": over.episode.model_copy(update={"accepted": True})})
+    before, message = said(over, lang), said(lasting, lang)
+    assert message.title != before.title and message.summary != before.summary
+    for text in (message.title, message.summary):
+        assert "Lumora" in text and not set("{}") & set(text) and "  " not in text
+        for false in (
+            "is over after",
+            "back to normal",
+            "coming in again",
+            "usual places again",
+            "结束",
+            "恢复",
+            "重新",
+        ):
+            assert false not in text
+    assert ("3 d" if lang == "en" else "3 天") in message.summary
+
+
+def test_a_mood_that_lasts_and_a_source_that_stays_silent_say_what_becomes_of_them() -> None:
+    over = crisis("resolved", at=OPENED + timedelta(days=3))
+    episode = over.episode.model_copy(update={"accepted": True})
+    assert said(over.model_copy(update={"episode": episode})).summary == (
+        "The crisis about Lumora has lasted 3 d 35 min and goes on; this mood is taken as the normal from now on. So "
+        "far 4,200 posts by 1,210 voices, 2,870 of the posts negative, mostly about the battery."
+    )
+    gone = episode.model_copy(update={"kind": "no data"})
+    assert said(over.model_copy(update={"episode": gone}), "zh").summary == (
+        "microblog 和 forum 上已有 3 天 35 分钟没有关于 Lumora 的新帖子：静默的来源视为已停止，不再等待。"
+        "请检查其设置，或将其移除。"
+    )
+
+
 @pytest.mark.parametrize(
     ("weeks", "words"),
     [
