@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 class Apprise:
-    """Send each alert as plain text through apprise (github.com/caronc/apprise, 2.2, read 2026-11), for services that
+    """Send each alert as plain text through apprise (github.com/caronc/apprise, 2.3, read 2026-11), for services that
     have no channel of their own here: Telegram, Discord, ntfy, Google Chat, SMS and many more.
 
-    Apprise says only whether it worked: every failure is tried again, for about a day. It connects wherever its address
-    says, private networks included, and its address is a secret.
+    An alert longer than the service takes comes in parts, so that nothing of it is lost; `?overflow=truncate` in the
+    address has it cut instead. Apprise says only whether it worked: every failure is tried again, for about a day. It
+    connects wherever its address says, private networks included, and its address is a secret.
 
-    Delivery: at least once. A repetition carries the same alert id and says so.
+    Delivery: at least once. A repetition carries the same alert id, says so, and has every part again.
     """
 
     class Settings(ChannelSettings):
@@ -59,6 +60,7 @@ class Apprise:
         except ImportError as error:
             raise SettingsError(f"{what}: needs apprise; `pip install 'opinionwatch[apprise]'`") from error
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it logs addresses, which are secrets
+        apprise.NotifyBase.overflow_mode = apprise.OverflowMode.SPLIT  # what holds where the address says nothing
         service = apprise.Apprise()
         if not service.add(self._url.get_secret_value()):
             raise SettingsError(f"{what}: apprise knows no such address; github.com/caronc/apprise lists what there is")

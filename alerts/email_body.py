@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from opinionwatch.alerts.escape import one_line, quote, safe_url
 from opinionwatch.alerts.plain import origin, plain
+from opinionwatch.alerts.stories import more, within
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message
 
@@ -34,7 +35,10 @@ style="max-width:100%;height:auto"></p>{% endif %}
 <th style="text-align:left;vertical-align:top;padding:4px 16px 4px 0;white-space:nowrap">{{ label }}</th>\
 <td style="padding:4px 0">{{ value }}</td></tr>
 {% endfor %}</table>
-{% if examples %}<h2 style="margin:20px 0 8px;font-size:16px">{{ labels.examples }}</h2>{% endif %}
+{% for other in others %}<p style="margin:12px 0 0"><strong>{{ other.title }}</strong><br>{{ other.summary }}\
+{% if other.link %}<br><a href="{{ other.link }}" style="color:#0b5cad">{{ labels.link }}</a>{% endif %}</p>
+{% endfor %}{% for label, number in more %}<p style="margin:12px 0 0"><strong>{{ label }}</strong> {{ number }}</p>
+{% endfor %}{% if examples %}<h2 style="margin:20px 0 8px;font-size:16px">{{ labels.examples }}</h2>{% endif %}
 {% for example in examples %}<blockquote style="margin:0 0 12px;padding:2px 0 2px 12px;border-left:3px solid #cbd2d9">\
 {{ example.text }}<br><small style="color:#616e7c">{{ example.origin }}\
 {% if example.url %} · <a href="{{ example.url }}" rel="noopener noreferrer">{{ example.url }}</a>{% endif %}</small>
@@ -100,12 +104,17 @@ def message_id(alert_id: str, domain: str) -> str:
 
 def html(message: Message, chart: str) -> str:
     """The HTML part; `chart` is the content id of the picture, empty without one. Everything is escaped by jinja2."""
-    words = WORDS[message.lang]
+    words, message = WORDS[message.lang], within(message)
     body = _INSIDE.render(
         title=one_line(message.title),
         summary=one_line(message.summary),
         labels=words.labels,
         rows=[(one_line(label), one_line(value)) for label, value in (*message.facts, *message.reasons)],
+        others=[
+            {"title": one_line(other.title), "summary": one_line(other.summary), "link": safe_url(other.link)}
+            for other in message.others
+        ],
+        more=more(message),
         examples=[
             {
                 "text": words.quoted.format(text=quote(example)),

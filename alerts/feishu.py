@@ -11,9 +11,12 @@ from pydantic import JsonValue, SecretStr
 from opinionwatch.alerts.escape import one_line, quote, safe_url
 from opinionwatch.alerts.hook import SignedHookSettings, settle
 from opinionwatch.alerts.plain import origin
+from opinionwatch.alerts.stories import fitted, more
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message, Severity
 
+MOST_BYTES = 20_000
+"""The bot takes 20 KB."""
 _PASSING = frozenset({11232, 11233, 99991400, 2200, 55001})
 """Too often; server errors."""
 _COLOURS: dict[Severity, str] = {"info": "blue", "warning": "orange", "critical": "red"}
@@ -44,11 +47,11 @@ class Feishu:
 
     def notify(self, message: Message) -> None:
         """Post it. Raises RetryableError for what may pass, RejectedError for every other refusal."""
-        body: dict[str, JsonValue] = {"msg_type": "interactive", "card": card(message)}
+        signed: dict[str, JsonValue] = {}
         if self._secret is not None:
             stamp = round(self._clock())
-            body |= {"timestamp": str(stamp), "sign": signature(self._secret, stamp)}
-        settle("Feishu", self._post(self._url.get_secret_value(), orjson.dumps(body)), _PASSING)
+            signed = {"timestamp": str(stamp), "sign": signature(self._secret, stamp)}
+        settle("Feishu", self._post(self._url.get_secret_value(), body(message, signed)), _PASSING)
 
 
 def signature(secret: SecretStr, timestamp_s: int) -> str:
@@ -61,8 +64,15 @@ def signature(secret: SecretStr, timestamp_s: int) -> str:
     return base64.b64encode(hmac.digest(key, b"", "sha256")).decode()
 
 
+def body(message: Message, signed: dict[str, JsonValue]) -> bytes:
+    """The request: examples, then other stories, are left out from the last when it would be too long."""
+    return fitted(
+        message, lambda shown: orjson.dumps({"msg_type": "interactive", "card": card(shown), **signed}), MOST_BYTES
+    )
+
+
 def card(message: Message) -> dict[str, JsonValue]:
-    """The card; a request may have 20 KB."""
+    """The card."""
     return {
         "config": {"wide_screen_mode": True},
         "header": {"title": _plain(one_line(message.title, 200)), "template": _COLOURS[message.severity]},
@@ -75,15 +85,27 @@ def _elements(message: Message) -> Iterator[JsonValue]:
     yield {"tag": "div", "text": _plain(one_line(message.summary, 600))}
     for label, value in (*message.facts, *message.reasons)[:16]:
         yield {"tag": "div", "text": _plain(f"{one_line(label, 60)}  {one_line(value, 250)}")}
+    for other in message.others:
+        yield {
+            "tag": "div",
+            "text": _plain(f"{one_line(other.title, 120)}\n{one_line(other.summary, 250)}"),
+            **({"extra": _button(other, "default")} if safe_url(other.link) else {}),
+        }
+    for label, number in more(message):
+        yield {"tag": "div", "text": _plain(f"{one_line(label, 60)}  {number}")}
     if message.examples:
         yield {"tag": "hr"}
         yield {"tag": "div", "text": _plain(words.labels["examples"])}
     for example in message.examples[:3]:
         yield {"tag": "div", "text": _plain(f"{words.quoted.format(text=quote(example))}\n{origin(example)}")}
-    if (link := safe_url(message.link)) is not None:
-        button: JsonValue = {"tag": "button", "text": _plain(words.labels["link"]), "url": link, "type": "primary"}
-        yield {"tag": "action", "actions": [button]}
+    if safe_url(message.link):
+        yield {"tag": "action", "actions": [_button(message, "primary")]}
     yield {"tag": "note", "elements": [_plain(f"{words.labels['id']} {one_line(message.alert_id, 64)}")]}
+
+
+def _button(message: Message, kind: str) -> JsonValue:
+    label = WORDS[message.lang].labels["link"]
+    return {"tag": "button", "text": _plain(label), "url": safe_url(message.link), "type": kind}
 
 
 def _plain(text: str) -> JsonValue:

@@ -6,8 +6,6 @@ from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Delivery, Message
 
 _RANK = {"info": 0, "warning": 1, "critical": 2}
-MOST = 12
-"""Stories besides the first that are told with a line each."""
 
 
 def lead(deliveries: Sequence[Delivery]) -> Delivery:
@@ -32,15 +30,8 @@ def latest(deliveries: Sequence[Delivery]) -> list[Delivery]:
 
 
 def joined(first: Message, others: Sequence[Message]) -> Message:
-    """One message: the first as it is, every other story with its sentence and its link."""
-    if not others:
-        return first
-    words = WORDS[first.lang]
-    told = tuple((other.title, f"{other.summary} {other.link}") for other in others[:MOST])
-    more = len(others) - len(told)
-    if more:
-        told += ((words.labels["more"], str(more)),)
-    return first.model_copy(update={"reasons": (*first.reasons, *told)})
+    """One message: the first as it is, with every other story, of which a channel tells what it has room for."""
+    return first.model_copy(update={"others": tuple(others)}) if others else first
 
 
 def explained(message: Message, delivery: Delivery) -> Message:

@@ -19,7 +19,8 @@ ENQUEUE = {"us": "https://events.pagerduty.com/v2/enqueue", "eu": "https://event
 class PagerDuty:
     """Trigger an incident when an episode opens, keep it up to date, and resolve it when the episode ends.
 
-    The episode's id is the `dedup_key`, so one episode is one incident however often it is told. Protocol:
+    The episode's id is the `dedup_key`, so one episode is one incident however often it is told, and every story of a
+    group has its own, that its own end resolves. Protocol:
     developer.pagerduty.com/docs/events-api-v2/trigger-events (read 2026-11): 202 is success, 400 an event that never
     will be, 429 and 5xx pass. A summary has 1,024 characters, an event 512 KB.
 
@@ -48,9 +49,10 @@ class PagerDuty:
         self._post = settings.post("PagerDuty")
 
     def notify(self, message: Message) -> None:
-        """Send the event. Raises RetryableError for 429, 5xx and time-outs, RejectedError for other 4xx."""
-        body = {"routing_key": self._key.get_secret_value(), **event(message)}
-        self._post(self._url.get_secret_value(), orjson.dumps(body))
+        """Send the events. Raises RetryableError for 429, 5xx and time-outs, RejectedError for other 4xx."""
+        for told in (message, *message.others):
+            body = {"routing_key": self._key.get_secret_value(), **event(told)}
+            self._post(self._url.get_secret_value(), orjson.dumps(body))
 
 
 def event(message: Message) -> dict[str, JsonValue]:

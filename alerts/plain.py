@@ -3,15 +3,20 @@
 from collections.abc import Callable
 
 from opinionwatch.alerts.escape import one_line, quote, safe_url
+from opinionwatch.alerts.stories import more, within
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Exemplar, Message
 
 
 def plain(message: Message, clean: Callable[[str], str] = one_line) -> str:
     """The text. Everything but our own labels and addresses passes `clean`."""
-    labels = WORDS[message.lang].labels
+    labels, message = WORDS[message.lang].labels, within(message)
     lines = [clean(message.title), "", clean(message.summary), ""]
     lines += [f"{clean(label)}: {clean(value)}" for label, value in (*message.facts, *message.reasons)]
+    for other in message.others:
+        lines += ["", clean(other.title), f"  {clean(other.summary)}", f"    {one_line(other.link)}"]
+    if message.untold:
+        lines += ["", *(f"{label}: {number}" for label, number in more(message))]
     if message.examples:
         lines += ["", f"{labels['examples']}:"]
     for example in message.examples:

@@ -14,6 +14,7 @@ from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from opinionwatch.alerts.channel import ChannelSettings, UncertainError, reveal, webhook_url
 from opinionwatch.alerts.escape import one_line, quote, safe_url
+from opinionwatch.alerts.stories import more, within
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message, Severity
 from opinionwatch.pipeline.errors import RejectedError, RetryableError
@@ -21,6 +22,7 @@ from opinionwatch.pipeline.loopback import is_loopback
 
 HEADER_CHARS, FIELD_CHARS, SECTION_CHARS = 150, 2000, 3000
 """Slack's limits on the text of a header, a field and a section, after escaping."""
+STORY_CHARS = 800
 _MARKS: dict[Severity, str] = {"info": "ℹ️", "warning": "⚠️", "critical": "🔴"}
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 SILENT = logging.Logger("opinionwatch.alerts.slack", level=logging.CRITICAL + 1)  # noqa: LOG001 - detached on purpose
@@ -87,14 +89,18 @@ class Slack:
 
 
 def blocks(message: Message) -> Iterator[Block]:
-    """The message in Block Kit: at most 20 blocks, each within Slack's limits."""
-    labels = WORDS[message.lang].labels
+    """The message in Block Kit: at most 31 blocks, each within Slack's limits."""
+    labels, message = WORDS[message.lang].labels, within(message)
     yield HeaderBlock(text=_plain(f"{_MARKS[message.severity]} {message.title}", HEADER_CHARS))
     yield SectionBlock(text=_plain(message.summary, SECTION_CHARS))
     if message.facts:
         yield SectionBlock(fields=[_labelled(label, value, FIELD_CHARS) for label, value in message.facts[:10]])
     for label, value in message.reasons[:5]:
         yield SectionBlock(text=_labelled(label, value, SECTION_CHARS))
+    for other in message.others:
+        yield SectionBlock(text=_story(other))
+    for label, left in more(message):
+        yield SectionBlock(text=_labelled(label, left, SECTION_CHARS))
     for number, example in enumerate(message.examples[:3]):
         if number == 0:
             yield ContextBlock(elements=[_markdown(f"*{labels['examples']}*")])
@@ -131,6 +137,11 @@ def _plain(text: str, limit: int) -> PlainTextObject:
 
 def _labelled(label: str, value: str, limit: int) -> MarkdownTextObject:
     return _markdown(f"*{escape(label, 100)}*\n{escape(value, limit - 110)}")
+
+
+def _story(other: Message) -> MarkdownTextObject:
+    link = "".join(f"\n{one.text}" for one in _link(other.link))
+    return _markdown(f"*{escape(other.title, HEADER_CHARS)}*\n{escape(other.summary, STORY_CHARS)}{link}")
 
 
 def _markdown(text: str) -> MarkdownTextObject:

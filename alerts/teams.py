@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from opinionwatch.alerts.escape import one_line, quote, safe_url
 from opinionwatch.alerts.hook import HookSettings
 from opinionwatch.alerts.plain import origin
+from opinionwatch.alerts.stories import fitted, more
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message, Severity
 
@@ -45,16 +46,13 @@ class Teams:
 
 
 def body(message: Message) -> bytes:
-    """The request: examples are left out from the last when it would be too long."""
-    for shown in range(min(3, len(message.examples)), -1, -1):
-        fitting = message.model_copy(update={"examples": message.examples[:shown]})
-        attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None}
-        request = orjson.dumps(
-            {"type": "message", "attachments": [{**attachment, "content": card(fitting)}]},
-        )
-        if len(request) <= MOST_BYTES:
-            break
-    return request
+    """The request: examples, then other stories, are left out from the last when it would be too long."""
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None}
+    return fitted(
+        message,
+        lambda shown: orjson.dumps({"type": "message", "attachments": [{**attachment, "content": card(shown)}]}),
+        MOST_BYTES,
+    )
 
 
 def card(message: Message) -> dict[str, JsonValue]:
@@ -81,9 +79,16 @@ def _lines(message: Message) -> Iterator[JsonValue]:
     yield _rich(_run(one_line(message.summary, 800)))
     for label, value in (*message.facts, *message.reasons)[:16]:
         yield _rich(_run(f"{one_line(label, 60)}  ", weight="bolder"), _run(one_line(value, 250)))
+    for other in message.others:
+        link = safe_url(other.link)
+        opens: dict[str, JsonValue] = {"selectAction": {"type": "Action.OpenUrl", "url": link}} if link else {}
+        named = _run(one_line(other.title, 120), weight="bolder", **opens)
+        yield _rich(named, _run(f"  {one_line(other.summary, 250)}"))
+    for label, number in more(message):
+        yield _rich(_run(f"{one_line(label, 60)}  ", weight="bolder"), _run(number))
     if message.examples:
         yield _rich(_run(words.labels["examples"], weight="bolder"))
-    for example in message.examples:
+    for example in message.examples[:3]:
         said = _run(words.quoted.format(text=quote(example)))
         yield _rich(said, _run(f"  {origin(example)}", isSubtle=True, size="small"))
     yield _rich(_run(f"{words.labels['id']} {one_line(message.alert_id, 64)}", isSubtle=True, size="small"))

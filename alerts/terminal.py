@@ -12,6 +12,7 @@ from rich.text import Text
 
 from opinionwatch.alerts.channel import ChannelSettings
 from opinionwatch.alerts.escape import one_line, quote, safe_url
+from opinionwatch.alerts.stories import more, within
 from opinionwatch.alerts.words import WORDS
 from opinionwatch.pipeline.contracts_trend import Message, Severity
 from opinionwatch.pipeline.errors import RetryableError
@@ -65,7 +66,7 @@ class Terminal:
 
 def panel(message: Message) -> Panel:
     """The alert as a rich panel. Strangers' text is only ever in `Text`, which knows no markup."""
-    labels = WORDS[message.lang].labels
+    labels, message = WORDS[message.lang].labels, within(message)
     colour = _COLOURS[message.severity]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -73,6 +74,10 @@ def panel(message: Message) -> Panel:
     for label, value in (*message.facts, *message.reasons):
         table.add_row(Text(one_line(label)), Text(one_line(value)))
     lines: list[RenderableType] = [Text(one_line(message.summary)), Text(""), table]
+    for other in message.others:
+        lines += [Text(""), Text(one_line(other.title), style="bold"), Text(f"  {one_line(other.summary)}")]
+        lines.append(Text(f"  {one_line(other.link)}", style="dim"))
+    lines += [Text(f"{label}: {number}", style="bold") for label, number in more(message)]
     if message.examples:
         lines += [Text(""), Text(labels["examples"], style="bold")]
     for example in message.examples:

@@ -26,6 +26,18 @@ class Quoted(Record):
     published_at: Utc
 
 
+class Other(Record):
+    """Another story of the same group."""
+
+    type: str
+    alert_id: str
+    episode_id: str
+    severity: Severity
+    title: str
+    summary: str
+    link: str
+
+
 class Told(Record):
     """An alert in words. Every text is one clean line without markup; what shows it as HTML still has to escape it."""
 
@@ -39,6 +51,8 @@ class Told(Record):
     reasons: tuple[tuple[str, str], ...]
     examples: tuple[Quoted, ...]
     link: str
+    others: tuple[Other, ...]
+    """Every other story of its group."""
     repeat: bool
     """An earlier attempt may have got through; `alert_id` is the same."""
 
@@ -121,6 +135,18 @@ def told(message: Message) -> Body:
                 for one in message.examples
             ),
             link=message.link,
+            others=tuple(
+                Other(
+                    type=f"alert.{one.event}",
+                    alert_id=one.alert_id,
+                    episode_id=one.episode_id,
+                    severity=one.severity,
+                    title=one_line(one.title, 500),
+                    summary=one_line(one.summary, 2000),
+                    link=one.link,
+                )
+                for one in message.others
+            ),
             repeat=message.repeat,
         ),
     )

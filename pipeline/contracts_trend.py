@@ -201,6 +201,10 @@ class Message(Record):
     """Signed one-time addresses that answer the episode, for channels without buttons of their own."""
     repeat: bool = False
     """True when an earlier attempt may have got through: the text says so and carries the same id."""
+    others: tuple["Message", ...] = ()
+    """Other stories of its group, told with it."""
+    untold: int = 0
+    """How many more there are, which a channel has no room for."""
 
 
 DeliveryState = Literal["pending", "sending", "sent", "failed", "suppressed"]

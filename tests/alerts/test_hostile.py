@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from opinionwatch.alerts.email_smtp import Email
+from opinionwatch.alerts.joined import joined
 from opinionwatch.alerts.message import render
 from opinionwatch.alerts.slack import Slack
 from opinionwatch.alerts.terminal import Terminal
@@ -41,6 +42,7 @@ def messages() -> Iterator[Message]:
 
 
 MESSAGES = list(messages())
+GROUPS = [joined(MESSAGES[place], MESSAGES[place + 1 : place + 13]) for place in range(0, len(MESSAGES), 13)]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_there_are_enough_of_them() -> None:
 
 def test_slack_shows_no_mention_no_link_and_nothing_unseen(hook: SlackStub) -> None:
     channel = Slack("slack", Slack.Settings(url=SecretStr(hook.url), allow_loopback=True))
-    for message in MESSAGES:
+    for message in (*MESSAGES, *GROUPS):
         channel.notify(message)
         for text in texts_in(json.loads(hook.received[-1])):
             inside = re.findall(r"<[^>]*>?", text)
@@ -105,8 +107,8 @@ def test_a_mail_has_only_our_headers_our_tags_and_our_links(mailbox: SmtpStub) -
     )
     channel = Email("email", settings)
     ours = {"html", "head", "meta", "title", "body", "div", "h1", "h2", "p", "table", "tr", "th", "td", "blockquote",
-            "br", "small", "a"}  # fmt: skip
-    for message in MESSAGES:
+            "br", "small", "a", "strong"}  # fmt: skip
+    for message in (*MESSAGES, *GROUPS):
         channel.notify(message)
         mail = mailbox.mails[-1]
         assert {name.lower() for name in mail} == HEADERS
@@ -123,7 +125,7 @@ def test_a_mail_has_only_our_headers_our_tags_and_our_links(mailbox: SmtpStub) -
 
 def test_the_terminal_gets_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     channel = Terminal("terminal", Terminal.Settings(stream="stdout"))
-    for message in MESSAGES:
+    for message in (*MESSAGES, *GROUPS):
         channel.notify(message)
         assert not UNSEEN.search(capsys.readouterr().out)
 

@@ -53,8 +53,7 @@ def test_a_group_is_one_message_led_by_the_gravest_with_a_line_for_each_other(wo
     world.deliverer(channel).deliver_due()
     (message,) = channel.got
     assert message.episode_id == "ep-y"
-    told = " ".join(value for _, value in message.reasons)
-    assert "/episodes/ep-x" in told and "/episodes/ep-z" in told
+    assert sorted(other.link for other in message.others) == [f"http://127.0.0.1/episodes/ep-{name}" for name in "xz"]
     deliveries = world.deliveries()
     assert [one.state for one in deliveries] == ["sent"] * 3
     (first,) = {one.joined for one in deliveries}
@@ -119,7 +118,8 @@ def test_a_message_that_may_have_got_through_is_repeated_with_the_same_company_a
     first, *rest = channel.got
     again = next(one for one in rest if one.repeat)
     other = next(one for one in rest if not one.repeat)
-    assert (first.alert_id, len(first.reasons)) == (again.alert_id, len(again.reasons))
+    assert len(first.others) == 1
+    assert (first.alert_id, len(first.others)) == (again.alert_id, len(again.others))
     assert other.episode_id == "ep-late"
     assert {one.state for one in world.deliveries()} == {"sent"}
 
