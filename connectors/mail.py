@@ -9,6 +9,7 @@ from email.policy import EmailPolicy
 from email.utils import parseaddr
 from functools import lru_cache
 
+from opinionwatch.connectors.charset import decode_labelled
 from opinionwatch.connectors.entry import Entry
 
 _QUOTED = re.compile(
@@ -54,8 +55,11 @@ def text_of(message: EmailMessage) -> tuple[str, bool]:
         part = message.get_body(("plain", "html"))
         if part is None:
             return "", False
-        content = part.get_content()
-        return (content, part.get_content_subtype() == "html") if isinstance(content, str) else ("", False)
+        content = part.get_payload(decode=True)
+        if not isinstance(content, bytes):
+            return "", False
+        # The library's own `get_content` decodes with whatever the letter names, be it no encoding of text at all.
+        return decode_labelled(content, part.get_content_charset("ascii")), part.get_content_subtype() == "html"
     except _DEFECTS:
         return "", False
 

@@ -164,6 +164,14 @@ def test_a_message_in_gb18030_html_is_text() -> None:
     assert (entry.text.strip(), entry.title, entry.html, entry.native_id) == ("<p>电池太差了</p>", "投诉", True, "7:1")
 
 
+def test_a_letter_crafted_to_stop_the_reading_is_read_and_so_are_those_after_it(key: Path) -> None:
+    crafted = b"Message-ID: <1@example.org>\nContent-Type: text/plain; charset=unicode_escape\n\nawful \\ud800\n"
+    with mail_server(Mailbox({1: crafted, 2: mail(2)})) as box:
+        found = bodies(source(box, key).fetch(None))
+    assert [body["native_id"] for body in found] == ["<1@example.org>", "<2@example.org>"]
+    assert found[0]["text"] == "awful \\ud800\n"
+
+
 def digest(sender: str = "Google Alerts <googlealerts-noreply@google.com>", markup: object = None) -> bytes:
     """A digest of Google Alerts."""
     widgets = [
