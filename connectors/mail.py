@@ -16,6 +16,8 @@ _QUOTED = re.compile(
     r"(?m)^(?:>|-{2,}\s*(?:Original Message|原始邮件|Forwarded message)"
     r"|On .{1,200} wrote:|在.{1,100}写道[::]|发件人[::])"
 )
+_NARROW = re.compile(r"=\?(?:gb2312|gbk)\?", re.IGNORECASE)
+"""Labels of encoded words (RFC 2047) that the library would take at their word."""
 _KEPT_CHARS = 200
 _DEFECTS = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError)
 """What the library may raise on hostile messages."""
@@ -26,6 +28,7 @@ class _Policy(EmailPolicy):
 
     def header_fetch_parse(self, name: str, value: str) -> str:
         """A header, parsed."""
+        value = _NARROW.sub("=?gb18030?", value)
         return _kept(name, value) if len(value) <= _KEPT_CHARS else super().header_fetch_parse(name, value)
 
 
