@@ -28,6 +28,8 @@ _IN_HEADER = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:-]{1,40})""", re.IG
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SEVEN_BIT = re.compile(r"hz|iso2022_\w+|utf-(16|32)(-[bl]e)?")
 """Encodings whose bytes may look like harmless UTF-8."""
+SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252"}
+"""Browsers read these as more than they are, and so do the people who write them."""
 
 
 def decode(body: bytes, content_type: str) -> str:
@@ -49,8 +51,7 @@ def decode(body: bytes, content_type: str) -> str:
     inside, outside = _DECLARED.search(body[:400]), _IN_HEADER.search(content_type[:200])
     named = [found[1].decode() for found in [inside] if found] + [found[1] for found in [outside] if found]
     declared = [known for name in named if (known := known_encoding(name))]
-    # A browser reads these two as their supersets, and so do the people who write them.
-    declared = [{"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252"}.get(name, name) for name in declared]
+    declared = [SUPERSETS.get(name, name) for name in declared]
     eight_bit = [name for name in declared if not _SEVEN_BIT.fullmatch(name)]
     for name in ["utf-8", *eight_bit] if declared == eight_bit else [*declared, "utf-8"]:
         try:
@@ -58,3 +59,21 @@ def decode(body: bytes, content_type: str) -> str:
         except UnicodeError:
             continue
     return body.decode((eight_bit or ["utf-8"])[0], "replace")
+
+
+def decode_labelled(body: bytes, label: str) -> str:
+    """Text whose writer labelled it, as mail programs do: the label is believed as far as it fits the bytes.
+
+    Otherwise, and when it names no encoding of text, the bytes are read like a document from the web.
+
+    >>> decode_labelled("囧".encode("gbk"), "gb2312"), decode_labelled("é".encode(), "us-ascii")
+    ('囧', 'é')
+    """
+    known = known_encoding(label)
+    if known is None:
+        return decode(body, "")
+    name = SUPERSETS.get(known, known)
+    try:
+        return body.decode(name)
+    except UnicodeError:
+        return body.decode(name, "replace") if _SEVEN_BIT.fullmatch(name) else decode(body, f"charset={known}")

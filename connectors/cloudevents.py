@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from opinionwatch.connectors.found import loads
+
 
 def unwrapped(value: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> bytes:
     """The document in a record: its value, or the `data` of an event, structured or binary (headers `ce_…`).
@@ -20,7 +22,7 @@ def unwrapped(value: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> bytes:
     """
     told = {name: text.decode("utf-8", "replace") for name, text in headers if name.startswith("ce_") and text}
     try:
-        event = orjson.loads(value)
+        event = loads(value)
     except orjson.JSONDecodeError:
         return value
     if not isinstance(event, dict):
@@ -44,6 +46,6 @@ def _data(event: Mapping[str, object]) -> object:
     if not isinstance(packed, str):
         return event.get("data")
     try:
-        return orjson.loads(b64decode(packed, validate=True))
+        return loads(b64decode(packed, validate=True))
     except (Base64Error, ValueError):
         return None

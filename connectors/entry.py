@@ -1,5 +1,6 @@
 """One text as a connector found it."""
 
+import json
 from typing import NamedTuple
 
 import orjson
@@ -24,8 +25,15 @@ class Entry(NamedTuple):
     replies: int | None = None
 
     def body(self) -> bytes:
-        """JSON of a submission; what is not there is left out."""
+        """JSON of a submission; what is not there is left out.
+
+        It never fails: half a character (a lone surrogate) and a figure beyond 64 bits are handed on as they are, and
+        `submission` says what becomes of them.
+        """
         told = {name: value for name, value in self._asdict().items() if value is not None}
         if not self.deleted:
             del told["deleted"]
-        return orjson.dumps(told)
+        try:
+            return orjson.dumps(told)
+        except orjson.JSONEncodeError:
+            return json.dumps(told).encode("ascii")

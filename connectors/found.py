@@ -1,6 +1,7 @@
 """Foreign JSON, of which nothing is believed: what is absent or of another type than it should be is None."""
 
 import math
+import re
 from typing import Self
 
 import orjson
@@ -9,6 +10,24 @@ from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.moments import moment
 
 _SHOWN = 60
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+"""An escape in JSON: both halves of a UTF-16 pair, one half alone (the group), or any other."""
+
+
+def loads(body: bytes) -> object:
+    """JSON of somebody who may cut texts by their UTF-16 length: half a character becomes U+FFFD, as in a submission.
+
+    Raises JSONDecodeError when it is no JSON otherwise.
+
+    >>> loads(rb'["great \\ud83d", "\\ud83d\\ude00"]')
+    ['great �', '😀']
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return orjson.loads(_ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body))
 
 
 class Found:
@@ -27,7 +46,7 @@ class Found:
     def read(cls, body: bytes, whose: str) -> Self:
         """Parse an answer. Raises RetryableError when it is no JSON: cut off, a web page, too deep."""
         try:
-            return cls(orjson.loads(body), whose)
+            return cls(loads(body), whose)
         except orjson.JSONDecodeError as error:
             raise RetryableError(f"{whose}: the answer is not JSON: {str(error)[:_SHOWN]}") from error
 

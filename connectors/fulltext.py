@@ -47,6 +47,9 @@ class FullText:
         except (RetryableError, FatalError) as error:
             _log.info("fulltext.missing", reason=str(error))
             return None
+        except (httpx2.InvalidURL, ValueError) as error:  # the feed's link, or a path in robots.txt, is no address
+            _log.info("fulltext.missing", reason=redact(f"{address}: {error}"))
+            return None
         if "html" not in answer.headers.get("content-type", "html") or len(answer.body) > PAGE_BYTES:
             return None
         text = decode(answer.body, answer.headers.get("content-type", ""))

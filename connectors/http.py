@@ -34,7 +34,8 @@ SAID_BYTES = 4_096
 _RATIO_FREE_BYTES = 1_000_000
 _STEP_S = {"connect": 10.0, "read": 15.0, "write": 10.0, "pool": 5.0}
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
-_SECRET = frozenset({"authorization", "cookie"})
+_HARMLESS = frozenset({"accept", "accept-language", "user-agent", "if-none-match", "if-modified-since"})
+"""Headers that any server may see. Of the others every service has its own that hold a key."""
 _TROUBLE = (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.DecodingError, OSError)
 
 
@@ -118,7 +119,7 @@ class Client:
         self._pool: httpcore2.ConnectionPool | None = None
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """GET a URL, following redirects; to another host go no secrets."""
+        """GET a URL, following redirects; secrets go to the same host, scheme and port, or from http to its https."""
         return self._follow(url, headers, None)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -141,8 +142,7 @@ class Client:
                 return answer
             if body is not None:
                 raise RetryableError(f"{self._shown(url)}: redirects, and what was posted goes nowhere else")
-            if answer.raw_host != target.raw_host:
-                sent = {name: value for name, value in sent.items() if name not in _SECRET}
+            sent = carried(sent, target, answer)
             target = answer
         raise RetryableError(f"{self._shown(url)}: more than {REDIRECTS} redirects")
 
@@ -239,6 +239,13 @@ class Client:
             if len(body) > _RATIO_FREE_BYTES and len(body) > RATIO * response.num_bytes_downloaded:
                 raise httpx2.DecodingError(f"unpacks to more than {RATIO} times its size")
         return bytes(body)
+
+
+def carried(sent: Mapping[str, str], before: httpx2.URL, after: httpx2.URL) -> dict[str, str]:
+    """The headers (names in lower case) that go along with a redirect: to another server only the harmless ones."""
+    same = (before.scheme, before.raw_host, before.port) == (after.scheme, after.raw_host, after.port)
+    safer = (before.scheme, after.scheme) == ("http", "https") and before.raw_host == after.raw_host
+    return {name: value for name, value in sent.items() if same or safer or name in _HARMLESS}
 
 
 def _in_words(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import imaplib
 import re
 import socket
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,7 +28,11 @@ from opinionwatch.pipeline.ports import Item, Page
 PAGE_MAILS = 20
 MAIL_BYTES = 1_000_000
 """Of a longer message only the beginning is asked for."""
+SEARCHED = 50_000
+"""Messages of one search: it is answered in one line, and the library reads no line beyond a million bytes."""
 _UID = re.compile(rb"UID (\d{1,10})")
+_FOREIGN = re.compile(r"(&(?:[A-Za-z0-9+,]{3,})?-)|[^\x20-\x7e]+|&")
+"""What a folder's name holds in modified UTF-7 already (the group), and what is to be written so."""
 _STEP_S = 15.0
 
 
@@ -74,28 +79,27 @@ class Imap(Named):
         """One poll: pages of the messages with UIDs above the cursor's."""
         place = _Place.read(cursor)
         with self._signed_in() as box:
-            validity = self._examine(box)
+            validity, count = self._examine(box)
             last = place.uid if place and place.validity == validity else 0
-            yield from self._pages(box, validity, last, f"UID {last + 1}:*")
+            yield from self._pages(box, validity, last, _search(box, count, f"UID {last + 1}:*"))
 
     def backfill(self, since: datetime, cursor: str | None) -> Iterator[Page]:
         """Messages that came on the day of `since` or later (`SEARCH SINCE`), by UID like a poll's."""
         day = "-".join(format_datetime(since.astimezone(UTC)).split()[1:4])
         place = _Place.read(cursor)
         with self._signed_in() as box:
-            validity = self._examine(box)
+            validity, count = self._examine(box)
             last = place.uid if place and place.validity == validity else 0
-            yield from self._pages(box, validity, last, f"SINCE {day}")
+            yield from self._pages(box, validity, last, _search(box, count, f"SINCE {day}"))
 
     def check(self) -> str:
         """Whether we may sign in and read the folder, and how many messages it holds."""
         with self._signed_in() as box:
-            count = int(_line(box.select(f'"{self._given.folder}"', readonly=True)) or b"0")
+            count = self._open(box)
         return f"signed in; {self._given.folder} holds {count:,} messages"
 
-    def _pages(self, box: imaplib.IMAP4, validity: int, last: int, wanted: str) -> Iterator[Page]:
-        """The messages that `wanted` finds above the UID `last`."""
-        found = {int(uid) for uid in _line(box.uid("SEARCH", wanted)).split() if uid.isdigit()}
+    def _pages(self, box: imaplib.IMAP4, validity: int, last: int, found: set[int]) -> Iterator[Page]:
+        """Of the messages that were found, those above the UID `last`."""
         # "n:*" always names the last message, also when its UID is below n.
         waiting = sorted(uid for uid in found if uid > last)
         before = len(found) - len(waiting)
@@ -119,12 +123,17 @@ class Imap(Named):
             elif entry is not None:
                 yield entry
 
-    def _examine(self, box: imaplib.IMAP4) -> int:
-        _ok(box.select(f'"{self._given.folder}"', readonly=True))
+    def _open(self, box: imaplib.IMAP4) -> int:
+        """How many messages the folder holds."""
+        return int(_line(box.select(f'"{_in_utf7(self._given.folder)}"', readonly=True)) or b"0")
+
+    def _examine(self, box: imaplib.IMAP4) -> tuple[int, int]:
+        """The folder's UIDVALIDITY, and how many messages it holds."""
+        count = self._open(box)
         told = box.response("UIDVALIDITY")[1]
         if not told or not isinstance(told[0], bytes) or not told[0].isdigit():
             raise RetryableError(f"{self._given.host}: the folder has no UIDVALIDITY")
-        return int(told[0])
+        return int(told[0]), count
 
     @contextmanager
     def _signed_in(self) -> Iterator[imaplib.IMAP4]:
@@ -194,6 +203,33 @@ class _Place(Cursor):
     whose = "a mailbox"
     validity: int
     uid: int = Field(ge=0)
+
+
+def _in_utf7(folder: str) -> str:
+    """A folder's name as it goes over the wire (modified UTF-7, RFC 3501 5.1.3); written so already, it stays.
+
+    >>> _in_utf7("客服 & R&D"), _in_utf7("&W6JnDQ-")
+    ('&W6JnDQ- &- R&-D', '&W6JnDQ-')
+    """
+
+    def written(found: re.Match[str]) -> str:
+        if found[1] or found[0] == "&":
+            return found[1] or "&-"
+        packed = b64encode(found[0].encode("utf-16-be")).decode("ascii")
+        return f"&{packed.rstrip('=').replace('/', ',')}-"
+
+    return _FOREIGN.sub(written, folder)
+
+
+def _search(box: imaplib.IMAP4, count: int, wanted: str) -> set[int]:
+    """The UIDs that `wanted` finds in a folder of so many messages."""
+    found = set[int]()
+    # From the newest down: what is moved away meanwhile moves the later ones down, to where is still searched.
+    for start in range((max(count, 1) - 1) // SEARCHED * SEARCHED + 1, 0, -SEARCHED):
+        end = "*" if start + SEARCHED > count else start + SEARCHED - 1
+        part = wanted if count <= SEARCHED else f"{start}:{end} {wanted}"
+        found.update(int(uid) for uid in _line(box.uid("SEARCH", part)).split() if uid.isdigit())
+    return found
 
 
 def _said(error: Exception, token: str) -> str:

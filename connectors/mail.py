@@ -9,12 +9,15 @@ from email.policy import EmailPolicy
 from email.utils import parseaddr
 from functools import lru_cache
 
+from opinionwatch.connectors.charset import decode_labelled
 from opinionwatch.connectors.entry import Entry
 
 _QUOTED = re.compile(
     r"(?m)^(?:>|-{2,}\s*(?:Original Message|原始邮件|Forwarded message)"
     r"|On .{1,200} wrote:|在.{1,100}写道[::]|发件人[::])"
 )
+_NARROW = re.compile(r"=\?(?:gb2312|gbk)\?", re.IGNORECASE)
+"""Labels of encoded words (RFC 2047) that the library would take at their word."""
 _KEPT_CHARS = 200
 _DEFECTS = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError)
 """What the library may raise on hostile messages."""
@@ -25,6 +28,7 @@ class _Policy(EmailPolicy):
 
     def header_fetch_parse(self, name: str, value: str) -> str:
         """A header, parsed."""
+        value = _NARROW.sub("=?gb18030?", value)
         return _kept(name, value) if len(value) <= _KEPT_CHARS else super().header_fetch_parse(name, value)
 
 
@@ -54,8 +58,11 @@ def text_of(message: EmailMessage) -> tuple[str, bool]:
         part = message.get_body(("plain", "html"))
         if part is None:
             return "", False
-        content = part.get_content()
-        return (content, part.get_content_subtype() == "html") if isinstance(content, str) else ("", False)
+        content = part.get_payload(decode=True)
+        if not isinstance(content, bytes):
+            return "", False
+        # The library's own `get_content` decodes with whatever the letter names, be it no encoding of text at all.
+        return decode_labelled(content, part.get_content_charset("ascii")), part.get_content_subtype() == "html"
     except _DEFECTS:
         return "", False
 

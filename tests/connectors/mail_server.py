@@ -35,6 +35,10 @@ class Mailbox:
     """The internal date of messages, for SEARCH SINCE; those without one are of any day."""
     log: list[str] = field(default_factory=list)
     port: int = 0
+    folder: str = "INBOX"
+    """Its name as it goes over the wire."""
+    leaving: deque[int] = field(default_factory=deque)
+    """UIDs that are moved away, one after each SEARCH."""
 
     def answer(self, tag: bytes, command: bytes) -> bytes | None:
         """What a command is answered; None breaks the connection."""
@@ -47,7 +51,7 @@ class Mailbox:
             right = rest.split()[-1].strip(b'"').decode() == self.password
             return tag + (b" OK done\r\n" if right else b" NO [AUTHENTICATIONFAILED] invalid " + rest + b"\r\n")
         if word == b"EXAMINE":
-            if rest.strip(b'"') != b"INBOX":
+            if rest.strip(b'"').decode() != self.folder:
                 return tag + b" NO no such folder\r\n"
             told = f"* {len(self.mails)} EXISTS\r\n* OK [UIDVALIDITY {self.validity}] valid\r\n".encode()
             return told + tag + b" OK [READ-ONLY]\r\n"
@@ -59,12 +63,17 @@ class Mailbox:
 
     def by_uid(self, tag: bytes, rest: bytes) -> bytes | None:
         """SEARCH and FETCH."""
-        if found := re.match(rb"SEARCH UID (\d+):\*", rest):
-            uids = [uid for uid in self.mails if uid >= int(found[1])] or [max(self.mails, default=0)]
-            return b"* SEARCH " + " ".join(map(str, uids)).encode() + b"\r\n" + tag + b" OK done\r\n"
-        if found := re.match(rb"SEARCH SINCE (\S+)", rest):
-            day = datetime.strptime(found[1].decode(), "%d-%b-%Y").replace(tzinfo=UTC)
-            uids = [uid for uid in self.mails if self.came.get(uid, day) >= day]
+        if found := re.fullmatch(rb"SEARCH (?:(\d+):(\d+|\*) )?(UID|SINCE) (\S+)", rest):
+            uids = sorted(self.mails)
+            if found[1]:
+                uids = uids[int(found[1]) - 1 : None if found[2] == b"*" else int(found[2])]
+            if found[3] == b"UID":
+                uids = [uid for uid in uids if uid >= int(found[4].removesuffix(b":*"))] or uids[-1:]
+            else:
+                day = datetime.strptime(found[4].decode(), "%d-%b-%Y").replace(tzinfo=UTC)
+                uids = [uid for uid in uids if self.came.get(uid, day) >= day]
+            if self.leaving:
+                del self.mails[self.leaving.popleft()]
             return b"* SEARCH " + " ".join(map(str, uids)).encode() + b"\r\n" + tag + b" OK done\r\n"
         found = re.match(rb"FETCH ([\d,]+) \(UID BODY.PEEK\[\]<0.(\d+)>\)", rest)
         if found is None:

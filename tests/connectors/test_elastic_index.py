@@ -16,7 +16,7 @@ from opinionwatch.pipeline.ports import Page
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.submission import parse
 from tests.connectors.elastic_cluster import Cluster
-from tests.connectors.imitation import imitating
+from tests.connectors.imitation import Asked, Told, imitating
 from tests.connectors.services import when
 from tests.contract.source_suite import build, items
 
@@ -78,6 +78,20 @@ def test_a_document_from_the_future_does_not_hide_those_that_follow() -> None:
         pages = list(source(service.url, late_s=10**4).fetch(None))
         assert len(ids(pages)) == 3
         assert json.loads(pages[-1].cursor)["top_ms"] < 4_000_000_000_000
+
+
+def test_half_a_character_in_a_document_holds_up_neither_it_nor_those_after_it() -> None:
+    whole = json.dumps({"cut": r"great \ud83d", "pair": "\U0001f600", "words": r"C:\ud800", "quoted": '\\"\ud800"'})
+    cluster = Cluster(3, changed={2: {"message": {"body": "great \ud83d"}, "more": whole}})
+
+    def escaped(asked: Asked) -> Told:
+        told = cluster(asked)
+        return Told(json.dumps(told.body).encode(), told.status)
+
+    with imitating(escaped) as service:
+        pages = list(source(service.url).fetch(None))
+    assert [parse(item, Limits()).text for item in items(pages)] == ["text 1 电池", "great \ufffd", "text 3 电池"]
+    assert json.loads(items(pages)[1].body)["_source"]["more"] == whole
 
 
 def test_an_answer_of_only_some_shards_is_no_answer() -> None:

@@ -10,6 +10,9 @@ import pytest
 from opinionwatch.connectors import feed_xml
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.feeds import read_feed
+from opinionwatch.pipeline.ports import Item
+from opinionwatch.pipeline.settings import Limits
+from opinionwatch.pipeline.submission import parse
 
 RSS = """<?xml version="1.0"?><rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>T</title>
 <language>zh-cn</language>
@@ -86,6 +89,13 @@ def test_json_feeds_are_read_and_their_odd_items_passed_on() -> None:
 
 def test_an_entry_is_json_of_a_submission() -> None:
     assert json.loads(Entry("a", "b", html=True).body()) == {"native_id": "a", "text": "b", "html": True}
+
+
+def test_an_entry_of_half_characters_and_endless_figures_is_still_a_submission() -> None:
+    entry = Entry("id \ud800", "great \ud83d, 电池", title="\udc00", author="\udfff", likes=10**40)
+    found = parse(Item(entry.body()), Limits())
+    assert (found.native_id, found.text, found.title) == ("id \\ud800", "great \ufffd, 电池", "\ufffd")
+    assert (found.author, found.likes) == ("\ufffd", None)
 
 
 def test_entries_that_share_an_id_are_told_apart_by_their_links() -> None:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from threading import Event, Thread, Timer
 
+import httpx2
 import pytest
 
 from opinionwatch.connectors.hosts import Hosts
-from opinionwatch.connectors.http import BODY_BYTES, Client
+from opinionwatch.connectors.http import BODY_BYTES, Client, carried
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.guard import Guard
 from opinionwatch.pipeline.wire import retry_after_s
@@ -193,12 +194,53 @@ def test_redirects_into_the_inside_are_not_followed(serve: Serve, location: str)
         client().get(f"{base}/a")
 
 
-def test_a_redirect_to_another_host_takes_no_secret_along(serve: Serve) -> None:
-    other = serve(lambda to: send(to, str(to.headers["Authorization"]).encode()))
-    base = serve(lambda to: send(to, status=302, Location=other.replace("127.0.0.1", "localhost")))
+SENT = {
+    "Authorization": "Bearer s3cret",
+    "Api-Key": "s3cret",
+    "Api-Username": "system",
+    "Accept": "text/html",
+    "If-None-Match": '"x"',
+}
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_redirect_to_another_host_or_port_takes_no_secret_along(serve: Serve, host: str) -> None:
+    def told(to: BaseHTTPRequestHandler) -> None:
+        send(to, repr([to.headers[name] for name in SENT]).encode())
+
+    other = serve(told)
+    base = serve(lambda to: send(to, status=302, Location=other.replace("127.0.0.1", host)))
     asking = client(guard=Guard(["127.0.0.1", "localhost"]))
-    assert asking.get(base, {"Authorization": "Bearer s3cret"}).body == b"None"
-    assert asking.get(other, {"Authorization": "Bearer s3cret"}).body == b"Bearer s3cret"
+    assert asking.get(base, SENT).body.decode() == repr([None, None, None, "text/html", '"x"'])
+    assert asking.get(other, SENT).body.decode() == repr(list(SENT.values()))
+
+
+def test_a_redirect_within_a_server_takes_everything_along(serve: Serve) -> None:
+    def told(to: BaseHTTPRequestHandler) -> None:
+        if to.path == "/a":
+            send(to, status=302, Location="/b")
+        else:
+            send(to, repr([to.headers[name] for name in SENT]).encode())
+
+    assert client().get(f"{serve(told)}/a", SENT).body.decode() == repr(list(SENT.values()))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_kept"),
+    [
+        ("https://h.example/a", "https://h.example:443/b", True),
+        ("http://h.example/a", "https://h.example/a", True),
+        ("https://h.example/a", "http://h.example/a", False),
+        ("https://h.example/a", "https://h.example:8443/a", False),
+        ("https://h.example/a", "https://evil.example/a", False),
+        ("http://h.example/a", "https://evil.example/a", False),
+    ],
+)
+def test_a_secret_goes_on_only_to_the_same_server_or_from_http_to_its_https(
+    before: str, after: str, *, is_kept: bool
+) -> None:
+    kept = carried({"authorization": "s3cret", "accept": "*/*"}, httpx2.URL(before), httpx2.URL(after))
+    assert kept == ({"authorization": "s3cret", "accept": "*/*"} if is_kept else {"accept": "*/*"})
 
 
 def test_a_name_that_resolves_to_the_inside_is_never_connected(serve: Serve) -> None:

@@ -1,6 +1,8 @@
 """Reading a mail folder: order, restarts, renumbering, hostile servers, Google's digests."""
 
 import json
+from base64 import b64encode
+from collections import deque
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -162,6 +164,79 @@ def test_a_message_in_gb18030_html_is_text() -> None:
     entry = entry_of(message.as_bytes(), "7:1")
     assert entry is not None
     assert (entry.text.strip(), entry.title, entry.html, entry.native_id) == ("<p>电池太差了</p>", "投诉", True, "7:1")
+
+
+def test_a_letter_crafted_to_stop_the_reading_is_read_and_so_are_those_after_it(key: Path) -> None:
+    crafted = b"Message-ID: <1@example.org>\nContent-Type: text/plain; charset=unicode_escape\n\nawful \\ud800\n"
+    with mail_server(Mailbox({1: crafted, 2: mail(2)})) as box:
+        found = bodies(source(box, key).fetch(None))
+    assert [body["native_id"] for body in found] == ["<1@example.org>", "<2@example.org>"]
+    assert found[0]["text"] == "awful \\ud800\n"
+
+
+def test_a_letter_labelled_gb2312_may_hold_what_gbk_adds() -> None:
+    subject = b"=?gb2312?B?" + b64encode("囧,朱镕基".encode("gbk")) + b"?="
+    raw = b"Subject: " + subject + b"\nContent-Type: text/plain; charset=gb2312\n\n" + "喆:电池太差了".encode("gbk")
+    entry = entry_of(raw, "7:1")
+    assert entry is not None
+    assert (entry.title, entry.text) == ("囧,朱镕基", "喆:电池太差了")
+
+
+@pytest.mark.parametrize("label", ["x-nobody-knows", "us-ascii", "punycode", '"', "gb2312"])
+def test_a_letter_whose_label_is_wrong_or_unknown_is_read_as_what_it_is(label: str) -> None:
+    entry = entry_of(f"Content-Type: text/plain; charset={label}\n\n电池太差了".encode(), "7:1")
+    assert entry is not None
+    assert entry.text == "电池太差了"
+
+
+def test_japanese_mail_with_one_bad_character_keeps_the_others() -> None:
+    body = "電池".encode("iso2022_jp").replace(b"\x1b(B", b"\x7f\x7f\x1b(B")
+    entry = entry_of(b"Content-Type: text/plain; charset=iso-2022-jp\n\n" + body, "7:1")
+    assert entry is not None
+    assert entry.text.startswith("電池")
+
+
+@pytest.mark.parametrize(
+    ("folder", "sent"),
+    [
+        ("客服", "&W6JnDQ-"),
+        ("INBOX/客服 2026", "INBOX/&W6JnDQ- 2026"),
+        ("R&D", "R&-D"),
+        ("&W6JnDQ-", "&W6JnDQ-"),
+        ("R&-D", "R&-D"),
+    ],
+)
+def test_folders_are_named_in_any_script_or_as_the_server_spells_them(key: Path, folder: str, sent: str) -> None:
+    with mail_server(Mailbox({1: mail(1)}, folder=sent)) as box:
+        assert ids(source(box, key, folder=folder).fetch(None)) == ["<1@example.org>"]
+        assert source(box, key, folder=folder).check() == f"signed in; {folder} holds 1 messages"
+
+
+def test_a_mailbox_whose_uids_fill_more_than_a_line_is_read_from_its_first_message(key: Path) -> None:
+    with mail_server(Mailbox(dict.fromkeys(range(100_000, 300_000), mail(1)))) as box:
+        page = next(source(box, key).fetch(None))
+    assert json.loads(page.cursor)["uid"] == 100_019
+    assert page.share == 20 / 200_000
+
+
+def test_what_is_moved_away_between_two_searches_hides_no_other_message(
+    key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imap, "SEARCHED", 4)
+    with mail_server(Mailbox({uid: mail(uid) for uid in range(1, 12)}, leaving=deque([1, 2, 3]))) as box:
+        pages = list(source(box, key).fetch(None))
+        assert ids(pages) == [f"<{n}@example.org>" for n in range(4, 12)]
+        assert list(source(box, key).fetch(pages[-1].cursor)) == []
+        box.mails[12] = mail(12)
+        assert ids(source(box, key).fetch(pages[-1].cursor)) == ["<12@example.org>"]
+
+
+def test_the_history_of_a_large_mailbox_is_searched_whole(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "SEARCHED", 4)
+    came = {uid: datetime(2026, 3, 21 - uid, tzinfo=UTC) for uid in range(1, 21)}
+    with mail_server(Mailbox({uid: mail(uid) for uid in came}, came=came)) as box:
+        pages = list(source(box, key).backfill(datetime(2026, 3, 11, tzinfo=UTC), None))
+    assert ids(pages) == [f"<{n}@example.org>" for n in range(1, 11)]
 
 
 def digest(sender: str = "Google Alerts <googlealerts-noreply@google.com>", markup: object = None) -> bytes:

@@ -151,6 +151,7 @@ def test_envelopes_are_opened_tombstones_delete_what_their_key_names_and_nonsens
     [
         (b'{"specversion": "1.0", "id": "1", "source": "s", "data_base64": "eyJ0ZXh0IjogIngifQ=="}', "x"),
         (b'{"specversion": "1.0", "id": "1", "source": "s", "data": {"native_id": "n", "text": "y"}}', "y"),
+        (rb'{"specversion": "1.0", "id": "1", "source": "s", "data": {"text": "great \ud83d"}}', "great \ufffd"),
         (b'{"specversion": 5, "text": "mine"}', "mine"),
     ],
 )

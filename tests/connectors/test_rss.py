@@ -213,13 +213,14 @@ class Site:
     def __init__(self, robots: bytes | int) -> None:
         self.robots = robots
         self.base = ""
+        self.feed = feed(1, 2, 3)
         self.asked: list[str] = []
 
     def __call__(self, to: BaseHTTPRequestHandler) -> None:
         self.asked.append(to.path)
         status, kind, body = 200, "text/html; charset=utf-8", ARTICLE.encode()
         if to.path == "/feed":
-            kind, body = "application/rss+xml", feed(1, 2, 3).replace(b"LINK", self.base.encode())
+            kind, body = "application/rss+xml", self.feed.replace(b"LINK", self.base.encode())
         elif to.path == "/robots.txt":
             status, body = (self.robots, b"") if isinstance(self.robots, int) else (200, self.robots)
         elif to.path == "/2":
@@ -255,6 +256,27 @@ def test_articles_are_fetched_where_they_may_be_and_else_the_summary_stays(
     assert all(body["title"] == f"title {body['native_id']}" for body in bodies)
     if robots != 503:
         assert site.asked.count("/robots.txt") == 1
+
+
+@pytest.mark.parametrize(
+    "link", ["http://x.example:abc/", "http://999.1.1.1/", "http://[bad/", "mailto:x", "http://[::1"]
+)
+def test_a_link_that_leads_nowhere_leaves_the_summary_and_the_other_articles(serve: Serve, link: str) -> None:
+    site = Site(404)
+    site.base = serve(site)
+    site.feed = feed(1, 2, 3).replace(b"LINK/2", link.encode())
+    bodies = [
+        json.loads(item.body) for page in source(f"{site.base}/feed", full_text=True).fetch(None) for item in page.items
+    ]
+    assert ["whole story" in body["text"] for body in bodies] == [True, False, True]
+    assert bodies[1]["text"] == "text 2"
+
+
+def test_robots_rules_that_cannot_be_read_leave_the_summary(serve: Serve) -> None:
+    site = Site(b"User-agent: *\nDisallow: //[x\n")
+    site.base = serve(site)
+    pages = list(source(f"{site.base}/feed", full_text=True).fetch(None))
+    assert [json.loads(item.body)["text"] for page in pages for item in page.items] == ["text 3", "text 2", "text 1"]
 
 
 @pytest.mark.parametrize("inner", ["<i>a</i> " * 2_000, "<p>" + "<a href=x>a</a>" * 5_000, "<p><b>x</b></p>" * 600])
