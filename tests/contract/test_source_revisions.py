@@ -66,11 +66,11 @@ def post(number: int, **fields: object) -> Callable[[Answer], None]:
 def _x(answer: Answer) -> None:
     """An edit is a post of its own, with the first one's id in its history."""
     assert isinstance(answer, XApi)
-    first = str(answer.count)
+    first = answer.id_of(answer.count)
     answer.count += 1
     answer.changed[answer.count] = {
         "text": "now better",
-        "edit_history_tweet_ids": [first, str(answer.count)],
+        "edit_history_tweet_ids": [first, answer.id_of(answer.count)],
         "public_metrics": {"like_count": 12, "retweet_count": 5, "reply_count": 3, "quote_count": 1},
     }
 
