@@ -203,7 +203,9 @@ class Pull:
         return wait_s
 
     def _succeeded(self, page: Page | None = None) -> None:
-        self._failures = 0
+        # An empty page may only prepare a question that fails again. What is never polled has no other sign of life.
+        if page is None or page.items or self.source.interval_s is None:
+            self._failures = 0
         with self._lock:
             now = self._health
             pages, items = (now.pages + 1, now.items + len(page.items)) if page else (now.pages, now.items)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpcore2
 import structlog
 from pydantic import Field
 
@@ -12,6 +13,8 @@ from opinionwatch.connectors.api import Api, bearer
 from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.found import Found
+from opinionwatch.connectors.hosts import BusyError
+from opinionwatch.connectors.http import RefusedError
 from opinionwatch.connectors.polling import Polling, PollingSettings, forgotten, until_midnight_s
 from opinionwatch.connectors.walking import digest_of
 from opinionwatch.pipeline.errors import RetryableError
@@ -34,8 +37,9 @@ class X(Polling):
     https://docs.x.com/fundamentals/rate-limits, https://docs.x.com/x-api/fundamentals/edit-posts and
     https://developer.x.com/en/docs/x-api/fields read 2026-11-26). Reads are counted in the cursor, and as many as an
     answer may bring are counted before it is asked for, so that not even a crash reads more than `reads_per_day` (a day
-    is one of UTC). The cost is in the log after each poll and in `source check`. Terms: the X developer agreement;
-    posts that were deleted there have to go here, too, so keep the retention short.
+    is one of UTC); a refusal brings none and gives them back. The cost is in the log after each poll and in `source
+    check`. Terms: the X developer agreement; posts that were deleted there have to go here, too, so keep the retention
+    short.
 
     History: none to bring. The first poll goes back the seven days that the service shows, and a second reader would
     spend reads beside the cap.
@@ -85,20 +89,28 @@ class X(Polling):
             # Durable before the question is asked, because the loop goes on only then.
             yield Page([], here.model_copy(update={"day": today, "reads": spent + most}).model_dump_json(), missed)
             missed = []
-            answer = self._api.get(
-                "2/tweets/search/recent",
-                query=self._given.query,
-                max_results=most,
-                since_id=here.since,
-                next_token=here.older,
-                **{"tweet.fields": _FIELDS},
-            )
+            try:
+                answer = self._ask(here, most)
+            except RetryableError as error:
+                if _read_nothing(error):
+                    yield Page([], here.model_copy(update={"day": today, "reads": spent}).model_dump_json())
+                raise
             here = here.after(answer, today, spent)
             items = [Item(entry.body()) for post in reversed(answer.each("data")) if (entry := _entry(post))]
             yield Page(items, here.model_dump_json())
             if here.older is None:
                 log.info("x.reads", source=self.name, today=self._cost(here.reads))
                 return
+
+    def _ask(self, here: "_Cursor", most: int) -> Found:
+        return self._api.get(
+            "2/tweets/search/recent",
+            query=self._given.query,
+            max_results=most,
+            since_id=here.since_id,
+            next_token=here.older,
+            **{"tweet.fields": _FIELDS},
+        )
 
     def check(self) -> str:
         """Whether the token works, and what a day may cost. Asks how often the query is found, which reads no post."""
@@ -127,6 +139,12 @@ class _Cursor(Cursor):
     day: str = ""
     reads: int = Field(default=0, ge=0)
 
+    @property
+    def since_id(self) -> str | None:
+        """After which post to ask; None when it is older than the service searches, for it would refuse that."""
+        made = _made_at(self.since) if self.since else None
+        return self.since if made is None or float(made) > time.time() - REACH_S else None
+
     def after(self, answer: Found, day: str, spent: int) -> "_Cursor":
         """With an answer taken. Raises RetryableError when it is none."""
         count = answer.demand("meta").number("result_count")
@@ -137,6 +155,12 @@ class _Cursor(Cursor):
             return self.model_copy(update={"newest": newest, "older": older, "day": day, "reads": spent + len(posts)})
         since = newest or self.since
         return _Cursor(of=self.of, since=since, had=self.began, day=day, reads=spent + len(posts))
+
+
+def _read_nothing(error: RetryableError) -> bool:
+    """Whether no post can have been read and billed: it was refused, not its turn, or the service was not reached."""
+    unreached = isinstance(error.__cause__, httpcore2.ConnectError | httpcore2.ConnectTimeout)
+    return unreached or isinstance(error, BusyError | RefusedError)
 
 
 def _made_at(key: str) -> str | None:
