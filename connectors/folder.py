@@ -31,9 +31,10 @@ class Folder(Named):
     """Read every file that appears in a folder: JSON lines, CSV (both also as .gz) and Parquet.
 
     The name says the format. A file is read when it has rested for `settle_s`, from its first record on; when it grows
-    later, only the rest. Writers should write elsewhere and rename. The cursor holds, for the files that are there, how
-    far each was read. Files that match no pattern or have another name are left alone, hidden ones too; links are
-    not followed out of the folder. Parquet needs the extra `opinionwatch[parquet]`.
+    later, only the rest; when it is written anew, all of it. Writers should write elsewhere and rename. The cursor
+    holds, for the files that are there, how far each was read. Files that match no pattern or have another name are
+    left alone, hidden ones too; links are not followed out of the folder. Parquet needs the extra
+    `opinionwatch[parquet]`.
 
     History: none to bring. Every file is read from its first record anyway.
 
