@@ -10,9 +10,9 @@ import orjson
 from pydantic import Field
 
 from opinionwatch.connectors.files import FileSettings, FileSource, Record
+from opinionwatch.connectors.layers import UnusableError
 from opinionwatch.connectors.reading import LINE_BYTES, Line, Reader
 from opinionwatch.pipeline.contracts import Submission, content_id
-from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.registry import nearest
 
 
@@ -165,18 +165,18 @@ class Csv(FileSource):
         return fitting[0] if fitting else max(counts, key=lambda mark: counts[mark])
 
     def _columns(self, path: str) -> dict[str, int]:
-        """Where the fields of the input format stand. Raises FatalError when the file has no such columns."""
+        """Where the fields of the input format stand. Raises UnusableError when the file has no such columns."""
         columns = [column.strip() for column in self._layout[1:]]
         given = self._settings.fields or {field: field for field in Submission.model_fields if field in columns}
         for field, column in given.items():
             if column not in columns:
-                raise FatalError(f"{path}: no column '{column}' for {field}; {nearest(column, columns)}")
+                raise UnusableError(f"{path}: no column '{column}' for {field}; {nearest(column, columns)}")
         by_content = self._settings.native_id == "content"
         for field in ("text",) if by_content else ("text", "native_id"):
             if field not in given:
                 cure = ", or set native_id: content" if field == "native_id" else ""
                 known = ", ".join(columns)[:300] or "unreadable (set encoding, e.g. gb18030)"
-                raise FatalError(
+                raise UnusableError(
                     f"{path}: no column for {field}; write fields: {{{field}: COLUMN}}{cure}; columns: {known}"
                 )
         return {field: columns.index(column) for field, column in given.items()}

@@ -12,6 +12,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from opinionwatch.connectors.charset import known_encoding
+from opinionwatch.connectors.layers import UnusableError
 from opinionwatch.connectors.places import Place, resume
 from opinionwatch.connectors.reading import Line, Reader
 from opinionwatch.connectors.renames import Renames
@@ -188,7 +189,7 @@ class FileSource:
         except RetryableError as error:
             if self._given.follow:
                 raise
-            raise FatalError(str(error)) from error
+            raise UnusableError(str(error)) from error
 
     def _piped(self) -> Iterator[Line | None]:
         try:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from time import time
@@ -13,7 +14,7 @@ from opinionwatch.connectors.csv_file import Csv
 from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.files import FileSource
 from opinionwatch.connectors.jsonl import Jsonl
-from opinionwatch.connectors.layers import UnreadableError
+from opinionwatch.connectors.layers import UnreadableError, UnusableError
 from opinionwatch.connectors.named import Named
 from opinionwatch.connectors.parquet import Parquet
 from opinionwatch.connectors.renames import Renames
@@ -23,21 +24,24 @@ from opinionwatch.pipeline.ports import Missed, Page
 FILES = 10_000
 """More matching files in one folder are refused: move away what is done."""
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+_BUSY = ""
 
 
 class Folder(Named):
     """Read every file that appears in a folder: JSON lines, CSV (both also as .gz) and Parquet.
 
     The name says the format. A file is read when it has rested for `settle_s`, from its first record on; when it grows
-    later, only the rest. Writers should write elsewhere and rename. The cursor holds, for the files that are there, how
-    far each was read. Files that match no pattern or have another name are left alone, hidden ones too; links are
-    not followed out of the folder. Parquet needs the extra `opinionwatch[parquet]`.
+    later, only the rest; when it is written anew, all of it. Writers should write elsewhere and rename. The cursor
+    holds, for the files that are there, how far each was read. Files that match no pattern or have another name are
+    left alone, hidden ones too; links are not followed out of the folder. Parquet needs the extra
+    `opinionwatch[parquet]`.
 
     History: none to bring. Every file is read from its first record anyway.
 
     Delivery: at least once, and exactly the rest from every cursor while the files stay as they are. A file that is
     removed before it was read is lost; of one that is damaged the rest is recorded as a gap, and the others are read.
-    One that is renamed is read again, and the documents' ids tell.
+    So is one that cannot be opened or has not the columns, but it is tried again at every look. One that is renamed is
+    read again, and the documents' ids tell.
     """
 
     kind = "folder"
@@ -75,21 +79,30 @@ class Folder(Named):
         places = {name: place for name, place in before.files.items() if name in here}
         for name, stamp in here.items():
             known = places.get(name)
-            if known is not None and known.stamp == stamp:
+            if stamp == _BUSY or (known is not None and known.stamp == stamp):
                 continue
             missed: list[Missed] = []
+            told = ""
             try:
                 for page in self._pages(name, known):
                     if self._closing.is_set():
                         return
                     places[name] = _At(at=page.cursor)
                     yield Page(page.items, _Places(files=places).model_dump_json())
+            except UnusableError as error:
+                if not (self._given.path / name).exists():  # moved away since it was listed
+                    places.pop(name, None)
+                    continue
+                told = stamp
+                if known is not None and known.told == told:
+                    continue
+                missed = [Missed(None, None, f"{name}: this file cannot be read as things are: {error}")]
             except UnreadableError as error:
                 missed = [Missed(None, None, f"{name}: the rest of this file cannot be read: {error}")]
             if self._closing.is_set():
                 return
-            at = places[name].at if name in places else ""
-            places[name] = _At(at=at, stamp=stamp)
+            place = places.get(name, _At(at=""))
+            places[name] = _At(at=place.at, stamp=place.stamp if told else stamp, told=told)
             yield Page([], _Places(files=places).model_dump_json(), missed)
 
     def check(self) -> str:
@@ -118,16 +131,18 @@ class Folder(Named):
         yield from self._open.fetch(known.at if known and known.at and not again else None)
 
     def _names(self) -> dict[str, str]:
-        """Readable files that rest, with a stamp that changes when they do."""
+        """The files to read, with a stamp that changes when they do; `_BUSY` while they do not rest."""
         found: dict[str, str] = {}
         try:
             with os.scandir(self._given.path) as entries:
                 for entry in entries:
-                    status = entry.stat(follow_symlinks=False)
                     if not entry.is_file(follow_symlinks=False) or not self._wanted(entry.name):
                         continue
-                    if time() - status.st_mtime >= self._given.settle_s:
-                        found[entry.name] = f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+                    with suppress(FileNotFoundError):  # moved away in this moment
+                        status = entry.stat(follow_symlinks=False)
+                        rests = time() - status.st_mtime >= self._given.settle_s
+                        stamp = f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+                        found[entry.name] = stamp if rests else _BUSY
                     if len(found) > FILES:
                         raise FatalError(f"{self._given.path}: more than {FILES:,} files; move away what is done")
         except FileNotFoundError as error:
@@ -154,6 +169,8 @@ class _At(BaseModel):
     """The cursor of the file's own reader; empty: it gave nothing."""
     stamp: str = ""
     """What the file looked like when it was read to its end; empty: it was not yet."""
+    told: str = ""
+    """What it looked like when it was told that it cannot be read as things are; each look tries it again."""
 
 
 class _Places(Cursor):

@@ -16,8 +16,9 @@ class Jsonl(FileSource):
 
     Each line is one `Submission`, or foreign JSON with `fields`. Broken lines go on as they are, to be dead letters;
     blank lines are no records. A line above 8 MiB goes on cut, to be refused as too large.
-    The cursor is device, inode, fingerprint of the first bytes and offset: rotation (renamed or copied and truncated),
-    a re-used inode and a restart in between are recognised. In a replay it also holds the simulated time.
+    The cursor is device, inode, offset and fingerprints of the first bytes and the last before it: rotation (renamed or
+    copied and truncated), a re-used inode, a file written anew and a restart in between are recognised. In a replay it
+    also holds the simulated time.
 
     History: none to bring. The file is read from its first line anyway.
 

@@ -27,6 +27,12 @@ class UnreadableError(FatalError):
     """This file will never be read to its end: damaged, or a bomb. Its neighbours may be fine."""
 
 
+class UnusableError(UnreadableError):
+    """This file cannot be read as things are: it cannot be opened, or lacks columns that the settings ask for. It may
+    be read later, when its mode or the settings have changed.
+    """
+
+
 def open_regular(path: str) -> io.FileIO:
     """Open a regular file for reading; never wait for a pipe, never read a device.
 

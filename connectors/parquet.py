@@ -7,7 +7,7 @@ from types import ModuleType
 
 import orjson
 
-from opinionwatch.connectors.layers import UnreadableError
+from opinionwatch.connectors.layers import UnreadableError, UnusableError
 from opinionwatch.pipeline.contracts import content_id
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.ports import Item, Page
@@ -42,6 +42,8 @@ class Parquet:
                     if rows:
                         done += len(rows)
                         yield Page([self._item(row) for row in rows], str(done))
+        except (FileNotFoundError, PermissionError) as error:
+            raise UnusableError(f"cannot open {self._path}: {str(error)[:200]}") from error
         except (arrow.ArrowException, OSError) as error:
             raise UnreadableError(f"{self._path}: damaged after row {done:,}: {str(error)[:200]}") from error
 

@@ -21,6 +21,9 @@ class Place(BaseModel):
     ino: int = 0
     head_bytes: int = Field(default=0, ge=0)
     head: str = ""
+    tail_bytes: int = Field(default=0, ge=0)
+    tail: str = ""
+    """Of the last bytes before `offset`. Files written anew often begin alike. Cursors of before have none."""
     offset: int = Field(default=0, ge=0)
     cut: bool = False
     clock: AwareDatetime | None = None
@@ -42,8 +45,17 @@ class Place(BaseModel):
     @classmethod
     def of(cls, reader: Reader, end: int, cut: bool) -> "Place":
         """The place at an offset of an open file."""
-        size, head = reader.head(end)
-        return cls(dev=reader.dev, ino=reader.ino, head_bytes=size, head=head, offset=end, cut=cut)
+        (head_bytes, head), (tail_bytes, tail) = reader.head(end), reader.tail(end)
+        return cls(
+            dev=reader.dev,
+            ino=reader.ino,
+            head_bytes=head_bytes,
+            head=head,
+            tail_bytes=tail_bytes,
+            tail=tail,
+            offset=end,
+            cut=cut,
+        )
 
     def found_in(self, path: str, encoding: str | None, exactly: bool) -> Reader | None:
         """A reader standing at this place, if it is in that file. `exactly`: the inode has to be the same, too."""
@@ -52,12 +64,16 @@ class Place(BaseModel):
             same_file = (reader.dev, reader.ino) == (self.dev, self.ino)
             if (same_file if exactly else self.head_bytes) and reader.starts_with(self.head_bytes, self.head):
                 reader.move(self.offset, self.cut)
-                if reader.offset == self.offset and not (reader.plain and reader.replaced()):
+                if self._ends_alike(reader) and not (reader.plain and reader.replaced()):
                     return reader
         except (FatalError, RetryableError):
             return None  # it says so itself when it is read
         reader.close()
         return None
+
+    def _ends_alike(self, reader: Reader) -> bool:
+        there = reader.tail(self.offset, self.tail_bytes) if self.tail_bytes else (0, self.tail)
+        return reader.offset == self.offset and there == (self.tail_bytes, self.tail)
 
 
 def resume(place: Place, path: str, encoding: str | None) -> list[Reader | str]:

@@ -6,6 +6,7 @@ Everything above this module sees UTF-8 lines and offsets into decoded bytes, wh
 import codecs
 import io
 import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -20,6 +21,10 @@ LINE_BYTES = 8 * 2**20
 """A longer line is cut to this and one byte, so that the accept stage sees that it is too large."""
 HEAD_BYTES = 1024
 """So many first bytes make a file's fingerprint."""
+TAIL_BYTES = 1024
+"""So many last bytes before a place make the fingerprint of what was read."""
+_RECENT_BYTES = 2**19
+"""So much of what was read is kept for it: a place may lie before what has been read ahead."""
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -34,9 +39,9 @@ class Line(NamedTuple):
     """It was longer than `LINE_BYTES`. The reader leaves out the rest, up to the next line end."""
 
 
-def digest(head: bytes) -> str:
-    """Fingerprint of a file's first bytes."""
-    return blake2b(head, digest_size=8).hexdigest()
+def digest(some: bytes) -> str:
+    """Fingerprint of some bytes of a file."""
+    return blake2b(some, digest_size=8).hexdigest()
 
 
 class Reader:
@@ -53,6 +58,8 @@ class Reader:
         self.dev, self.ino = (status.st_dev, status.st_ino) if status else (0, 0)
         self.offset = 0
         self._head = b""
+        self._recent: deque[bytes] = deque()
+        self._recent_bytes = 0
         self._partial = b""
         self._skipping = False
         self.fresh = True
@@ -88,6 +95,23 @@ class Reader:
         size = min(HEAD_BYTES, offset)
         return size, digest(self._head[:size])
 
+    def tail(self, offset: int, size: int = TAIL_BYTES) -> tuple[int, str]:
+        """Length and fingerprint of the last bytes before `offset`: at most `size`, fewer where less is at hand."""
+        last = self._last(offset, size)
+        return len(last), digest(last)
+
+    def _last(self, offset: int, size: int) -> bytes:
+        ahead = self.offset - offset
+        pieces: deque[bytes] = deque()
+        wanted = ahead + size
+        for piece in reversed(self._recent):
+            if wanted <= 0:
+                break
+            pieces.appendleft(piece)
+            wanted -= len(piece)
+        data = b"".join(pieces)
+        return data[: max(0, len(data) - ahead)][-size:]
+
     def starts_with(self, size: int, fingerprint: str) -> bool:
         """Whether the file's first `size` bytes have this fingerprint. To be asked of a fresh reader."""
         self.move(size)
@@ -98,9 +122,10 @@ class Reader:
         self.fresh = self.fresh and not offset
         while len(self._head) < min(offset, HEAD_BYTES) and self._take(min(offset, HEAD_BYTES) - self.offset):
             pass
-        if self.plain and self.offset < offset:
-            self._data.seek(offset)
-            self.offset = offset
+        if self.plain and self.offset < offset - TAIL_BYTES:
+            self.offset = self._data.seek(offset - TAIL_BYTES)
+            self._recent.clear()
+            self._recent_bytes = 0
         while self.offset < offset and self._take(min(PIECE_BYTES, offset - self.offset)):
             pass
         self._skipping = skipping
@@ -126,8 +151,12 @@ class Reader:
 
     def replaced(self) -> bool:
         """Whether the open file was truncated, or written anew from its start."""
-        size = os.fstat(self._raw.fileno()).st_size
-        return size < self.offset or os.pread(self._raw.fileno(), len(self._head), 0) != self._head
+        file, last = self._raw.fileno(), self._last(self.offset, TAIL_BYTES)
+        return (
+            os.fstat(file).st_size < self.offset
+            or os.pread(file, len(self._head), 0) != self._head
+            or os.pread(file, len(last), self.offset - len(last)) != last
+        )
 
     def moved(self) -> bool:
         """Whether the path has come to name another file."""
@@ -154,6 +183,11 @@ class Reader:
         if len(self._head) == self.offset < HEAD_BYTES:
             self._head += piece[: HEAD_BYTES - self.offset]
         self.offset += len(piece)
+        if piece:
+            self._recent.append(piece[-_RECENT_BYTES:])
+            self._recent_bytes += len(self._recent[-1])
+        while self._recent and self._recent_bytes - len(self._recent[0]) >= _RECENT_BYTES:
+            self._recent_bytes -= len(self._recent.popleft())
         if self._gzip:
             self._gzip.check(self.offset)
         return piece

@@ -62,6 +62,14 @@ def test_of_a_file_that_grew_only_the_rest_is_read(tmp_path: Path) -> None:
     assert ids(source(tmp_path).fetch(more[-1].cursor)) == ["7"], "written anew: from its start"
 
 
+def test_a_table_with_a_long_header_that_was_written_anew_is_read_from_its_start(tmp_path: Path) -> None:
+    header = b"native_id,text," + b"x" * 1_024 + b"\n"
+    drop(tmp_path / "a.csv", header + b"1,old,\n2,old,\n")
+    cursor = list(source(tmp_path).fetch(None))[-1].cursor
+    drop(tmp_path / "a.csv", header + b"3,a new one,\n4,a new one,\n5,a new one,\n", OLD + 1)
+    assert ids(source(tmp_path).fetch(cursor)) == ["3", "4", "5"]
+
+
 def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines(1) + b'{"native_id": "2", "te')
     assert list(source(tmp_path, settle_s=600).fetch(None)) == []

@@ -132,6 +132,16 @@ def test_a_file_written_anew_and_longer_is_read_from_its_start(path: Path) -> No
     tail.stop()
 
 
+def test_a_followed_file_written_anew_with_the_same_first_bytes_is_read_from_its_start(path: Path) -> None:
+    start = orjson.dumps({"native_id": "0", "text": "x" * 1_024}) + b"\n"
+    append(path, start, line(1))
+    tail = Tail(path)
+    assert tail.next(2) == [0, 1]
+    path.write_bytes(start + b"".join(line(n) for n in range(10, 20)))
+    assert tail.next(11) == [0, *range(10, 20)]
+    tail.stop()
+
+
 def test_a_restart_after_rotation_reads_what_was_left_over_also_from_packed_files(path: Path) -> None:
     append(path, line(0), line(1))
     tail = Tail(path)
@@ -157,6 +167,27 @@ def test_a_reused_inode_is_recognised_by_its_first_bytes(path: Path) -> None:
     assert b'"ino":%d' % path.stat().st_ino in pages[-1].cursor.encode()
     rest = [item.body for page in source(path, follow=False).fetch(pages[-1].cursor) for item in page.items]
     assert rest == [line(n)[:-1] for n in range(5, 9)]
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_file_written_anew_with_the_same_first_bytes_is_read_from_its_start(path: Path, copied: bool) -> None:
+    start = [orjson.dumps({"native_id": str(n), "text": "x" * 600}) + b"\n" for n in range(2)]
+    path.write_bytes(b"".join([*start, *(line(n) for n in range(2, 9))]))
+    cursor = list(source(path, follow=False).fetch(None))[-1].cursor
+    if copied:
+        path.rename(path.with_name("away"))
+    path.write_bytes(b"".join([*start, *(line(n) for n in range(20, 60))]))
+    rest = [item.body for page in source(path, follow=False).fetch(cursor) for item in page.items]
+    assert rest == [each[:-1] for each in (*start, *(line(n) for n in range(20, 60)))]
+
+
+def test_a_place_that_was_stored_before_last_bytes_were_told_is_still_one(path: Path) -> None:
+    append(path, line(0), line(1))
+    told = orjson.loads(list(source(path, follow=False).fetch(None))[-1].cursor)
+    cursor = orjson.dumps({name: value for name, value in told.items() if not name.startswith("tail")}).decode()
+    append(path, line(2))
+    rest = [item.body for page in source(path, follow=False).fetch(cursor) for item in page.items]
+    assert rest == [line(2)[:-1]]
 
 
 def test_a_moved_file_with_the_same_bytes_is_read_on(path: Path) -> None:
