@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Annotated, Literal
 
+import structlog
 from aiosmtplib import SMTP
 from aiosmtplib.errors import (
     SMTPAuthenticationError,
@@ -29,6 +30,7 @@ from opinionwatch.pipeline.contracts_trend import Message
 from opinionwatch.pipeline.errors import RejectedError, RetryableError, SettingsError
 from opinionwatch.pipeline.loopback import is_loopback
 
+log = structlog.get_logger(__name__)
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
@@ -41,7 +43,8 @@ class Email:
     Delivery: at least once. A repetition after a crash or a lost answer is the same e-mail with the same Message-ID,
     which most mailboxes show once. 4xx answers, refused connections and refused log-ins are tried again, 5xx answers to
     the message fail for good. When only some recipients are refused for now, only they get the repetition, as long as
-    the process lives.
+    the process lives. When only some are refused for good, an alert has failed, so that its fallback is told; a digest
+    is told, for the next one would tell the others the same again.
     """
 
     class Settings(ChannelSettings):
@@ -93,23 +96,32 @@ class Email:
     def notify(self, message: Message) -> None:
         """Send it. Raises RetryableError for what may pass, RejectedError when the server refuses it for good."""
         mail = compose(message, self._sender, self._recipients, self.settings.unsubscribe)
-        self._deliver(message.alert_id, mail)
+        if refused := self._deliver(message.alert_id, mail):
+            raise self._refusal(refused)
 
     def digest(self, digest: Digest) -> None:
-        """Send a digest; raises like `notify`."""
+        """Send a digest; raises like `notify`. One that somebody has is not refused: a refused one is told again by the
+        next, and a dead mailbox would make everybody's longer and longer.
+        """
         mail = compose_digest(digest, self._sender, self._recipients, self.settings.unsubscribe)
-        self._deliver(digest.id, mail)
+        refused = self._deliver(digest.id, mail)
+        if refused and refused.keys() >= set(self._recipients):
+            raise self._refusal(refused)
+        if refused:
+            log.warning("digest not for all", channel=self.name, digest=digest.id, detail=str(self._refusal(refused)))
 
-    def _deliver(self, name: str, mail: EmailMessage) -> None:
+    def _deliver(self, name: str, mail: EmailMessage) -> dict[str, tuple[int, str]]:
+        """Send to whom it has not reached. Returns the recipients that are refused for good, with code and words;
+        raises RetryableError when one of them is refused for now.
+        """
         reached = self._reached.get(name, frozenset())
         remaining = [recipient for recipient in self._recipients if recipient not in reached]
         refused = self._send(mail, remaining)
         if any(code < 500 for code, _ in refused.values()):
             self._reached[name] = frozenset(self._recipients) - refused.keys()
-        else:
-            self._reached.pop(name, None)
-        if refused:
             raise self._refusal(refused)
+        self._reached.pop(name, None)
+        return refused
 
     def _send(self, mail: EmailMessage, recipients: list[str]) -> dict[str, tuple[int, str]]:
         """Send; returns the recipients that were refused, with the server's code and words."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 from email.message import EmailMessage
 
 import pytest
+from structlog.testing import capture_logs
 
 from opinionwatch.alerts.chart_history import history_chart
 from opinionwatch.alerts.digest import Material, digest, touches
@@ -11,10 +12,11 @@ from opinionwatch.alerts.digest_body import plain_digest
 from opinionwatch.alerts.words import Lang
 from opinionwatch.pipeline.contracts_digest import Digest
 from opinionwatch.pipeline.contracts_trend import Delivery, Episode, Feedback, Verb
+from opinionwatch.pipeline.errors import RejectedError, RetryableError
 from tests.alerts.hostile import TEXTS
 from tests.alerts.sample import OPENED, crisis, windows
 from tests.alerts.smtp_stub import smtp_stub
-from tests.alerts.test_email import email, text_of
+from tests.alerts.test_email import ONE, OTHER, email, text_of
 from tests.alerts.test_hostile import HEADERS, UNSEEN, tags
 
 LINK = "https://watch.example/episodes"
@@ -179,3 +181,18 @@ def test_hostile_names_reasons_and_answers_are_quoted_never_obeyed() -> None:
             assert (attributes.get("href") or LINK).startswith(LINK)
         assert not UNSEEN.search(html.replace("\r\n", "\n"))
         assert not UNSEEN.search(text_of(mail, "plain").replace("\r\n", "\n"))
+
+
+def test_a_mailbox_that_is_gone_is_said_and_the_digest_counts_as_told_when_somebody_has_it() -> None:
+    with smtp_stub() as stub, capture_logs() as logs:
+        stub.rcpt = {OTHER: ["450 later", "550 no such user"]}
+        channel = email(stub)
+        with pytest.raises(RetryableError, match="1 of 2 recipients refused for now: 450 later"):
+            channel.digest(made())
+        channel.digest(made())
+        assert stub.recipients == [[ONE]]
+        (said,) = [row for row in logs if row["log_level"] == "warning"]
+        assert "1 of 2 recipients refused: 550 no such user" in said["detail"]
+        stub.rcpt = {ONE: ["550 gone"], OTHER: ["550 no such user"]}
+        with pytest.raises(RejectedError, match="2 of 2 recipients refused"):
+            channel.digest(made())
