@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 from pydantic import SecretStr
@@ -138,6 +139,12 @@ def test_an_episode_is_one_incident_that_its_end_resolves() -> None:
     assert {one["dedup_key"] for one in told} == {said().episode_id}
     assert [one["event_action"] for one in told] == ["trigger", "trigger", "trigger", "resolve"]
     assert event(sample(lang="en", public_url="https://watch.example", at=OPENED))["dedup_key"] != said().episode_id
+
+
+def test_an_incident_has_every_note_of_its_message() -> None:
+    notes = (("Note", "sent again"), ("Note", "another channel did not take it"))
+    details = cast(dict[str, str], cast(dict[str, object], event(said(facts=notes))["payload"])["custom_details"])
+    assert all(note in details["Note"] for _, note in notes)
 
 
 def test_a_key_that_is_none_refuses_to_start() -> None:
