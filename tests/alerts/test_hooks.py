@@ -70,6 +70,20 @@ def test_a_robots_own_rate_limit_waits_a_minute(stub: SlackStub) -> None:
     assert caught.value.after_s == 60
 
 
+@pytest.mark.parametrize(
+    "answer", ['{"code": 11232, "msg": "frequency limited"}', '{"code": 99991400, "msg": "limit"}']
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_rate_limit_of_feishu_passes_under_whatever_status_it_comes(
+    stub: SlackStub, status: int, answer: str
+) -> None:
+    stub.plan = [Answer(status, answer)]
+    channel = Feishu("bot", Feishu.Settings.model_validate({"url": stub.url, "allow_private": True}))
+    with pytest.raises(RetryableError, match="Feishu answered code") as caught:
+        channel.notify(said())
+    assert caught.value.after_s == 60
+
+
 @pytest.mark.parametrize("answer", ["<html>log in</html>", "", "[]", "null"])
 def test_an_answer_that_is_not_the_robots_is_not_believed(stub: SlackStub, answer: str) -> None:
     stub.plan = [Answer(200, answer)]
