@@ -27,7 +27,8 @@ class Feishu:
 
     Everything but the button is `plain_text`, which knows neither markup nor mentions. Protocol:
     open.feishu.cn/document/client-docs/bot-v3/add-custom-bot (read 2026-11): the body carries `timestamp` in seconds
-    and `sign`, base64 of HMAC-SHA256 with the key "timestamp\\nsecret" over nothing; the answer holds a `code`.
+    and `sign`, base64 of HMAC-SHA256 with the key "timestamp\\nsecret" over nothing; the answer holds a `code`,
+    which is what counts under status 400 too, where clients of its message API have met rate limits.
 
     Delivery: at least once. The bot cannot be asked what it has: a repetition carries the same alert id and says so.
     Rate limits (11232) and outages are waited out, every other code fails for good.
@@ -42,7 +43,7 @@ class Feishu:
         self.settings = settings
         self._url = settings.address(name)
         self._secret = settings.signing_secret(name)
-        self._post = settings.post("Feishu")
+        self._post = settings.post("Feishu", judged={400})
         self._clock = clock
 
     def notify(self, message: Message) -> None:

@@ -30,9 +30,9 @@ class HookSettings(ChannelSettings):
             given = SecretStr(default)
         return webhook_url(given, what, allow_private=self.allow_private)
 
-    def post(self, service: str) -> Post:
-        """How it posts."""
-        return Post(service, timeout_s=self.timeout_s, allow_private=self.allow_private)
+    def post(self, service: str, *, judged: Collection[int] = ()) -> Post:
+        """How it posts. Answers with a status in `judged` are not refusals by themselves."""
+        return Post(service, timeout_s=self.timeout_s, allow_private=self.allow_private, judged=judged)
 
 
 class SignedHookSettings(HookSettings):

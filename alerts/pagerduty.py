@@ -58,9 +58,11 @@ class PagerDuty:
 def event(message: Message) -> dict[str, JsonValue]:
     """The event without its key. It is plain text throughout: nothing in it is markup to PagerDuty."""
     words = WORDS[message.lang]
-    details: dict[str, JsonValue] = {
-        one_line(label, 60): one_line(value, 500) for label, value in (*message.facts, *message.reasons)
-    }
+    said: dict[str, str] = {}
+    for label, value in (*message.facts, *message.reasons):  # there may be two notes
+        name = one_line(label, 60)
+        said[name] = "; ".join(filter(None, (said.get(name), one_line(value, 500))))
+    details: dict[str, JsonValue] = {**said}
     details["summary"] = one_line(message.summary, 800)
     if message.examples:
         details[words.labels["examples"]] = [

@@ -5,7 +5,7 @@ seconds in all. What the address is (it is a secret) stands in no message and no
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -49,19 +49,22 @@ class Reply:
 class Post:
     """Posts to one service."""
 
-    def __init__(self, service: str, *, timeout_s: float, allow_private: bool) -> None:
-        """`service` is what errors call it. Without `allow_private` only the open internet is connected to."""
+    def __init__(self, service: str, *, timeout_s: float, allow_private: bool, judged: Collection[int] = ()) -> None:
+        """`service` is what errors call it. Without `allow_private` only the open internet is connected to. Answers
+        with a status in `judged` are returned: whoever calls judges them by their body.
+        """
+        self._judged = judged
         self._service, self._timeout_s, self._allow_private = service, timeout_s, allow_private
 
     def __call__(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
         """Post JSON. Raises RetryableError for 408, 425, 429 (with Retry-After), 5xx and when nobody can be reached,
-        UncertainError when the answer is lost, RejectedError for every other answer that is not 2xx.
+        UncertainError when the answer is lost, RejectedError for every other answer that is not 2xx or judged.
         """
         reply = self._ask(url, body, {"content-type": "application/json; charset=utf-8", **(headers or {})})
         said = f"{self._service} answered {reply.status} {reply.words}".rstrip()
         if reply.status in _PASSING or reply.status >= 500:
             raise RetryableError(said, after_s=retry_after_s(reply.headers.get("retry-after"), datetime.now(UTC)))
-        if not 200 <= reply.status < 300:
+        if not 200 <= reply.status < 300 and reply.status not in self._judged:
             raise RejectedError("channel_refused", said)
         return reply
 

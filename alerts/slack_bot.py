@@ -32,7 +32,8 @@ PAGES = 5
 
 class SlackBot:
     """Post each episode as one thread: the opening in the channel, everything later as replies, a worsening also to the
-    channel; when it ends, the opening is marked. Buttons answer it from Slack.
+    channel; when it ends, the opening is marked, also when another story of its group tells so. Buttons answer it from
+    Slack.
 
     Protocol: docs.slack.dev/reference/methods/chat.postMessage, /chat.update, /conversations.history and
     /messaging/message-metadata (read 2026-11). Scopes: chat:write, and channels:history (groups:history in a private
@@ -81,6 +82,9 @@ class SlackBot:
             return
         if message.event == "resolved" and thread is not None:
             self._close(opened_id, thread, message)
+        for other in message.others:
+            if other.event == "resolved" and (opening := self._thread(other.opened_id)) is not None:
+                self._close(other.opened_id, opening, other)
         client = self._client()
         answer = _called(
             lambda: client.chat_postMessage(

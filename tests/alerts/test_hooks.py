@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 from pydantic import SecretStr
@@ -66,6 +67,20 @@ def test_a_robots_own_rate_limit_waits_a_minute(stub: SlackStub) -> None:
     stub.plan = [Answer(200, '{"errcode": 45009, "errmsg": "freq"}')]
     with pytest.raises(RetryableError, match="45009 freq") as caught:
         wecom(stub.url).notify(said())
+    assert caught.value.after_s == 60
+
+
+@pytest.mark.parametrize(
+    "answer", ['{"code": 11232, "msg": "frequency limited"}', '{"code": 99991400, "msg": "limit"}']
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_rate_limit_of_feishu_passes_under_whatever_status_it_comes(
+    stub: SlackStub, status: int, answer: str
+) -> None:
+    stub.plan = [Answer(status, answer)]
+    channel = Feishu("bot", Feishu.Settings.model_validate({"url": stub.url, "allow_private": True}))
+    with pytest.raises(RetryableError, match="Feishu answered code") as caught:
+        channel.notify(said())
     assert caught.value.after_s == 60
 
 
@@ -138,6 +153,12 @@ def test_an_episode_is_one_incident_that_its_end_resolves() -> None:
     assert {one["dedup_key"] for one in told} == {said().episode_id}
     assert [one["event_action"] for one in told] == ["trigger", "trigger", "trigger", "resolve"]
     assert event(sample(lang="en", public_url="https://watch.example", at=OPENED))["dedup_key"] != said().episode_id
+
+
+def test_an_incident_has_every_note_of_its_message() -> None:
+    notes = (("Note", "sent again"), ("Note", "another channel did not take it"))
+    details = cast(dict[str, str], cast(dict[str, object], event(said(facts=notes))["payload"])["custom_details"])
+    assert all(note in details["Note"] for _, note in notes)
 
 
 def test_a_key_that_is_none_refuses_to_start() -> None:

@@ -11,12 +11,15 @@ from opinionwatch.alerts.markdown import markdown
 from opinionwatch.alerts.message import render
 from opinionwatch.alerts.registry import CHANNELS
 from opinionwatch.alerts.slack import blocks
+from opinionwatch.alerts.slack_thread import CLOSED
 from opinionwatch.alerts.stories import MOST
 from opinionwatch.alerts.teams import body
 from opinionwatch.alerts.words import WORDS, Lang
 from opinionwatch.pipeline.contracts_trend import AlertEvent, Message
 from tests.alerts.sample import crisis
+from tests.alerts.slack_api_stub import slack_api
 from tests.alerts.test_hooks import LONG
+from tests.alerts.test_slack_bot import bot
 from tests.contract.channel_worlds import WORLDS
 from tests.contract.test_channels import LINK, built
 
@@ -86,6 +89,16 @@ def test_every_story_of_a_group_is_an_incident_of_its_own_that_its_own_end_resol
     assert [(one["dedup_key"][-1], one["event_action"]) for one in told] == [
         ("1", "trigger"), ("2", "trigger"), ("3", "resolve"),
     ]  # fmt: skip
+
+
+def test_the_end_of_a_story_in_a_group_marks_its_opening_in_slack_too() -> None:
+    with slack_api() as api:
+        channel = bot(api)
+        channel.notify(story(2))
+        channel.notify(joined(story(1), [story(2, event="resolved")]))
+        opening, _ = api.messages
+    assert opening["blocks"][0]["block_id"] == CLOSED
+    assert "Lumora 2" in json.dumps(opening["blocks"][0])
 
 
 def test_a_web_hook_is_told_the_ids_of_every_story() -> None:
