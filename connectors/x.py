@@ -107,7 +107,7 @@ class X(Polling):
             "2/tweets/search/recent",
             query=self._given.query,
             max_results=most,
-            since_id=here.since,
+            since_id=here.since_id,
             next_token=here.older,
             **{"tweet.fields": _FIELDS},
         )
@@ -138,6 +138,12 @@ class _Cursor(Cursor):
     """When the last finished walk began: everything before was delivered."""
     day: str = ""
     reads: int = Field(default=0, ge=0)
+
+    @property
+    def since_id(self) -> str | None:
+        """After which post to ask; None when it is older than the service searches, for it would refuse that."""
+        made = _made_at(self.since) if self.since else None
+        return self.since if made is None or float(made) > time.time() - REACH_S else None
 
     def after(self, answer: Found, day: str, spent: int) -> "_Cursor":
         """With an answer taken. Raises RetryableError when it is none."""

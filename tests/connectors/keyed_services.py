@@ -1,6 +1,7 @@
 """Services that want a key, imitated: signing in, quotas, paging."""
 
 import json
+import time
 from base64 import b64decode
 from itertools import count
 
@@ -113,9 +114,13 @@ class YouTubeApi(Posts):
 
 
 class XApi(Posts):
-    """Recent search: ids grow with time, `since_id` is exclusive, `next_token` walks back; every post is billed."""
+    """Recent search: ids hold their time, `since_id` is exclusive and no older than a week, `next_token` walks back;
+    every post is billed.
+    """
 
     billed: int = 0
+    first: int = int((time.time() - 3600) * 1000) - 1_288_834_974_657 << 22
+    """What the number of a post is counted from in its id; all are of the hour before these tests."""
 
     def answer(self, asked: Asked) -> Told:
         """`/2/tweets/search/recent` and `/2/tweets/counts/recent`."""
@@ -124,22 +129,31 @@ class XApi(Posts):
         most = asked.number("max_results", 10)
         if asked.path != "/2/tweets/search/recent" or not 10 <= most <= 100 or not asked.query.get("query"):
             return Told({"title": "Invalid Request", "type": "https://api.x.com/2/problems/invalid-request"}, 400)
+        since = asked.number("since_id", self.first)
+        if (since >> 22) + 1_288_834_974_657 < (time.time() - 7 * 86_400) * 1000:
+            return Told({"title": "Invalid Request", "detail": "'since_id' must be an id created after …"}, 400)
         below = int(json.loads(asked.query["next_token"])) if asked.query.get("next_token") else self.count + 1
-        found = [n for n in self.newest_first() if asked.number("since_id", 0) < n < below]
+        found = [n for n in self.newest_first() if since - self.first < n < below]
         numbers = found[:most]
         self.billed += len(numbers)
         meta: dict[str, object] = {"result_count": len(numbers)}
         if not numbers:
             return Told({"meta": meta})
-        meta |= {"newest_id": str(numbers[0]), "oldest_id": str(numbers[-1])}
+        meta |= {"newest_id": self.id_of(numbers[0]), "oldest_id": self.id_of(numbers[-1])}
         if len(found) > most:
             meta["next_token"] = str(numbers[-1])
         return Told(
             {"data": [{**self.post(number), **self.changed.get(number, {})} for number in numbers], "meta": meta}
         )
 
-    @staticmethod
-    def post(number: int) -> dict[str, object]:
+    @classmethod
+    def id_of(cls, number: int) -> str:
+        """The id of a post."""
+        return str(cls.first + number)
+
+    @classmethod
+    def post(cls, number: int) -> dict[str, object]:
         """A post."""
         lang = "zh" if number % 2 else "und"
-        return {"id": str(number), "text": f"帖子 {number}", "created_at": iso(number), "lang": lang, "author_id": "7"}
+        told = {"id": cls.id_of(number), "text": f"帖子 {number}", "created_at": iso(number)}
+        return {**told, "lang": lang, "author_id": "7"}

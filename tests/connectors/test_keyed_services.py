@@ -172,7 +172,7 @@ def test_x_reads_the_rest_the_next_day(key: Path, monkeypatch: pytest.MonkeyPatc
             if error is not None:
                 assert "150 reads, 0.75 USD" in str(error)
                 assert error.after_s is not None and 0 < error.after_s < 86_400
-    assert sorted(map(int, ids(taken))) == list(range(1, 401))
+    assert sorted(ids(taken)) == [api.id_of(number) for number in range(1, 401)]
     assert api.billed == 400
 
 
@@ -182,12 +182,12 @@ def test_x_asks_only_for_what_is_newer_than_the_last_poll(key: Path) -> None:
         pages = list(x(service, key, reads_per_day=1000).fetch(None))
         api.count = 130
         more = list(x(service, key, reads_per_day=1000).fetch(pages[-1].cursor))
-    assert sorted(map(int, ids(more))) == list(range(121, 131))
+    assert sorted(ids(more)) == [api.id_of(number) for number in range(121, 131)]
     assert bodies(more)[0] == {
-        "native_id": "121",
+        "native_id": api.id_of(121),
         "text": "帖子 121",
         "author": "7",
-        "url": "https://x.com/i/web/status/121",
+        "url": f"https://x.com/i/web/status/{api.id_of(121)}",
         "published_at": "2025-02-19T21:34:00Z",
         "lang": "zh",
         "html": False,

@@ -13,8 +13,11 @@ from opinionwatch.connectors.pulling import Backoff, Pull
 from opinionwatch.pipeline.ports import Source
 from tests.connectors.imitation import Imitation, Told, imitating
 from tests.connectors.keyed_services import XApi
+from tests.connectors.reading_services import ids
 from tests.connectors.test_schedule import Shelf
 from tests.contract.source_suite import build
+
+DAY_MS = 86_400_000
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +94,22 @@ def test_an_outage_is_asked_ever_more_seldom_until_the_circuit_is_open(api: tupl
     assert 8 <= waits[4] <= 16 and 150 <= waits[6] <= 300
     assert polled.health.state == "circuit open"
     assert polled.poll() is None
+
+
+def test_a_query_that_was_quiet_for_more_than_a_week_is_read_on_when_there_is_something_again(
+    api: tuple[XApi, Imitation], key: Path
+) -> None:
+    told, service = api
+    *_, last = x(service.url, key).fetch(None)
+    cursor = json.loads(last.cursor)
+    assert cursor["since"] == told.id_of(30)
+    week_old = int(cursor["since"]) - (8 * DAY_MS << 22)
+    told.gone = set(range(1, 31))
+    *_, quiet = x(service.url, key).fetch(json.dumps({**cursor, "since": str(week_old)}))
+    assert json.loads(quiet.cursor)["since"] == str(week_old), "the newest that was ever seen"
+    told.count = 40
+    pages = list(x(service.url, key).fetch(quiet.cursor))
+    assert ids(pages) == [told.id_of(number) for number in range(31, 41)]
+    assert json.loads(pages[-1].cursor)["since"] == told.id_of(40)
+    assert [gap for page in pages for gap in page.missed] == []
+    assert "since_id" not in service.asked[-1].query

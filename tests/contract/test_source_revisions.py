@@ -28,7 +28,7 @@ from tests.connectors.telegram_api import TelegramApi, message
 from tests.contract.source_suite import Making, build, collect, items
 from tests.contract.source_worlds import ASKED, OTHERS
 
-NOW = datetime(2026, 11, 26, tzinfo=UTC)
+NOW = datetime.now(UTC)
 FIGURES = (12, 5, 3)
 """Likes, reposts and replies, where a service tells all of them."""
 WORLDS = {**ASKED, **OTHERS}
@@ -66,11 +66,12 @@ def post(number: int, **fields: object) -> Callable[[Answer], None]:
 def _x(answer: Answer) -> None:
     """An edit is a post of its own, with the first one's id in its history."""
     assert isinstance(answer, XApi)
-    first = str(answer.count)
+    first = answer.id_of(answer.count)
     answer.count += 1
     answer.changed[answer.count] = {
         "text": "now better",
-        "edit_history_tweet_ids": [first, str(answer.count)],
+        "created_at": NOW.isoformat(),
+        "edit_history_tweet_ids": [first, answer.id_of(answer.count)],
         "public_metrics": {"like_count": 12, "retweet_count": 5, "reply_count": 3, "quote_count": 1},
     }
 
