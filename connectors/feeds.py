@@ -6,8 +6,9 @@ import json
 import re
 import time
 from calendar import timegm
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 import feedparser
 from selectolax.lexbor import LexborHTMLParser
@@ -15,6 +16,7 @@ from selectolax.lexbor import LexborHTMLParser
 from opinionwatch.connectors.charset import decode
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.feed_xml import checked
+from opinionwatch.connectors.naming import InFeed, Names
 from opinionwatch.pipeline.contracts import content_id
 
 _PAGE = re.compile(r"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
@@ -25,16 +27,19 @@ _FEEDPARSERS_OWN = (ValueError, LookupError, AttributeError, TypeError, Arithmet
 """What a library that has read the web's feeds for twenty years may still trip over."""
 
 
-def read_feed(body: bytes, content_type: str) -> list[Entry]:
-    """The entries of a feed, oldest first. Raises ValueError with the reason when it is none."""
+def read_feed(body: bytes, content_type: str, names: Names | None = None) -> list[Entry]:
+    """The entries of a feed, oldest first; `names` are those it had before. Raises ValueError with the reason when it
+    is none.
+    """
+    names = names or Names()
     text = decode(body, content_type).lstrip("\ufeff \t\r\n")
     if not text:
         raise ValueError("an empty answer")
     if text.startswith("{"):
-        return _distinct(_json_feed(text))
+        return names.distinct(_json_feed(text))
     if _PAGE.search(text[:2000]):
         raise ValueError("a web page, not a feed" + _hint(text))
-    return _distinct(_xml_feed(checked(re.sub(r"^<\?xml[^>]{0,300}\?>", "", text))))
+    return names.distinct(_xml_feed(checked(re.sub(r"^<\?xml[^>]{0,300}\?>", "", text))))
 
 
 def next_page(body: bytes, content_type: str) -> str | None:
@@ -57,7 +62,7 @@ def next_page(body: bytes, content_type: str) -> str | None:
     return str(address) if address else None
 
 
-def _xml_feed(data: bytes) -> list[Entry]:
+def _xml_feed(data: bytes) -> list[InFeed]:
     told = {"content-type": "application/xml; charset=utf-8"}
     try:
         # A stream, because feedparser would open what looks like a path or an address.
@@ -65,7 +70,7 @@ def _xml_feed(data: bytes) -> list[Entry]:
             io.BytesIO(data), response_headers=told, sanitize_html=False, resolve_relative_uris=False
         )
         lang = _language(found.feed.get("language"))
-        return [_xml_entry(entry, lang) for entry in reversed(found.entries)]
+        return [InFeed(_xml_entry(entry, lang), linked=not entry.get("id")) for entry in reversed(found.entries)]
     except _FEEDPARSERS_OWN as error:
         raise ValueError(f"feedparser cannot read it: {type(error).__name__}: {error}") from error
 
@@ -95,7 +100,7 @@ def _xml_entry(entry: feedparser.FeedParserDict, lang: str | None) -> Entry:
     return found._replace(likes=_count(entry.get("rsshub_upvotes")), replies=_count(comments))
 
 
-def _json_feed(text: str) -> list[Entry]:
+def _json_feed(text: str) -> list[InFeed]:
     """JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/, read 2025-11)."""
     try:
         feed = json.loads(text, parse_int=str, parse_float=str)
@@ -107,15 +112,15 @@ def _json_feed(text: str) -> list[Entry]:
     lang = _language(feed.get("language"))
     # What is no object has no text, and becomes a dead letter of its own.
     return [
-        _json_entry(item, lang) if isinstance(item, dict) else Entry(content_id(repr(item)), "")
+        InFeed(_json_entry(item, lang), linked=not _string(item, "id"))
+        if isinstance(item, dict)
+        else InFeed(Entry(content_id(repr(item)), ""), linked=False)
         for item in reversed(items)
     ]
 
 
 def _json_entry(item: Mapping[str, object], lang: str | None) -> Entry:
-    def text(name: str) -> str | None:
-        value = item.get(name)
-        return value.encode("utf-8", "replace").decode() if isinstance(value, str) and value else None
+    text = partial(_string, item)
 
     authors = item.get("authors")
     author = authors[0] if isinstance(authors, list) and authors else item.get("author")
@@ -135,6 +140,11 @@ def _json_entry(item: Mapping[str, object], lang: str | None) -> Entry:
     )
 
 
+def _string(item: Mapping[str, object], name: str) -> str | None:
+    value = item.get(name)
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and value else None
+
+
 def _entry(
     *,
     key: str | None,
@@ -151,19 +161,6 @@ def _entry(
     key = key if len(key) <= _ID_CHARS else content_id(key)
     changed = edited_at if edited_at != published_at else None
     return Entry(key, text, title, author, url, published_at, lang, is_html, edited_at=changed)
-
-
-def _distinct(entries: Sequence[Entry]) -> list[Entry]:
-    """Some feeds give all entries one id; then the link tells them apart."""
-    named: dict[str, set[str]] = {}
-    for entry in entries:
-        named.setdefault(entry.native_id, set()).add(entry.url or entry.text)
-    return [
-        entry._replace(native_id=content_id(entry.native_id, entry.url or entry.text))
-        if len(named[entry.native_id]) > 1
-        else entry
-        for entry in entries
-    ]
 
 
 def plain(text: str) -> str:

@@ -12,6 +12,7 @@ from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.feeds import next_page, plain, read_feed
 from opinionwatch.connectors.fulltext import FullText
 from opinionwatch.connectors.http import Answer
+from opinionwatch.connectors.naming import Names
 from opinionwatch.connectors.polling import Polling, PollingSettings
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.moments import moment
@@ -65,20 +66,24 @@ class Rss(Polling):
         """One poll: pages of what is new, oldest first."""
         before = _Seen.read(cursor) or _Seen(of=self._of)
         if before.of != self._of:  # the validators were another address's
-            before = _Seen(of=self._of, entries=before.entries)
+            before = _Seen(of=self._of, entries=before.entries, shared=before.shared)
         headers = {"accept": _ACCEPT, "if-none-match": before.etag, "if-modified-since": before.modified}
         answer = self._client.get(self._url, {name: value for name, value in headers.items() if value})
         if answer.status == 304:
             return
-        entries = self._entries(answer)
+        names = Names(before.shared)
+        entries = self._entries(answer, names)
         known = set(before.entries)
         keys = {_version(entry): entry for entry in entries}
         fresh = [digest for digest in keys if digest not in known]
         new = sum(_digest(entry.native_id) not in known for entry in keys.values())
         size = PAGE_ITEMS if self._articles is None else PAGE_ITEMS_FULL_TEXT
         parts = [fresh[start : start + size] for start in range(0, len(fresh), size)] or [[]]
-        after, present = before, len(_digests(entries))
-        missed = _turned_over(before, list(keys.values()), fresh=new)
+        present = len(_digests(entries))
+        after = before.naming(names, present)
+        # What was known under an id that turns out to be shared is new under its own, but the feed has not turned over.
+        renamed = len(known.intersection(after.shared).difference(before.shared))
+        missed = _turned_over(before, list(keys.values()), fresh=new - renamed)
         for number, part in enumerate(parts, start=1):
             if self._closing.is_set():
                 return
@@ -97,7 +102,7 @@ class Rss(Polling):
     def check(self) -> str:
         """Whether a feed is there, and how much it holds."""
         answer = self._client.get(self._url, {"accept": _ACCEPT})
-        entries = self._entries(answer)
+        entries = self._entries(answer, Names())
         newest = max((at for entry in entries if (at := _published(entry)) is not None), default=None)
         when = f", the newest of {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
         return f"a feed with {len(entries)} entries{when}"
@@ -106,14 +111,14 @@ class Rss(Polling):
         """Older pages of the feed, where it names them (RFC 5005, `next_url`); the cursor is the next one's address,
         and empty after the last.
         """
-        began, url = datetime.now(UTC), self._url if cursor is None else cursor
+        began, url, names = datetime.now(UTC), self._url if cursor is None else cursor, Names()
         if not url:
             return
         for _ in range(HISTORY_PAGES):
             if self._closing.is_set():
                 return
             answer = self._client.get(url, {"accept": _ACCEPT})
-            entries = self._entries(answer)
+            entries = self._entries(answer, names)
             older = next_page(answer.body, answer.headers.get("content-type", ""))
             times = [at for entry in entries if (at := _published(entry)) is not None]
             wanted = [entry for entry in entries if (at := _published(entry)) is None or at >= since]
@@ -126,9 +131,9 @@ class Rss(Polling):
                 return
 
     @staticmethod
-    def _entries(answer: Answer) -> list[Entry]:
+    def _entries(answer: Answer, names: Names) -> list[Entry]:
         try:
-            return read_feed(answer.body, answer.headers.get("content-type", ""))
+            return read_feed(answer.body, answer.headers.get("content-type", ""), names)
         except ValueError as error:
             raise RetryableError(f"{redact(answer.url)}: {error}") from error
 
@@ -155,6 +160,13 @@ class _Seen(Cursor):
     """The latest time that a delivered entry carried."""
     entries: tuple[str, ...] = ()
     """Digests of delivered ids and versions, latest first; bounded, but never fewer than the feed holds."""
+
+    shared: tuple[str, ...] = ()
+    """Digests of ids that several entries have shared; bounded in the same way."""
+
+    def naming(self, names: Names, present: int) -> "_Seen":
+        """With the ids that are known to be shared by now."""
+        return self.model_copy(update={"shared": names.shared[: max(REMEMBERED, 2 * present)]})
 
     def plus(self, delivered: Sequence[Entry], present: int) -> "_Seen":
         """With these delivered, too."""

@@ -12,6 +12,7 @@ from opinionwatch.connectors import http, rss
 from opinionwatch.connectors.fulltext import is_modest
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.connectors.rss import Rss
+from opinionwatch.pipeline.contracts import content_id
 from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
 from opinionwatch.pipeline.ports import Page
 from opinionwatch.pipeline.registry import options
@@ -304,3 +305,59 @@ def test_of_a_feed_without_times_a_gap_has_no_range_and_it_is_told_once_a_turn(
         (1, []),
     ]
     assert [page.missed for page in polled.fetch(pages[0].cursor)] == [()], "a crash between them repeats no gap"
+
+
+def linked(*numbers: int, guid: str = "", link: str = "http://x.example/product") -> bytes:
+    """A feed whose entries have one link, or one id."""
+    items = "".join(
+        f"<item>{guid}<title>title {n}</title><link>{link.replace('#', str(n))}</link>"
+        f"<description>text {n}</description></item>"
+        for n in numbers
+    )
+    return f"<rss><channel>{items}</channel></rss>".encode()
+
+
+def titles(pages: list[Page]) -> list[str]:
+    return [json.loads(item.body)["title"] for page in pages for item in page.items]
+
+
+def polls(serve: Serve, *bodies: bytes) -> list[Page]:
+    """All pages of one poll a body."""
+    server = Feed(b"")
+    polled, pages = source(serve(server)), list[Page]()
+    for tag, body in enumerate(bodies, start=1):
+        server.body, server.tag = body, tag
+        pages += list(polled.fetch(pages[-1].cursor if pages else None))
+    return pages
+
+
+def test_entries_without_an_id_that_all_link_to_one_page_come_once_each(serve: Serve) -> None:
+    pages = polls(serve, linked(2, 1), linked(4, 3, 2), linked(4), linked(5), linked(5, 4))
+    assert titles(pages) == [f"title {n}" for n in (1, 2, 3, 4, 5)]
+    assert [missed for page in pages for missed in page.missed if "2 entries" in missed.detail] == []
+
+
+@pytest.mark.parametrize("last", [2, 3])
+def test_an_entry_that_shared_its_id_keeps_its_own_when_the_others_have_left_the_feed(serve: Serve, last: int) -> None:
+    told = {"guid": "<guid isPermaLink='false'>g</guid>", "link": "http://x.example/#"}
+    pages = polls(serve, linked(2, 1, **told), linked(2, **told), linked(last, **told))
+    assert titles(pages) == ["title 1", "title 2", "title 3"][:last]
+    found = [json.loads(item.body)["native_id"] for page in pages for item in page.items]
+    assert found == [content_id("g", f"http://x.example/{n}") for n in range(1, last + 1)], "as it always was"
+
+
+def test_ids_that_nobody_shares_and_cursors_of_before_stay_valid(serve: Serve) -> None:
+    server = Feed(linked(1))
+    base = serve(server)
+    [page] = source(base).fetch(None)
+    assert json.loads(page.items[0].body)["native_id"] == "http://x.example/product"
+    cursor = json.loads(page.cursor)
+    del cursor["shared"]
+    server.tag = 2
+    assert [page.items for page in source(base).fetch(json.dumps(cursor))] == [[]]
+
+
+def test_an_id_that_turns_out_to_be_shared_is_no_feed_that_turned_over(serve: Serve) -> None:
+    pages = polls(serve, linked(1), linked(2, 1))
+    assert "title 2" in titles(pages)
+    assert [missed for page in pages for missed in page.missed] == []
