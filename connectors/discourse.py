@@ -57,7 +57,8 @@ class Discourse(Walking):
         last = int(older) if older else None
         # The id itself and not the one below it, which a forum that leaves out `before` would never show.
         below = min(ids) if ids and (last is None or min(ids) < last) else last - WINDOW if last else 0
-        reached = min((at for post in posts if (at := post.seconds("created_at")) is not None), default=None)
+        # The latest, because a split topic gives an old post a new id: not all that is below it is older.
+        reached = max((at for post in posts if (at := post.seconds("created_at")) is not None), default=None)
         return Batch(list(self._posts(posts)), str(below) if below > 0 else None, reached)
 
     def _posts(self, posts: list[Found]) -> Iterator[Dated]:

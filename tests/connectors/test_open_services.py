@@ -1,5 +1,6 @@
 """What each open service has of its own: its fields, its paging, its limits."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from opinionwatch.connectors import http
 from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.pipeline.errors import RetryableError, SettingsError
+from opinionwatch.pipeline.ports import HistorySource
 from tests.connectors.imitation import Told, imitating
 from tests.connectors.reading_services import bodies, ids, source
 from tests.connectors.services import (
@@ -124,6 +126,19 @@ def test_discourse_reads_every_post_of_old_and_of_new_forums(windows: bool) -> N
     with imitating(forum) as service:
         found = ids(source("discourse", service).fetch(None))
     assert sorted(map(int, found)) == [number for number in range(1, 401) if number not in forum.gone]
+
+
+def test_discourse_walks_past_a_topic_that_was_split_and_brings_all_that_is_older() -> None:
+    forum = DiscourseForum(400, changed={380: {"created_at": "2020-01-01T00:00:00Z"}})
+    with imitating(forum) as service:
+        since = datetime.fromtimestamp(when(1) - 1, UTC)
+        forums = source("discourse", service)
+        assert isinstance(forums, HistorySource)
+        assert len(ids(forums.backfill(since, None))) == 399
+        *_, last = forums.fetch(None)
+        forum.count, forum.changed[590] = 600, forum.changed[380]
+        more = list(source("discourse", service).fetch(last.cursor))
+        assert sorted(map(int, ids(more))) == [number for number in range(401, 601) if number != 590]
 
 
 def test_discourse_leaves_out_hidden_posts_and_titles_only_first_ones() -> None:
