@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+import httpx2
 from pydantic import Field
 
 from opinionwatch.connectors.backfill import passed
@@ -47,8 +48,8 @@ class Gdelt(Polling):
     27 columns, of which the page's title, address, time, author and language are taken (GKG Codebook 2.1,
     http://data.gdeltproject.org/documentation/GDELT-Global_Knowledge_Graph_Codebook-V2.1.pdf, and "New GKG 2.0 Article
     Metadata Fields"; read in secondary copies 2026-11-26). GDELT gives no article texts: a document is a headline. A
-    file that never appears is recorded as a gap. Open, no key. Terms: free for any use, with a citation of and link to
-    https://www.gdeltproject.org/.
+    file that never appears, or stays damaged, is recorded as a gap. Open, no key. Terms: free for any use, with a
+    citation of and link to https://www.gdeltproject.org/.
 
     Delivery: at least once. The cursor is the file and the row in it, so a kill in the middle of a file repeats nothing
     and skips nothing. Rows without a title are left out.
@@ -70,6 +71,8 @@ class Gdelt(Polling):
         self._given = settings
         self._words = [word.casefold() for word in settings.words]
         self._infix = ".translation" if settings.translated else ""
+        self._damaged: datetime | None = None
+        """The file that could not be read last."""
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One poll: what is left of the file at hand, then every later one up to the latest."""
@@ -107,26 +110,42 @@ class Gdelt(Polling):
             yield replace(page, share=passed(first.timestamp(), now_s, at.timestamp()))
 
     def _file(self, stamp: datetime, done: int, latest: datetime) -> Iterator[Page]:
+        """What is left of a file; a gap where it cannot be had although it is due."""
+        place = _Place(stamp=stamp, rows=done)
+        lost: list[Missed] = []
         try:
-            packed = self._client.get(f"{self._given.url}/{stamp:{_STAMP}}{self._infix}.gkg.csv.zip").body
-        except RefusedError as error:
-            if error.status != 404 or latest - stamp < LATE:
+            for upto, entries in self._parts(stamp, done):
+                if self._closing.is_set():
+                    return
+                place = _Place(stamp=stamp, rows=upto)
+                if entries:
+                    yield Page([Item(entry.body()) for entry in entries], place.model_dump_json())
+        except RetryableError as error:
+            why = self._lost_for_ever(stamp, error) if latest - stamp >= LATE else None
+            if why is None:
                 raise
-            lost = Missed(stamp, stamp + STEP, "GDELT has later files, but never wrote this one")
-            yield Page([], _Place(stamp=stamp, rows=done, whole=True).model_dump_json(), [lost])
-            return
-        rows = _rows(packed)
+            lost = [Missed(stamp, stamp + STEP, why)]
+        if not self._closing.is_set():
+            yield Page([], place.model_copy(update={"whole": True}).model_dump_json(), lost)
+
+    def _parts(self, stamp: datetime, done: int) -> Iterator[tuple[int, list[Entry]]]:
+        """The rows of a file that are not done, some at a time, each time with how many are done then."""
+        rows = _rows(self._client.get(f"{self._given.url}/{stamp:{_STAMP}}{self._infix}.gkg.csv.zip").body)
         for _ in islice(rows, done):
             pass
         while part := list(islice(rows, PAGE_ITEMS)):
-            if self._closing.is_set():
-                return
             done += len(part)
-            entries = [entry for row in part if (entry := self._entry(row))]
-            if entries:
-                yield Page([Item(entry.body()) for entry in entries], _Place(stamp=stamp, rows=done).model_dump_json())
-        if not self._closing.is_set():
-            yield Page([], _Place(stamp=stamp, rows=done, whole=True).model_dump_json())
+            yield done, [entry for row in part if (entry := self._entry(row))]
+
+    def _lost_for_ever(self, stamp: datetime, error: RetryableError) -> str | None:
+        """Why a file that is due will never be had, in words; None when it may be had yet."""
+        if isinstance(error, RefusedError):
+            return "GDELT has later files, but never wrote this one" if error.status == 404 else None
+        if not isinstance(error, _DamagedError) and not isinstance(error.__cause__, httpx2.DecodingError):
+            return None
+        # Asked twice, because it may be the answer that was damaged.
+        again, self._damaged = self._damaged == stamp, stamp
+        return f"the file, or the rest of it, cannot be read: {error}" if again else None
 
     def _entry(self, row: list[str]) -> Entry | None:
         if len(row) < _COLUMNS:
@@ -161,21 +180,25 @@ class _Place(Cursor):
     whole: bool = False
 
 
+class _DamagedError(RetryableError):
+    """A file that is there and cannot be read."""
+
+
 def _rows(packed: bytes) -> Iterator[list[str]]:
-    """The rows of a zipped table, unpacked as they are read. Raises RetryableError when it is damaged or a bomb."""
+    """The rows of a zipped table, unpacked as they are read. Raises _DamagedError when it is damaged or a bomb."""
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             members = archive.infolist()
             if len(members) != 1 or members[0].file_size > UNPACKED_BYTES:
-                raise RetryableError("GDELT: the archive is not one table, or too large")
+                raise _DamagedError("GDELT: the archive is not one table, or too large")
             with archive.open(members[0]) as raw:
                 lines = io.TextIOWrapper(raw, "utf-8", "replace", newline="\n")
                 while line := lines.readline(LINE_CHARS):
                     if len(line) >= LINE_CHARS:
-                        raise RetryableError("GDELT: a row is too long")
+                        raise _DamagedError("GDELT: a row is too long")
                     yield line.rstrip("\n").split("\t")
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise RetryableError(f"GDELT: the archive cannot be read: {error}") from error
+        raise _DamagedError(f"GDELT: the archive cannot be read: {error}") from error
 
 
 def _moment(stamp: str) -> datetime:

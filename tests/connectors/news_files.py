@@ -12,11 +12,13 @@ STEP = timedelta(minutes=15)
 
 @dataclass
 class GdeltFiles:
-    """A day's files with some rows each; some are missing for ever."""
+    """A day's files with some rows each; some are missing for ever, or damaged."""
 
     files: int
     rows: int
     missing: set[int] = field(default_factory=set)
+    damaged: dict[int, bytes] = field(default_factory=dict)
+    """What some hold instead of a table."""
     first: datetime = datetime(2026, 3, 1, tzinfo=UTC)
 
     def __call__(self, asked: Asked) -> Told:
@@ -30,7 +32,7 @@ class GdeltFiles:
         for number in range(self.files):
             for infix in ("", ".translation"):
                 if name == f"{self.stamp(number)}{infix}.gkg.csv.zip" and number not in self.missing:
-                    return Told(self.packed(number, translated=bool(infix)))
+                    return Told(self.damaged.get(number) or self.packed(number, translated=bool(infix)))
         return Told(b"<Error><Code>NoSuchKey</Code></Error>", 404)
 
     def stamp(self, number: int) -> str:

@@ -111,8 +111,58 @@ def test_a_damaged_or_hostile_archive_is_an_error_and_the_next_poll_tries_again(
         assert len(ids(polled.fetch(None))) == 2
 
 
-def files_list(files: GdeltFiles) -> Told:
-    line = f"1 0 http://data.gdeltproject.org/gdeltv2/{files.stamp(0)}.gkg.csv.zip\n"
+@pytest.mark.parametrize(
+    "body",
+    [b"PK\x03\x04", _zip(), _zip(a=b"x" * 5_000_000), _zip(a=b"1\t2\n" * 50)[:-60], b"x" * 60_000],
+    ids=["cut off", "empty", "a row too long", "cut in the middle", "too large"],
+)
+def test_a_file_that_stays_damaged_is_a_gap_when_later_ones_are_there_and_is_asked_for_twice(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gdelt, "FILE_BYTES", 50_000)
+    files = GdeltFiles(files=12, rows=2, damaged={2: body, 9: body})
+    pages: list[Page] = []
+    with imitating(files) as service:
+        polled = source(service, history_h=2.75)
+        with pytest.raises(RetryableError, match=r"GDELT|longer than"):
+            pages.extend(polled.fetch(None))
+        for _ in range(3):
+            with pytest.raises(RetryableError, match=r"GDELT|longer than"):
+                pages.extend(polled.fetch(pages[-1].cursor))
+        [gap] = [gap for page in pages for gap in page.missed]
+        assert (gap.since, gap.until) == (files.first + timedelta(minutes=30), files.first + timedelta(minutes=45))
+        assert "cannot be read" in gap.detail
+        files.damaged = {}
+        pages += list(polled.fetch(pages[-1].cursor))
+    assert ids(pages) == [f"{files.stamp(n)}-1" for n in range(12) if n != 2]
+
+
+def test_an_old_file_that_was_damaged_once_is_read_by_the_next_poll() -> None:
+    files = GdeltFiles(files=12, rows=2, damaged={2: b"a web page"})
+    pages: list[Page] = []
+    with imitating(files) as service:
+        polled = source(service, history_h=2.75)
+        with pytest.raises(RetryableError, match="GDELT"):
+            pages.extend(polled.fetch(None))
+        files.damaged = {}
+        pages += list(polled.fetch(pages[-1].cursor))
+    assert ids(pages) == [f"{files.stamp(n)}-1" for n in range(12)]
+    assert [gap for page in pages for gap in page.missed] == []
+
+
+def test_an_answer_that_breaks_off_again_and_again_is_no_gap() -> None:
+    files = GdeltFiles(files=12, rows=2)
+    with imitating(files) as service:
+        polled = source(service, history_h=2.75)
+        for _ in range(3):
+            service.faults.extend([files_list(files, 11), Told(files.packed(0, translated=False), cut=True)])
+            with pytest.raises(RetryableError, match="closed connection"):
+                list(polled.fetch(None))
+        assert len(ids(polled.fetch(None))) == 12
+
+
+def files_list(files: GdeltFiles, latest: int = 0) -> Told:
+    line = f"1 0 http://data.gdeltproject.org/gdeltv2/{files.stamp(latest)}.gkg.csv.zip\n"
     return Told(line.encode())
 
 
