@@ -5,7 +5,8 @@ silence are learned when it is over, and not at all if it was told, so that an o
 silence is told when the posts that it should have brought are far more than chance leaves out: under a negative
 binomial of size `SIZE` (wild, since all of a silence may have one cause) the chance of none among M expected is
 (1 + M / SIZE) ^ -SIZE. A source whose silence is told counts as gone when that story has lasted `episodes.max_h`, any
-other after a week.
+other after a week. Hours in which nobody of ours listened are passed over: they teach nothing, nobody is missed in
+them, and who is told as silent stays so.
 """
 
 import math
@@ -66,6 +67,8 @@ class NoData:
         self._hour = self._latest = -1
         self.silent: dict[int, dict[str, float]] = {}
         """Posts missed so far, by row and source, of the silences that are told."""
+        self._away = (0, -1)
+        """First and last hour of our own latest absence."""
 
     def hear(self, heard: Mapping[tuple[int, str], int], tick: int) -> None:
         """Count the posts of a tick, by row and source. Ticks must not go back."""
@@ -80,6 +83,11 @@ class NoData:
                     speaker.learn(hour, 0)
             speaker.now += posts
             speaker.last = self._latest = self._hour
+
+    def pass_over(self, since: int, until: int) -> None:
+        """Nobody of ours listened between these ticks, of which the hours may not be over yet."""
+        first, last = since // TICKS_PER_HOUR, until // TICKS_PER_HOUR
+        self._away = (self._away[0] if first <= self._away[1] else first, last)
 
     def next_look(self, tick: int) -> int | None:
         """The next tick after this one at which a silence may have to be told: the next hour, while one can be."""
@@ -114,6 +122,12 @@ class NoData:
 
     def _end(self, ended: int) -> None:
         """An hour is over: learn from those who spoke, and see who has been silent for too long."""
+        if self._away[0] <= ended <= self._away[1]:
+            for (row, source), speaker in self._speakers.items():
+                speaker.now = 0
+                if source not in self.silent.get(row, {}):
+                    speaker.last = ended
+            return
         self.silent = {}
         for (row, source), speaker in list(self._speakers.items()):
             quiet = ended - speaker.last
@@ -139,6 +153,7 @@ class NoData:
         """All of it."""
         return {
             "hour": self._hour,
+            "away": list(self._away),
             "speakers": [
                 [row, source, one.first, one.last, one.now, one.posts, one.days]
                 for (row, source), one in self._speakers.items()
@@ -149,6 +164,8 @@ class NoData:
     def load(self, saved: Facts) -> None:
         """Take over what `save` gave."""
         self._hour = saved["hour"]
+        first, last = saved.get("away", (0, -1))  # a state of before knows of none
+        self._away = (first, last)
         self._speakers = {
             (row, source): _Speaker(first, last, now, posts, days)
             for row, source, first, last, now, posts, days in saved["speakers"]

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from opinionwatch.pipeline.ports import Item
-from opinionwatch.pipeline.ticks import TICK
+from opinionwatch.pipeline.ticks import TICK, Away
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+PAUSE = timedelta(hours=1)
+"""Without any progress for so long we were stopped or stuck: a running pipeline marks every tick."""
 
 
 def arrived(reached: Mapping[str, datetime], name: str, items: Iterable[Item]) -> dict[str, datetime]:
@@ -41,6 +43,12 @@ def advance(
         return max(floor, (last_accepted or BEGINNING) + TICK)
     # All replays have ended: their last tick may be closed.
     return max(floor, *(last + TICK for last in reached.values()))
+
+
+def paused(floor: datetime, up_to: datetime, *, replaying: Collection[str], live: bool) -> list[Away]:
+    """Our own absence before the new mark, if there was one. A replay's time may jump without any."""
+    ours = live and not replaying and floor > BEGINNING and up_to - floor >= PAUSE
+    return [Away(floor, up_to)] if ours else []
 
 
 def not_before(floor: datetime, item: Item) -> Item:

@@ -4,7 +4,8 @@ Everything a batch causes (ledger, documents, mentions, windows, episodes, outbo
 together, so a kill at any moment leaves the state of some whole number of batches. What is in memory besides (the
 trend hop's state) is rebuilt from its last snapshot and the mentions log: the stage is pure, so it comes back bit for
 bit. The log has the last version of a text only, so a batch that replaces or deletes one saves the state with it, and
-again once the tick is closed in which the trend hop forgets the old words.
+again once the tick is closed in which the trend hop forgets the old words. Nor does it have our own absences, so the
+first batch after one saves the state, too.
 
 Delivery: a page is acknowledged only after its commit; a source that repeats a page after a crash meets the ledger.
 """
@@ -16,7 +17,7 @@ from threading import Event
 import structlog
 
 from opinionwatch.pipeline.accept import Arrival
-from opinionwatch.pipeline.advance import BEGINNING, advance, arrived, not_before
+from opinionwatch.pipeline.advance import BEGINNING, advance, arrived, not_before, paused
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention
 from opinionwatch.pipeline.contracts_changes import Deletion, Engaged, Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Window
@@ -30,7 +31,7 @@ from opinionwatch.pipeline.ports import Clock, StatefulStage, cursor_name
 from opinionwatch.pipeline.revisions import latest, withdrawals
 from opinionwatch.pipeline.settings import Limits
 from opinionwatch.pipeline.store_sqlite import SqliteStore
-from opinionwatch.pipeline.ticks import Progress, tick_of
+from opinionwatch.pipeline.ticks import Away, Progress, tick_of
 
 log = structlog.get_logger(__name__)
 
@@ -159,7 +160,8 @@ class Embedded:
             self._store.write(tried(record, letters) for record in stand if isinstance(record, DeadLetter))
             withdrawn = withdrawals(admitted, scored)
             mentions = [record for record in scored if isinstance(record, Mention)]
-            self._decide([*mentions, *withdrawn], up_to, now)
+            away = paused(floor, up_to, replaying=set(self._replaying()), live=self._live)
+            self._decide([*mentions, *withdrawn, *away], up_to, now)
             # After the alerts that still quoted what is taken back.
             self._store.write(record for record in admitted if isinstance(record, Deletion | Engaged))
             failpoint("batch.decided")
@@ -168,7 +170,7 @@ class Embedded:
                 self._store.save_cursor(cursor_name(submitted.source), submitted.page.cursor)
             if dead:
                 self._refuse_a_flood(up_to)
-            self._save_if_outdated(withdrawn, up_to)
+            self._save_if_outdated(withdrawn, up_to, away=bool(away))
             failpoint("batch.before_commit")
         self._reached = reached
         self._unclean = self._unclean or erasing
@@ -176,17 +178,19 @@ class Embedded:
         if self._since_snapshot >= SNAPSHOT_EVERY:
             self.save()
 
-    def _save_if_outdated(self, withdrawn: Sequence[Withdrawal], up_to: datetime) -> None:
-        """Save the trend state with a batch that has changed the log behind it, and once that tick is closed."""
+    def _save_if_outdated(self, withdrawn: Sequence[Withdrawal], up_to: datetime, *, away: bool) -> None:
+        """Save the trend state with a batch that has changed the log behind it or knows what the log does not, and once
+        that tick is closed.
+        """
         over = 0 <= self._outdated_in < tick_of(up_to)
         if withdrawn:
             self._outdated_in = max(self._outdated_in, *(tick_of(each.at) for each in withdrawn))
         elif over:
             self._outdated_in = -1
-        if withdrawn or over:
+        if withdrawn or over or away:
             self._store.save_snapshot("trend", self._trend.snapshot(), up_to)
 
-    def _decide(self, said: Sequence[Mention | Withdrawal], up_to: datetime, now: datetime) -> None:
+    def _decide(self, said: Sequence[Mention | Withdrawal | Away], up_to: datetime, now: datetime) -> None:
         """The trend and notify hops."""
         self._since_snapshot += len(said)
         found = self._trend([*said, Progress(up_to)], now)

@@ -17,6 +17,16 @@ class Progress:
     up_to: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Nobody of ours listened in between: that nothing came says nothing about the sources. Comes before the `Progress`
+    that passes it.
+    """
+
+    since: datetime
+    until: datetime
+
+
 def tick_of(moment: datetime) -> int:
     """Number of the tick (or 5-minute bucket) that holds this moment, counted from 1970.
 

@@ -86,3 +86,48 @@ def test_the_state_comes_back_as_it_was() -> None:
     assert again.save() == nodata.save()
     assert look(again, 81) is look(nodata, 81) is True
     assert again.silent == nodata.silent
+
+
+def away(nodata: NoData, since: int, until: int) -> None:
+    """Nobody of ours listened between these hours."""
+    nodata.pass_over((FIRST + since) * TICKS_PER_HOUR, (FIRST + until) * TICKS_PER_HOUR)
+
+
+def test_our_own_absence_is_nobodys_silence_and_a_silence_after_it_is_told_as_late_as_any() -> None:
+    nodata = NoData()
+    talk(nodata, range(72))
+    away(nodata, 72, 90)
+    assert not any(look(nodata, hour) for hour in range(73, 92))
+    told = next(hour for hour in range(92, 110) if look(nodata, hour))
+    assert told == 91 + int(TOLD_AT / 10) + 1
+
+
+def test_our_own_absence_teaches_nothing() -> None:
+    nodata, calm = NoData(), NoData()
+    for one in (nodata, calm):
+        talk(one, range(72))
+    away(nodata, 72, 90)
+    talk(nodata, range(91, 96))
+    talk(calm, range(72, 96))
+    first, second = (next(hour for hour in range(96, 116) if look(one, hour)) for one in (nodata, calm))
+    assert first == second
+
+
+def test_who_was_silent_before_our_own_absence_is_silent_after_it() -> None:
+    nodata = NoData()
+    talk(nodata, range(72))
+    assert look(nodata, 80)
+    away(nodata, 80, 90)
+    assert all(look(nodata, hour) for hour in range(81, 95))
+
+
+def test_two_absences_that_touch_are_one_and_survive_a_restart_and_a_state_of_before_has_none() -> None:
+    nodata, again, before = NoData(), NoData(), NoData()
+    talk(nodata, range(72))
+    away(nodata, 72, 80)
+    away(nodata, 80, 90)
+    saved = nodata.save()
+    again.load(saved)
+    before.load({name: value for name, value in nodata.save().items() if name != "away"})
+    assert not any(look(again, hour) for hour in range(73, 92))
+    assert look(before, 90)
