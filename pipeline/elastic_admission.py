@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
-from opinionwatch.pipeline.contracts import Document, content_id
+from opinionwatch.pipeline.contracts import DeadLetter, Document, content_id
 from opinionwatch.pipeline.elastic_bulk import BulkWriter, refuse_our_own
 from opinionwatch.pipeline.elastic_client import asking
 from opinionwatch.pipeline.elastic_mapping import index_of
@@ -27,11 +27,13 @@ from opinionwatch.pipeline.elastic_query import Reader, term
 from opinionwatch.pipeline.elastic_records import ledger_source, stamp
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
-from opinionwatch.pipeline.revisions import Admitted, First, Record, digest_of, engaged, revised
+from opinionwatch.pipeline.revisions import Admitted, First, Record, digest_of, engaged, revised, righted
 from opinionwatch.pipeline.versions import DELETED
 
 ERASED = "erased"
 """Rule of a drop, name in the `state` index, and beginning of an author's id there."""
+_REFUSED = "refused"
+"""Rule of an id that became known by a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class _Entry:
     first: First
     digest: str
     version: int
+    is_refused: bool
 
 
 class Admission:
@@ -77,10 +80,11 @@ class Admission:
             head = known.get(f"{id_}.version", {})
             highest = max(entry.version, head.get("ledger.version", 0))
             is_erased = head.get("ledger.rule") == ERASED
-            for digest, record in found.items():
+            for digest, given in found.items():
                 if digest == entry.digest:
-                    going += [] if is_erased else [record]
+                    going += [] if is_erased else [given]
                     continue
+                record = righted(given, entry.first) if entry.is_refused else given
                 before = known.get(content_id(id_, digest), {}).get("ledger.state")
                 is_revision = before == "revision" or (before is None and record.version > highest)
                 entered += self._entered(record, digest, entry.first, is_revision=is_revision)
@@ -137,7 +141,8 @@ class Admission:
                 datetime.fromisoformat(source["@timestamp"]),
                 datetime.fromisoformat(published) if published else None,
             )
-            found[id_] = _Entry(first, source["ledger.digest"], source.get("ledger.version", 0))
+            is_refused = source.get("ledger.rule") == _REFUSED
+            found[id_] = _Entry(first, source["ledger.digest"], source.get("ledger.version", 0), is_refused)
         return found
 
     def _sources(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
@@ -163,7 +168,8 @@ def _published(record: Record) -> datetime | None:
 
 
 def _of(record: Record, digest: str) -> _Entry:
-    return _Entry(First(record.source, record.accepted_at, _published(record)), digest, record.version)
+    first = First(record.source, record.accepted_at, _published(record))
+    return _Entry(first, digest, record.version, isinstance(record, DeadLetter))
 
 
 def _entry(record: Record, digest: str) -> bytes:
@@ -172,6 +178,7 @@ def _entry(record: Record, digest: str) -> bytes:
         "ledger.digest": digest,
         "ledger.version": record.version,
         "ledger.published_at": published and stamp(published),
+        "ledger.rule": _REFUSED if isinstance(record, DeadLetter) else None,
     }
     told = {name: value for name, value in more.items() if value}
     return orjson.dumps(ledger_source(record.id, record.source, record.accepted_at, "accepted") | told)

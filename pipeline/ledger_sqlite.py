@@ -33,7 +33,7 @@ class SqliteLedger:
         going: list[Admitted] = []
         taken: dict[str, list[Record]] = {}
         with self._store.transaction():
-            for record in records:
+            for record in map(admission.righted, records):
                 before = taken.setdefault(record.id, [])
                 if record in before:  # the same line of the log, read twice
                     continue

@@ -2,6 +2,7 @@
 
 unknown id                    new: the ledger's one entry, and the document lies by its times for ever
 a higher version than known   a revision: takes the place of what is there, but source and times stay the first's
+whole after it was refused    a later version than the dead letter, and earlier than every edit
 anything else                 a duplicate, counted; figures of engagement that it brings are kept
 """
 
@@ -46,6 +47,15 @@ def revised(record: Record, first: First) -> Record:
             "revised_at": record.accepted_at,
         }
     )
+
+
+def righted(record: Record, first: First) -> Record:
+    """A text whose id became known by a delivery that was refused: as edited when it was published, or when that
+    delivery came if that was sooner. So it is above the dead letter, below every edit, and the same each time it comes.
+    """
+    if not isinstance(record, Document) or record.edited_at is not None:
+        return record
+    return record.model_copy(update={"edited_at": min(record.published_at, first.accepted_at)})
 
 
 def engaged(record: Record, accepted_at: datetime) -> Engaged | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from opinionwatch.pipeline.contracts import DeadLetter, Document
 from opinionwatch.pipeline.contracts_changes import Deletion
-from opinionwatch.pipeline.revisions import Admitted, First, Record, about, engaged, revised
+from opinionwatch.pipeline.revisions import Admitted, First, Record, about, engaged, revised, righted
 from opinionwatch.pipeline.store_erasures import Erasures
 from opinionwatch.pipeline.store_schema import stamp
 
@@ -54,6 +54,13 @@ class Admission:
             return bool(first_at == stamp(record.accepted_at))
         return state in ("pending", "dropped") or lies_at == stamp(record.accepted_at)
 
+    def righted(self, record: Record) -> Record:
+        """The record as it counts: a later version where the ledger knows its id by a delivery that was refused."""
+        refused = self._db.execute(
+            "SELECT 1 FROM ledger WHERE id = ? AND accepted_at IS NOT NULL AND published_at IS NULL", (record.id,)
+        ).fetchone()
+        return righted(record, self._first(record)) if refused else record
+
     def again(self, record: Record) -> Record:
         """A record that was admitted before, as it was admitted: in the place and the times of the first version."""
         first = self._first(record)
@@ -89,6 +96,7 @@ class Admission:
         )  # fmt: skip
         if added.rowcount:
             return self._unless_erased(record)
+        record = self.righted(record)
         [(version,)] = self._db.execute("SELECT version FROM ledger WHERE id = ?", (record.id,)).fetchall()
         if record.version > version:
             self._db.execute("UPDATE ledger SET version = ? WHERE id = ?", (record.version, record.id))

@@ -38,8 +38,8 @@ class Store(Protocol):
 
     archive: Archive
 
-    def take(self, admitted: Sequence[Document | DeadLetter], written: Sequence[object]) -> None:
-        """Admit these ids and write these records, visible to the archive when it returns."""
+    def take(self, admitted: Sequence[Document | DeadLetter], written: Sequence[object]) -> Sequence[object]:
+        """Admit these ids and write these records, visible to the archive when it returns. Returns what goes on."""
         ...
 
     def progress(self, up_to: datetime) -> None:
@@ -265,6 +265,28 @@ class ArchiveSuite:
         assert sum(row.duplicates for row in rows) == 3
         assert store.archive.dropped() == {"no-watchlist": 3}
         assert store.archive.misfiled() == 0
+
+    @pytest.mark.parametrize("about", [True, False])
+    @pytest.mark.parametrize("together", [True, False])
+    def test_what_was_refused_and_then_came_whole_is_indexed_or_dropped_and_the_letter_is_gone(
+        self, store: Store, about: bool, together: bool
+    ) -> None:
+        whole = document(1, accepted_at=NOON + timedelta(hours=1))
+        letter = dead(1, "missing_field").model_copy(update={"id": whole.id})
+        if together:
+            _, right = store.take([letter, whole], [letter])
+        else:
+            store.take([letter], [letter])
+            [right] = store.take([whole], [])
+        assert isinstance(right, Document) and (right.text, right.accepted_at) == (whole.text, letter.accepted_at)
+        dropped = drop(right).model_copy(update={"version": right.version})
+        store.take([], [scored(right) if about else dropped])
+        assert store.take([later(letter), later(whole)], []) == [], "it is right now"
+        edited = whole.model_copy(update={"edited_at": NOON + timedelta(minutes=1), "text": "fine now"})
+        [row] = store.archive.ledger()
+        assert (row.accepted, row.indexed, row.dead, row.dropped, row.gap) == (1, about, 0, not about, 0)
+        assert (store.archive.dead(), store.archive.misfiled()) == ({}, 0)
+        assert len(store.take([edited], [])) == 1, "an edit is later"
 
     def test_health_is_by_source_and_knows_the_latest(self, store: Store) -> None:
         origins = [

@@ -10,6 +10,7 @@ from opinionwatch.pipeline.archive import Archive
 from opinionwatch.pipeline.archive_elastic import ElasticArchive
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import DeadLetter, Document
+from opinionwatch.pipeline.revisions import Admitted
 from opinionwatch.pipeline.store_elastic import ElasticStore
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from tests.contract.archive_suite import ArchiveSuite
@@ -23,11 +24,12 @@ class Sqlite:
         self.writer = SqliteStore(path)
         self.archive: Archive = SqliteArchive(path)
 
-    def take(self, admitted: Sequence[Document | DeadLetter], written: Sequence[object]) -> None:
+    def take(self, admitted: Sequence[Document | DeadLetter], written: Sequence[object]) -> list[Admitted]:
         """One transaction."""
         with self.writer.transaction():
-            self.writer.admit(admitted)
+            going = self.writer.admit(admitted)
             self.writer.write(written)  # type: ignore[arg-type]  # the suite hands in what a hop may return
+        return going
 
     def progress(self, up_to: datetime) -> None:
         """One transaction."""
@@ -53,11 +55,12 @@ class Elastic:
         self.writer = ElasticStore(given.client, given.settings)
         self.archive: Archive = ElasticArchive(given.client, given.settings)
 
-    def take(self, admitted: Sequence[Document | DeadLetter], written: Sequence[object]) -> None:
+    def take(self, admitted: Sequence[Document | DeadLetter], written: Sequence[object]) -> list[Admitted]:
         """Two durable calls."""
-        self.writer.admit(admitted)
+        going = self.writer.admit(admitted)
         assert self.writer.write(written) == []  # type: ignore[arg-type]  # the suite hands in what a hop may return
         self._cluster.refresh()
+        return going
 
     def progress(self, up_to: datetime) -> None:
         """One durable call."""

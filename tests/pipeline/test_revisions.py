@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.contracts import Document, Drop
 from opinionwatch.pipeline.contracts_changes import Deletion
+from opinionwatch.pipeline.ledger_sqlite import SqliteLedger
 from opinionwatch.pipeline.ports import Item
 from opinionwatch.pipeline.revisions import latest
+from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.versions import DELETED, version_of
 from tests.pipeline.rig import BEGIN, TABLES, Rig, pages, post, rows
-from tests.pipeline.sample import NOON, document, scored
+from tests.pipeline.sample import NOON, dead, document, scored
 
 AT = BEGIN + timedelta(hours=1)
 GOOD, BAD, OFF = "The Lumora screen is great", "The Lumora screen is awful", "nothing of interest"
@@ -84,6 +86,31 @@ def test_whatever_arrives_again_and_however_it_is_cut_the_latest_edit_stands(
     [(_, start_of, _, _, posts, voices, negative, positive)] = counted
     assert str(start_of).startswith(AT.isoformat()[:16])
     assert (posts, voices, negative, positive) == (1, 1, int(text == BAD), int(text == GOOD))
+
+
+def test_what_a_sender_puts_right_is_counted_once_and_its_dead_letter_is_gone(tmp_path: Path) -> None:
+    broken = Item(orjson.dumps({"native_id": "post-7"}), AT + timedelta(minutes=1))
+    rig = Rig(tmp_path)
+    for item in (broken, told({"text": BAD}, 2), told({"text": BAD}, 3), broken):
+        rig.play(pages([item], [1]))
+    rig.finish()
+    assert [text for _, text in rows(rig.path, SAID)] == [BAD]
+    assert [row[4:] for row in rows(rig.path, COUNTED)] == [(1, 1, 1, 0)]
+    [row] = SqliteArchive(rig.path).ledger()
+    assert (row.accepted, row.indexed, row.dead, row.gap, row.duplicates) == (1, 1, 0, 0, 2)
+    assert SqliteArchive(rig.path).misfiled() == 0
+
+
+def test_a_daemon_that_died_with_what_was_put_right_takes_it_again(tmp_path: Path) -> None:
+    whole = document(1, accepted_at=NOON + timedelta(hours=1))
+    letter = dead(1).model_copy(update={"id": whole.id})
+    store = SqliteStore(tmp_path / "opinionwatch.db")
+    ledger = SqliteLedger(store)
+    [first, right] = ledger.admit([letter, whole])
+    assert ledger.admit([letter, whole]) == [first, right], "nothing was written"
+    ledger.write([letter, scored(right)])  # type: ignore[arg-type]  # it is a document
+    assert ledger.admit([whole]) == [right], "the log is read again from there"
+    store.close()
 
 
 def test_figures_are_updated_as_weights_and_are_no_documents(tmp_path: Path) -> None:
