@@ -45,6 +45,13 @@ class Mixing(BaseModel):
     bias: tuple[Factor, Factor, Factor] = (0.0, 0.0, 0.0)
     """Added to both."""
 
+    @property
+    def toward(self) -> float:
+        """What multiplies the encoder's change for a name. By the factor of the encoder the table, which knows no
+        names, outvotes it; by one it outvotes the table where a text is of one mind. So it lies between.
+        """
+        return (1 + self.encoder) / 2
+
 
 class Parts(NamedTuple):
     """Logits before they are joined: shared (n, 3), of the gate (n, D), of each domain (n, D, 3)."""

@@ -103,16 +103,18 @@ def _pieces(network: Network, text: str, target: int, places: Sequence[Span]) ->
     # The ends of a text are no words: they stand in the text of padding, too.
     empty[0, 0], empty[0, -1] = ids[0, 0], ids[0, -1]
 
-    factor = 1.0 if network.companion is None else network.companion.mixing.encoder
+    mixing = None if network.companion is None else network.companion.mixing
+    factor, toward = (1.0, 1.0) if mixing is None else (mixing.encoder, mixing.toward)
     [spans] = named([places], encoded.offsets) if network.model.tells_targets else [()]
 
     def logit(numbers: Tensor, attended: Tensor) -> Tensor:
         read = network.model(numbers, attended)
-        told: Tensor = read.sentiment[:, target]
+        told: Tensor = factor * read.sentiment[:, target]
         if spans:
             rows = span_batch([(row, *span) for row in range(len(numbers)) for span in spans], network.device)
-            told = told + network.model.toward(read, rows).view(len(numbers), len(spans), 3).mean(1)[:, target]
-        return factor * told
+            added = network.model.toward(read, rows).view(len(numbers), len(spans), 3).mean(1)
+            told = told + toward * added[:, target]
+        return told
 
     found = _gradients(logit, input_layer(network.model.body), ids, empty, mask)
     own = _companion(network, text, encoded.ids, encoded.offsets, target)

@@ -142,10 +142,10 @@ class Network:
 
 
 def _joined(companion: Companion, texts: Sequence[str], encoded: Sequence[Tokens], raws: list[Raw]) -> list[Raw]:
-    """What is added for a target is a change of the encoder's own logits: it counts as much as they do."""
+    """The companion tells of the whole text; `Mixing.toward` is what a change for a target counts beside it."""
     own = companion.read(texts, [tokens.ids for tokens in encoded])
     mixed = companion.mix(torch.tensor([raw.logits for raw in raws]).view(-1, 3), own).tolist()
-    share = companion.mixing.encoder
+    share = companion.mixing.toward
     return [
         raw._replace(logits=(low, even, high), added=tuple(times(more, share) for more in raw.added))
         for raw, (low, even, high) in zip(raws, mixed, strict=True)

@@ -91,7 +91,7 @@ class Graphs(NamedTuple):
 def graphs_of(stored: Artefact) -> Graphs:
     """The graphs of an artefact, as they run in PyTorch."""
     model = stored.model.eval()
-    share = 1.0 if stored.companion is None else stored.companion.mixing.encoder
+    share = 1.0 if stored.companion is None else stored.companion.mixing.toward
     toward = None if model.targets is None else Toward(model.targets, share).eval()
     return Graphs(Pass(stored).eval(), Pairs(model).eval(), toward)
 

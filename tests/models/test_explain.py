@@ -153,7 +153,7 @@ def test_beside_a_companion_a_name_weighs_as_much_as_it_counts(tmp_path: Path) -
     assert (alone.label, beside.label) == ("negative", "negative")
     assert max(abs(word.weight) for word in alone.words) > 0.1
     assert [word.weight for word in beside.words] == pytest.approx(
-        [0.5 * word.weight for word in alone.words], abs=1e-4
+        [0.75 * word.weight for word in alone.words], abs=1e-4
     )
 
 

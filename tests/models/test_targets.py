@@ -115,7 +115,7 @@ def test_what_is_added_comes_after_the_companion_and_before_the_calibration(scor
     finally:
         network.companion = None
     [change] = alone.added
-    assert mixed.added == (tuple(0.5 * each for each in change),), "as much as the rest of what the encoder says"
+    assert mixed.added == (tuple(0.75 * each for each in change),), "between what the encoder counts, and all"
     assert mixed.logits == pytest.approx(
         [0.5 * own + bias for own, bias in zip(alone.logits, (0.25, 0, 0), strict=True)]
     )
