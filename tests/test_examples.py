@@ -35,7 +35,7 @@ def test_the_financial_sample_raises_the_alert_that_its_page_promises(
     (episode,) = archive.episodes()
     signal = episode.explanation.signal
     assert (episode.watchlist, episode.kind) == ("halden", "crisis")
-    assert f"{episode.opened_at:%d %H:%M}" == "10 02:20"
+    assert f"{episode.opened_at:%d %H:%M}" == "10 02:25"
     assert {"accounting", "recall"} <= {part.name for part in signal.aspects[:3]}
     assert signal.sources[0].name == "forum"
     assert {one.lang for one in episode.explanation.exemplars} == {"en", "zh"}
