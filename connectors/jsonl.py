@@ -7,6 +7,7 @@ import orjson
 from pydantic import Field
 
 from opinionwatch.connectors.files import FileSettings, FileSource, Record
+from opinionwatch.connectors.found import loads
 from opinionwatch.connectors.reading import Line
 from opinionwatch.pipeline.contracts import content_id
 
@@ -55,7 +56,7 @@ class Jsonl(FileSource):
 def _named(body: bytes) -> bytes:
     """The same object with an id made of its bytes; what is no object stays as it is."""
     try:
-        found = orjson.loads(body)
+        found = loads(body)
     except orjson.JSONDecodeError:
         return body
     if not isinstance(found, dict):

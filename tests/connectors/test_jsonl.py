@@ -164,6 +164,14 @@ def test_an_id_can_be_made_of_the_line_itself(tmp_path: Path) -> None:
     assert page.items[0].fields == (("text", "t"), ("native_id", "native_id"))
 
 
+def test_a_line_with_half_a_character_gets_its_id_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(rb'{"t": "great \ud83d"}' + b"\n")
+    [item] = next(iter(source(path, fields={"text": "t"}, native_id="content").fetch(None))).items
+    found = orjson.loads(item.body)
+    assert (found["t"], len(found["native_id"])) == ("great \ufffd", 32)
+
+
 @pytest.mark.parametrize(
     ("settings", "cure"),
     [
