@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from urllib.parse import urljoin
 
 from pydantic import Field
@@ -14,6 +13,7 @@ from opinionwatch.connectors.fulltext import FullText
 from opinionwatch.connectors.http import Answer
 from opinionwatch.connectors.naming import Names
 from opinionwatch.connectors.polling import Polling, PollingSettings
+from opinionwatch.connectors.walking import digest_of
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.moments import moment
 from opinionwatch.pipeline.ports import Item, Missed, Page
@@ -53,7 +53,7 @@ class Rss(Polling):
 
     def __init__(self, name: str, settings: Settings, shape: Callable[[Entry], Entry] = lambda entry: entry) -> None:
         """`shape` may change what an entry says, before an article replaces its text."""
-        of = _digest(settings.url)
+        of = digest_of(settings.url)
         shown = redact(settings.url)
         # A query may hold a key, and the instance is stored with each document.
         super().__init__(name, shown if shown == settings.url else f"{shown}#{of}", settings)
@@ -76,7 +76,7 @@ class Rss(Polling):
         known = set(before.entries)
         keys = {_version(entry): entry for entry in entries}
         fresh = [digest for digest in keys if digest not in known]
-        new = sum(_digest(entry.native_id) not in known for entry in keys.values())
+        new = sum(digest_of(entry.native_id) not in known for entry in keys.values())
         size = PAGE_ITEMS if self._articles is None else PAGE_ITEMS_FULL_TEXT
         parts = [fresh[start : start + size] for start in range(0, len(fresh), size)] or [[]]
         present = len(_digests(entries))
@@ -203,15 +203,12 @@ def _published(entry: Entry) -> datetime | None:
 
 def _digests(entries: Sequence[Entry]) -> dict[str, None]:
     """By what entries are known again: their ids, and their versions."""
-    return dict.fromkeys(digest for entry in entries for digest in (_version(entry), _digest(entry.native_id)))
+    return dict.fromkeys(digest for entry in entries for digest in (_version(entry), digest_of(entry.native_id)))
 
 
 def _version(entry: Entry) -> str:
     """What is delivered once: an entry, and again when it was changed and says something else. Its time alone does not
     make a version: some feeds move it with every answer.
     """
-    return _digest("\0".join((entry.native_id, entry.title or "", entry.text)) if entry.edited_at else entry.native_id)
-
-
-def _digest(text: str) -> str:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    said = (entry.native_id, entry.title or "", entry.text) if entry.edited_at else (entry.native_id,)
+    return digest_of("\0".join(said))

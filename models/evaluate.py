@@ -77,7 +77,6 @@ class _Counts:
     """All of them, and those of each language and slice, by its name."""
     skipped: Counter[str] = field(default_factory=Counter)
     first_skipped: list[SkippedRow] = field(default_factory=list)
-    seen: int = 0
     neutral: bool = False
 
     def add(self, scorer: Scorer, rows: Sequence[Labelled | Skipped]) -> None:

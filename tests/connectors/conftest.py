@@ -3,9 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
+
+from opinionwatch.connectors import http
+from opinionwatch.connectors.hosts import Hosts
 
 Respond = Callable[[BaseHTTPRequestHandler], None]
 
@@ -19,6 +23,19 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]  # its types are not public
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A file with the secret."""
+    (tmp_path / "key").write_text("s3cret\n")
+    return tmp_path / "key"
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One host may be asked faster than is polite, but its pauses are kept."""
+    monkeypatch.setattr(http, "SHARED", Hosts(per_s=10_000, burst=10_000, patience_s=0.5))
 
 
 @pytest.fixture

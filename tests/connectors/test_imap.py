@@ -19,13 +19,6 @@ from tests.connectors.reading_services import bodies, ids
 from tests.contract.source_suite import build
 
 
-@pytest.fixture
-def key(tmp_path: Path) -> Path:
-    """A file with the password."""
-    (tmp_path / "password").write_text("s3cret\n")
-    return tmp_path / "password"
-
-
 def source(box: Mailbox, key: Path, **given: object) -> Imap:
     told = {"host": "127.0.0.1", "port": box.port, "security": "none", "allow_hosts": ["127.0.0.1"], **given}
     found = build("imap", user="help", secret_file=key, **told)

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from opinionwatch.connectors import http
-from opinionwatch.connectors.hosts import Hosts
 from opinionwatch.connectors.x import X
 from opinionwatch.pipeline.errors import RetryableError, SettingsError
 from opinionwatch.pipeline.ports import Page, Source
@@ -17,18 +15,7 @@ from tests.connectors.keyed_services import RedditApi, XApi, YouTubeApi
 from tests.connectors.reading_services import bodies, ids, source
 from tests.contract.source_suite import build
 
-
-@pytest.fixture(autouse=True)
-def hosts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests ask one host faster than is polite, but keep its pauses."""
-    monkeypatch.setattr(http, "SHARED", Hosts(per_s=10_000, burst=10_000, patience_s=0.5))
-
-
-@pytest.fixture
-def key(tmp_path: Path) -> Path:
-    """A file with the secret."""
-    (tmp_path / "key").write_text("s3cret\n")
-    return tmp_path / "key"
+pytestmark = pytest.mark.usefixtures("hasty")
 
 
 def reddit(service: Imitation, key: Path, **given: object) -> Source:

@@ -18,19 +18,7 @@ from tests.connectors.test_schedule import Shelf
 from tests.contract.source_suite import build
 
 DAY_MS = 86_400_000
-
-
-@pytest.fixture(autouse=True)
-def no_manners(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests ask one host faster than is polite."""
-    monkeypatch.setattr(http, "SHARED", Hosts(per_s=10_000, burst=10_000, patience_s=0.5))
-
-
-@pytest.fixture
-def key(tmp_path: Path) -> Path:
-    """A file with the token."""
-    (tmp_path / "key").write_text("s3cret\n")
-    return tmp_path / "key"
+pytestmark = pytest.mark.usefixtures("hasty")
 
 
 @pytest.fixture
