@@ -22,7 +22,7 @@ from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.kafka_alerts import AlertFeed
 from opinionwatch.pipeline.kafka_log import KafkaLog
-from opinionwatch.pipeline.log import FencedError, OwnedAppender
+from opinionwatch.pipeline.log import OwnedAppender
 from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.outbox_fenced import FencedOutbox, NotingOutbox
 from opinionwatch.pipeline.ports import Channel
@@ -49,25 +49,31 @@ class Notifier:
         self._sending: _Sending | None = None
 
     def run(self) -> None:
-        """Run until told to stop. Raises FencedError when another notifier has taken over while this one slept."""
+        """Run until told to stop. When another notifier has taken over while this one slept, it waits for its turn."""
         with (
             stores.outbox(self._settings) as outbox,
             stores.ledger(self._settings, self._life.stop, self._life.waits) as ledger,
-            AlertFeed(self._settings.kafka, lambda: self._begin(outbox), self._end) as feed,
         ):
             while not self._life.stop.is_set():
-                if self._sending is None or not self._sending.deliverer.hangs(self._settings.monitor.patience_s):
-                    self._life.watchdog.alive(waiting=True)
-                if self._sending is not None and self._sending.outbox.fenced.is_set():
-                    raise FencedError("another notifier has taken over; this one was asleep for too long")
-                if self._sending is not None and self._sending.failures:
-                    raise self._sending.failures[0]
-                try:
-                    self._once(feed, ledger.write)
-                except RetryableError as error:
-                    log.warning("alerts wait", reason=str(error))
-                    self._life.stop.wait(error.after_s or 1.0)
-                    feed.rewind()
+                with AlertFeed(self._settings.kafka, lambda: self._begin(outbox), self._end) as feed:
+                    self._take_part(feed, ledger.write)
+
+    def _take_part(self, feed: AlertFeed, write: Callable[..., object]) -> None:
+        """Be one of the group, as its owner or as one who waits, until told to stop or shut out."""
+        while not self._life.stop.is_set():
+            if self._sending is None or not self._sending.deliverer.hangs(self._settings.monitor.patience_s):
+                self._life.watchdog.alive(waiting=True)
+            if self._sending is not None and self._sending.outbox.fenced.is_set():
+                log.warning("another notifier has taken over; this one was asleep for too long and waits for its turn")
+                return
+            if self._sending is not None and self._sending.failures:
+                raise self._sending.failures[0]
+            try:
+                self._once(feed, write)
+            except RetryableError as error:
+                log.warning("alerts wait", reason=str(error))
+                self._life.stop.wait(error.after_s or 1.0)
+                feed.rewind()
 
     def _once(self, feed: AlertFeed, write: Callable[..., object]) -> None:
         entries = feed.poll()

@@ -59,8 +59,9 @@ class KafkaLog:
         self._opened()
 
     def close(self) -> None:
-        """Close; what was confirmed stays."""
+        """Close; what was confirmed stays. An owner has let go of the name: it can write nothing more under it."""
         with self._lock:
+            self._fenced = self._owner is not None
             if self._producer is not None:
                 _ended(self._producer)
             self._producer = None
@@ -96,12 +97,12 @@ class KafkaLog:
         failpoint("log.confirmed")
 
     def _opened(self) -> KafkaProducer:
-        if self._fenced:  # opening it again would shut out the new owner
-            raise FencedError("log: another process has taken over")
         # One thread tries to connect; the others do not queue up behind it to try the same one after the other.
         if not self._lock.acquire(timeout=self._kafka.connect_s + 1):
             raise RetryableError("log: the broker is still being looked for", after_s=2)
         try:
+            if self._fenced:  # opening it again would shut out the new owner
+                raise FencedError("log: another process has taken over")
             if self._producer is None:
                 self._producer = self._connected()
             return self._producer

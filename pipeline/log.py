@@ -47,7 +47,7 @@ class OwnedAppender(Appender, Protocol):
         ...
 
     def close(self) -> None:
-        """Let go."""
+        """Let go of the name, for good: FencedError for whoever still writes."""
         ...
 
 

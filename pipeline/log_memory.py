@@ -52,6 +52,7 @@ class MemoryOwner:
     def __init__(self, log: MemoryLog, epochs: defaultdict[str, int], name: str) -> None:
         self._log, self._epochs, self._name = log, epochs, name
         self._epoch: int | None = None
+        self._closed = False
 
     def open(self) -> None:
         """Shut out whoever held the name."""
@@ -64,9 +65,10 @@ class MemoryOwner:
             return
         if self._epoch is None:
             self.open()
-        if self._epoch != self._epochs[self._name]:
+        if self._closed or self._epoch != self._epochs[self._name]:
             raise FencedError(f"{self._name}: another process has taken over")
         self._log.append(entries)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Let go of the name."""
+        self._closed = True

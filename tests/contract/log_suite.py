@@ -51,3 +51,16 @@ class LogSuite:
         assert reader.latest("outbox") == {b"key": b"second", b"other": b"other"}
         for log in (first, other, second):
             log.close()
+
+    def test_who_has_let_go_of_a_name_cannot_take_it_back(
+        self, owned: Callable[[str], OwnedAppender], reader: Reader
+    ) -> None:
+        first, second = owned("one"), owned("one")
+        first.append([Entry("outbox", 0, b"first", b"key")])
+        first.close()
+        second.open()
+        with pytest.raises(FencedError):  # a thread that was still at something when its owner ended
+            first.append([Entry("outbox", 0, b"late", b"key")])
+        second.append([Entry("outbox", 0, b"second", b"key")])
+        assert reader.latest("outbox") == {b"key": b"second"}
+        second.close()
