@@ -2,10 +2,13 @@
 
 from typing import Literal
 
+import structlog
 import torch
 
+from opinionwatch.models.kernels import takes
 from opinionwatch.pipeline.errors import SettingsError
 
+log = structlog.get_logger(__name__)
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _NAMED = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -39,6 +42,8 @@ def pick_dtype(device: torch.device, precision: Precision = "auto") -> torch.dty
     in 8 bits.
     """
     if precision in _NAMED:
+        if device.type == "cpu" and not takes(_NAMED[precision]):
+            log.warning("precision.slow", precision=precision, why="this CPU has no AVX-512: fp32 is faster; write auto")
         return _NAMED[precision]
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16

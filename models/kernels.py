@@ -34,6 +34,11 @@ def available() -> bool:
     return bool(torch._C._has_mkldnn) and hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
+def takes(dtype: torch.dtype) -> bool:
+    """Whether oneDNN's products can be of this type on this processor: bf16 needs AVX-512 or AVX-NE-CONVERT."""
+    return dtype != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class Linear(NamedTuple):
     """Weights (outer, inner) and biases (outer,) of a layer."""
 

@@ -9,7 +9,17 @@ from torch import Tensor
 
 from opinionwatch.models.attention import Attention, equal, flash, jagged, varlen
 from opinionwatch.models.graphs import Recorder, captured
-from opinionwatch.models.kernels import Block, ByteBlock, ByteProduct, Linear, PlainProduct, Product, Reach, available
+from opinionwatch.models.kernels import (
+    Block,
+    ByteBlock,
+    ByteProduct,
+    Linear,
+    PlainProduct,
+    Product,
+    Reach,
+    available,
+    takes,
+)
 
 STEPS, COARSE = ((128, 16), (512, 32)), 64
 """Up to how many rows they come in steps of how many."""
@@ -61,7 +71,7 @@ def ways(device: torch.device, dtype: torch.dtype, reaches: Sequence[Reach] = ()
                 device, plain(dtype, device), varlen(flash), recorder=Recorder(flash, partial(captured, device))
             )
         return Ways(device, plain(dtype, device), jagged())
-    if not available():
+    if not available() or not takes(dtype):
         return Ways(device, plain(dtype, device), equal())
     return Ways(device, in_bytes(dtype, reaches) if reaches else laid_out(dtype), equal(), rounded)
 
