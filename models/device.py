@@ -43,7 +43,9 @@ def pick_dtype(device: torch.device, precision: Precision = "auto") -> torch.dty
     """
     if precision in _NAMED:
         if device.type == "cpu" and not takes(_NAMED[precision]):
-            log.warning("precision.slow", precision=precision, why="this CPU has no AVX-512: fp32 is faster; write auto")
+            log.warning(
+                "precision.slow", precision=precision, why="this CPU has no AVX-512: fp32 is faster; write auto"
+            )
         return _NAMED[precision]
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
