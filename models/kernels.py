@@ -21,7 +21,7 @@ are more than a process wants to hold, and a new one costs a third of a millisec
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PROGRAMS)
 ROWS = 512
 """Tokens for which the layout is chosen; it serves any number."""
-LARGEST, STEPS, SIGN = 127, 255, 128
+STEPS, SIGN = 255, 128
 FEW = 2
 """Columns that reach farthest: so many are kept out of the 8 bits, or made smaller."""
 ROOM = 1.5
@@ -32,6 +32,15 @@ After = Literal["none", "gelu"]
 def available() -> bool:
     """Whether this build of PyTorch has the operators; every official x86 build has."""
     return bool(torch._C._has_mkldnn) and hasattr(torch.ops.onednn, "qlinear_pointwise")
+
+
+def largest() -> int:
+    """Of the whole numbers that weights are rounded to: 127, or 63 on processors without VNNI.
+
+    Those add the products of two pairs in 16 bits and cut what is larger, so that weights must fit in 7 bits (oneDNN,
+    Nuances of int8 Computations).
+    """
+    return 127 if any(torch.cpu.get_capabilities().get(name) for name in ("avx512_vnni", "avx_vnni")) else 63
 
 
 def takes(dtype: torch.dtype) -> bool:
@@ -140,7 +149,7 @@ class ByteProduct:
         self._shift = torch.tensor(float(self._grid.zero - SIGN))
         self._gives, self._after = gives if to is None else torch.uint8, after
         self._bias = bias.detach().float().contiguous()
-        self._scales = wide.abs().amax(1).clamp(min=1e-12) / LARGEST
+        self._scales = wide.abs().amax(1).clamp(min=1e-12) / largest()
         narrow = (wide / self._scales.unsqueeze(1)).round().to(torch.int8).contiguous()
         self._zeros = torch.zeros(len(narrow), dtype=torch.int64)
         self._weight = torch.ops.onednn.qlinear_prepack(narrow, [ROWS, narrow.shape[1]])

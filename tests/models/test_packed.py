@@ -14,7 +14,7 @@ from opinionwatch.models.graphs import Recorder
 from opinionwatch.models.packed import PackedBody, Shape, shape_of
 from opinionwatch.models.prune import keep_heads
 from opinionwatch.models.quantise import Widened, narrow, widen
-from opinionwatch.models.ways import Ways, laid_out, plain
+from opinionwatch.models.ways import Ways, laid_out, plain, ways
 from opinionwatch.pipeline.errors import SettingsError
 
 from .texts_apart import one_by_one
@@ -28,7 +28,7 @@ LENGTHS = [[7], [9, 9, 9], [20, 20, 13, 5, 5, 2], [3, 8, 3]]
 
 WAYS = {
     "cpu-fp32": (torch.float32, Ways(CPU, laid_out(torch.float32), equal())),
-    "cpu-bf16": (torch.bfloat16, Ways(CPU, laid_out(torch.bfloat16), equal())),
+    "cpu-bf16": (torch.bfloat16, Ways(CPU, ways(CPU, torch.bfloat16).make, equal())),
     "another-cpu": (torch.float32, Ways(CPU, plain(torch.float32, CPU), equal())),
     "old-gpu": (torch.float16, Ways(CPU, plain(torch.float16, CPU), jagged())),
     "gpu-fp32": (torch.float32, Ways(CPU, plain(torch.float32, CPU), jagged())),
