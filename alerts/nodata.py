@@ -68,7 +68,7 @@ class NoData:
         self.silent: dict[int, dict[str, float]] = {}
         """Posts missed so far, by row and source, of the silences that are told."""
         self._away = (0, -1)
-        """First and last hour of our own latest absence."""
+        """First and last hour of our own latest absence, and of those before it that were not passed when it came."""
 
     def hear(self, heard: Mapping[tuple[int, str], int], tick: int) -> None:
         """Count the posts of a tick, by row and source. Ticks must not go back."""
@@ -87,7 +87,9 @@ class NoData:
     def pass_over(self, since: int, until: int) -> None:
         """Nobody of ours listened between these ticks, of which the hours may not be over yet."""
         first, last = since // TICKS_PER_HOUR, until // TICKS_PER_HOUR
-        self._away = (self._away[0] if first <= self._away[1] else first, last)
+        if 0 <= self._hour <= self._away[1]:  # still to be passed, at least in part
+            first, last = min(first, self._away[0]), max(last, self._away[1])
+        self._away = (first, last)
 
     def next_look(self, tick: int) -> int | None:
         """The next tick after this one at which a silence may have to be told: the next hour, while one can be."""

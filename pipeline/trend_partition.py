@@ -57,6 +57,7 @@ class TrendPartition:
                     self.taken += 1
                 case Mark():
                     before = self.lanes.up_to()
+                    waiting += self.lanes.absence(record)
                     self.lanes.take(record, now)
                     up_to = self.lanes.up_to()
                     if up_to is not None and up_to != before:

@@ -131,3 +131,12 @@ def test_two_absences_that_touch_are_one_and_survive_a_restart_and_a_state_of_be
     before.load({name: value for name, value in nodata.save().items() if name != "away"})
     assert not any(look(again, hour) for hour in range(73, 92))
     assert look(before, 90)
+
+
+def test_of_two_absences_that_are_still_to_be_passed_neither_is_forgotten() -> None:
+    nodata = NoData()
+    talk(nodata, range(72))
+    away(nodata, 72, 80)
+    away(nodata, 82, 92)
+    assert not any(look(nodata, hour) for hour in range(73, 94))
+    assert any(look(nodata, hour) for hour in range(94, 104))
