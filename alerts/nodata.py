@@ -130,10 +130,10 @@ class NoData:
                 if source not in self.silent.get(row, {}):
                     speaker.last = ended
             return
-        self.silent = {}
+        told, self.silent = self.silent, {}
         for (row, source), speaker in list(self._speakers.items()):
             quiet = ended - speaker.last
-            if quiet > GONE_H:
+            if quiet > GONE_H and source not in told.get(row, {}):
                 del self._speakers[row, source]
                 continue
             missed = self._missed(speaker, ended) if quiet >= SHORTEST_H else 0.0

@@ -63,11 +63,19 @@ def test_a_newcomer_is_not_missed() -> None:
 
 def test_after_a_week_who_is_silent_has_gone_and_nobody_looks_any_more() -> None:
     nodata = NoData()
-    talk(nodata, range(72))
+    talk(nodata, range(0, 72, 24), posts=1)
+    last = 48
     assert nodata.next_look((FIRST + 72) * TICKS_PER_HOUR + 5) == (FIRST + 73) * TICKS_PER_HOUR
-    assert look(nodata, 71 + GONE_H)
-    assert not look(nodata, 73 + GONE_H)
-    assert nodata.next_look((FIRST + 73 + GONE_H) * TICKS_PER_HOUR) is None
+    assert not any(look(nodata, hour) for hour in range(49, last + 2 + GONE_H))
+    assert nodata.next_look((FIRST + last + 2 + GONE_H) * TICKS_PER_HOUR) is None
+
+
+def test_who_is_told_as_silent_stays_so_until_given_up_however_long_that_is() -> None:
+    nodata = NoData()
+    talk(nodata, range(72))
+    assert all(look(nodata, hour) for hour in range(80, 72 + 3 * GONE_H))
+    nodata.give_up(3)
+    assert not look(nodata, 73 + 3 * GONE_H)
 
 
 def test_who_is_given_up_is_not_told_again() -> None:

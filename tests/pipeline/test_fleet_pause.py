@@ -1,4 +1,4 @@
-"""Ingest is stopped for a night, or cannot reach the broker: that is no silence of the sources, and a real one is told."""
+"""Ingest is stopped for a night: that is no silence of the sources, and a real one is told."""
 
 import random
 from datetime import UTC, datetime, timedelta
