@@ -3,7 +3,7 @@
 import pytest
 
 from opinionwatch.alerts.nodata import GONE_H, LEARN_H, TOLD_AT, NoData
-from opinionwatch.pipeline.ticks import TICKS_PER_HOUR
+from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, Watched
 
 FIRST = 480_072
 """Midnight of a Monday."""
@@ -148,3 +148,16 @@ def test_of_two_absences_that_are_still_to_be_passed_neither_is_forgotten() -> N
     away(nodata, 82, 92)
     assert not any(look(nodata, hour) for hour in range(73, 94))
     assert any(look(nodata, hour) for hour in range(94, 104))
+
+
+def test_who_the_settings_named_survives_a_restart_and_a_state_of_before_knows_of_nobody() -> None:
+    nodata, again, before = NoData(), NoData(), NoData()
+    talk(nodata, range(72))
+    nodata.keep(Watched(frozenset({"forum"})), {})
+    again.load(nodata.save())
+    before.load({name: value for name, value in nodata.save().items() if name != "watched"})
+    for one in (again, before):
+        one.keep(Watched(frozenset({"news"})), {})
+    assert not look(again, 80)
+    assert look(before, 80)
+    assert again.next_look((FIRST + 72) * TICKS_PER_HOUR) is None

@@ -69,7 +69,8 @@ class Fleet:
         def make(told: Sequence[Adopted]) -> StatefulStage:
             return wiring.trend_stage(self.settings, None, curves.adopted(told))()
 
-        return TrendWork(self.kafka, make, self.ledger, self.log, self.log, store, self.clock, Metrics(), 60)
+        watched = wiring.watched(self.settings)
+        return TrendWork(self.kafka, make, self.ledger, self.log, self.log, store, self.clock, Metrics(), 60, watched)
 
     def step(self, work: Work, partitions: Sequence[int], most: int) -> bool:
         """Give a worker what comes next in these partitions, and commit when it is done. False: there was nothing."""
