@@ -192,13 +192,16 @@ class Episodes:
         return self._said(verdict, story, "escalated" if escalates else None)
 
     def _resolve(self, tick: int, verdict: Verdict, story: Story, *, accepted: bool = False) -> list[Episode | Alert]:
-        end = start_of(tick + 1)
-        episode = story.episode.model_copy(
-            update={"state": "resolved", "updated_at": end, "resolved_at": end, "accepted": accepted}
-        )
-        story = replace(story, episode=episode)
+        story = _ended(story, tick, accepted=accepted)
         self._keep(verdict, story)
         return self._said(verdict, story, "resolved")
+
+    def drop(self, tick: int, watchlist: str) -> list[Episode]:
+        """End the story of a watchlist's silent sources, if it is open, of which nobody wants to hear any more."""
+        if not self.is_open(watchlist, "data"):
+            return []
+        story = self._stories[watchlist, "data"] = _ended(self._stories[watchlist, "data"], tick, accepted=True)
+        return [story.episode]
 
     def _grown(self, story: Story, tick: int, verdict: Verdict) -> Story:
         """Add the tick's counts to the story."""
@@ -275,6 +278,12 @@ class Episodes:
             rest["carriers"] = tuple(rest["carriers"])
             story = Story(**rest)
             self._stories[story.episode.watchlist, fields["family"]] = story
+
+
+def _ended(story: Story, tick: int, *, accepted: bool) -> Story:
+    end = start_of(tick + 1)
+    update = {"state": "resolved", "updated_at": end, "resolved_at": end, "accepted": accepted}
+    return replace(story, episode=story.episode.model_copy(update=update))
 
 
 def _graver(old: EpisodeKind, new: EpisodeKind) -> EpisodeKind:

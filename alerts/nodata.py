@@ -5,8 +5,9 @@ silence are learned when it is over, and not at all if it was told, so that an o
 silence is told when the posts that it should have brought are far more than chance leaves out: under a negative
 binomial of size `SIZE` (wild, since all of a silence may have one cause) the chance of none among M expected is
 (1 + M / SIZE) ^ -SIZE. A source whose silence is told counts as gone when that story has lasted `episodes.max_h`, any
-other after a week. Hours in which nobody of ours listened are passed over: they teach nothing, nobody is missed in
-them, and who is told as silent stays so.
+other after a week. One that was in the settings and is no more, or whose watchlist is not, is forgotten; places that
+a source names itself never stand there, and are missed as ever. Hours in which nobody of ours listened are passed over:
+they teach nothing, nobody is missed in them, and who is told as silent stays so.
 """
 
 import math
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from opinionwatch.pipeline.snapshots import Facts
-from opinionwatch.pipeline.ticks import TICKS_PER_HOUR
+from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, Watched
 
 KEEP = 0.9
 """What an earlier day weighs beside the next one."""
@@ -67,8 +68,9 @@ class NoData:
         self._hour = self._latest = -1
         self.silent: dict[int, dict[str, float]] = {}
         """Posts missed so far, by row and source, of the silences that are told."""
+        self._watched = Watched()
         self._away = (0, -1)
-        """First and last hour of our own latest absence."""
+        """First and last hour of our own latest absence, and of those before it that were not passed when it came."""
 
     def hear(self, heard: Mapping[tuple[int, str], int], tick: int) -> None:
         """Count the posts of a tick, by row and source. Ticks must not go back."""
@@ -87,7 +89,9 @@ class NoData:
     def pass_over(self, since: int, until: int) -> None:
         """Nobody of ours listened between these ticks, of which the hours may not be over yet."""
         first, last = since // TICKS_PER_HOUR, until // TICKS_PER_HOUR
-        self._away = (self._away[0] if first <= self._away[1] else first, last)
+        if 0 <= self._hour <= self._away[1]:  # still to be passed, at least in part
+            first, last = min(first, self._away[0]), max(last, self._away[1])
+        self._away = (first, last)
 
     def next_look(self, tick: int) -> int | None:
         """The next tick after this one at which a silence may have to be told: the next hour, while one can be."""
@@ -98,6 +102,24 @@ class NoData:
         """Take the row's silent sources for gone."""
         for source in self.silent.pop(row, {}):
             del self._speakers[row, source]
+
+    def keep(self, watched: Watched, rows: Mapping[str, int]) -> Set[int]:
+        """Forget who was named in the settings and is no more; `rows` are those of the watchlists. Returns the rows of
+        which there is nothing more to tell.
+        """
+        if watched == self._watched:
+            return frozenset()
+        sources = self._watched.sources - watched.sources
+        done = {rows[name] for name in self._watched.watchlists - watched.watchlists if name in rows}
+        self._watched = watched
+        for row, source in [key for key in self._speakers if key[0] in done or key[1] in sources]:
+            del self._speakers[row, source]
+            if source in self.silent.get(row, {}):
+                self._heard_again(row, source)
+                if row not in self.silent:
+                    done.add(row)
+        self._latest = max((speaker.last for speaker in self._speakers.values()), default=-1)
+        return done
 
     def since(self, row: int) -> int:
         """The first tick of the longest silence of a row that is told."""
@@ -128,10 +150,10 @@ class NoData:
                 if source not in self.silent.get(row, {}):
                     speaker.last = ended
             return
-        self.silent = {}
+        told, self.silent = self.silent, {}
         for (row, source), speaker in list(self._speakers.items()):
             quiet = ended - speaker.last
-            if quiet > GONE_H:
+            if quiet > GONE_H and source not in told.get(row, {}):
                 del self._speakers[row, source]
                 continue
             missed = self._missed(speaker, ended) if quiet >= SHORTEST_H else 0.0
@@ -154,6 +176,7 @@ class NoData:
         return {
             "hour": self._hour,
             "away": list(self._away),
+            "watched": [sorted(self._watched.sources), sorted(self._watched.watchlists)],
             "speakers": [
                 [row, source, one.first, one.last, one.now, one.posts, one.days]
                 for (row, source), one in self._speakers.items()
@@ -166,6 +189,8 @@ class NoData:
         self._hour = saved["hour"]
         first, last = saved.get("away", (0, -1))  # a state of before knows of none
         self._away = (first, last)
+        sources, watchlists = saved.get("watched", ((), ()))  # nor of what the settings named
+        self._watched = Watched(frozenset(sources), frozenset(watchlists))
         self._speakers = {
             (row, source): _Speaker(first, last, now, posts, days)
             for row, source, first, last, now, posts, days in saved["speakers"]

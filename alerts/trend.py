@@ -28,7 +28,7 @@ from opinionwatch.alerts.trend_state import TrendState
 from opinionwatch.pipeline.contracts import Confusion, Mention
 from opinionwatch.pipeline.contracts_changes import Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert, Episode, Window
-from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, Away, Progress, tick_of
+from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, Away, Progress, Watched, tick_of
 
 
 class Trend:
@@ -51,24 +51,26 @@ class Trend:
         self._state = TrendState(settings, tenant)
 
     def __call__(self, batch: Sequence[object], now: datetime) -> Sequence[Window | Episode | Alert]:
-        """Take `Mention`, `Withdrawal`, `Away` and `Progress` records; returns what the ticks closed by this batch
-        bring.
+        """Take `Mention`, `Withdrawal`, `Away`, `Watched` and `Progress` records; returns what the ticks closed by this
+        batch bring, and the stories that end since their sources are watched no more.
         """
         del now
         state, up_to = self._state, 0
+        found: list[Window | Episode | Alert] = []
         for record in batch:
             if isinstance(record, Mention | Withdrawal):
                 tick = max(tick_of(_heard_at(record)), state.closed + 1)
                 state.pending.add(tick, record)
             elif isinstance(record, Away):
                 state.nodata.pass_over(tick_of(record.since), tick_of(record.until))
+            elif isinstance(record, Watched):
+                found += state.keep(record)
             elif isinstance(record, Progress):
                 up_to = max(up_to, tick_of(record.up_to))
             else:
                 raise TypeError(
-                    f"the trend stage takes Mention, Withdrawal, Away and Progress, not {type(record).__name__}"
+                    f"the trend stage takes mentions, withdrawals and what `ticks` has, not {type(record).__name__}"
                 )
-        found: list[Window | Episode | Alert] = []
         while (tick := self._next(up_to)) < up_to:
             found += self._close(tick)
         return found

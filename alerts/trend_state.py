@@ -24,7 +24,7 @@ from opinionwatch.pipeline.contracts_trend import Episode
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.id_table import ID_BYTES
 from opinionwatch.pipeline.snapshots import Arrays, Facts, pack, unpack
-from opinionwatch.pipeline.ticks import tick_of
+from opinionwatch.pipeline.ticks import Watched, tick_of
 from opinionwatch.pipeline.windows import Windows
 
 VERSION = 5
@@ -76,6 +76,12 @@ class TrendState:
         self.folding.complained = {
             (row, author): tick for (row, author), tick in self.folding.complained.items() if author not in authors
         }
+
+    def keep(self, watched: Watched) -> list[Episode]:
+        """Forget the rhythm of who is not in the settings any more. Returns the stories of silences that this ends."""
+        names = list(self.grid.watchlists)
+        done = self.nodata.keep(watched, self.grid.watchlists)
+        return [episode for row in sorted(done) for episode in self.episodes.drop(self.closed, names[row])]
 
     def retract(self, documents: Collection[str]) -> list[Episode]:
         """Show and name nothing any more of what these documents said in an earlier version, as far as it is kept (the

@@ -83,8 +83,9 @@ def trend(settings: Settings, life: Life) -> None:
     store = TrendStore(lambda partition: KafkaLog(kafka, owner=f"{kafka.prefix}.trend.{partition}"), reader)
     try:
         with stores.ledger(settings, life.stop, life.waits) as ledger:
-            make = trend_of(settings)
-            _run(settings, TrendWork(kafka, make, ledger, topics, reader, store, wall_clock, life.metrics), life)
+            make, watched = trend_of(settings), wiring.watched(settings)
+            work = TrendWork(kafka, make, ledger, topics, reader, store, wall_clock, life.metrics, watched=watched)
+            _run(settings, work, life)
     finally:
         topics.close()
 

@@ -193,7 +193,7 @@ class Embedded:
     def _decide(self, said: Sequence[Mention | Withdrawal | Away], up_to: datetime, now: datetime) -> None:
         """The trend and notify hops."""
         self._since_snapshot += len(said)
-        found = self._trend([*said, Progress(up_to)], now)
+        found = self._trend([self._hops.watched, *said, Progress(up_to)], now)
         alerts = [record for record in found if isinstance(record, Alert)]
         told = self._routed(alerts, [record for record in found if isinstance(record, Episode)])
         self._store.write([record for record in [*found, *told] if isinstance(record, Window | Episode | Delivery)])

@@ -9,6 +9,7 @@ from opinionwatch.pipeline.contracts import DeadLetter, Document, Drop, Mention,
 from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Silence
 from opinionwatch.pipeline.ports import StatefulStage
+from opinionwatch.pipeline.ticks import Watched
 
 Scored = ScoredDocument | Mention | Drop | DeadLetter
 """What the score hop returns."""
@@ -25,3 +26,5 @@ class Hops:
     trend: Callable[[], StatefulStage]
     notify: Callable[[Sequence[Alert | Silence | Delivery | Episode], datetime], Sequence[Delivery]]
     """Beside the alerts it takes what it has to remember: silences, recent deliveries, open episodes."""
+    watched: Watched
+    """Whom the settings name, for the trend hop."""

@@ -2,13 +2,16 @@
 
 A lane is one ingest daemon's records in one documents partition. Everything here follows from the marks in the log, so
 a successor who reads the same log comes to the same. Only the wish to go on without a lane that is silent comes from
-the clock; it takes effect by a mark in the log (`assumed`), and so for every reader at the same place.
+the clock; it takes effect by a mark in the log (`assumed`), and so for every reader at the same place. Our own absence
+follows from such marks, too: those that are written on a lane's behalf never go beyond the others.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from opinionwatch.pipeline.advance import PAUSE
 from opinionwatch.pipeline.log_records import Mark
+from opinionwatch.pipeline.ticks import Away
 
 Lane = tuple[str, int]
 
@@ -27,6 +30,11 @@ class Lanes:
         self.reached[mark.lane] = max(mark.up_to, self.reached.get(mark.lane, mark.up_to))
         if not mark.assumed:
             self._heard[mark.lane] = now
+
+    def absence(self, mark: Mark) -> list[Away]:
+        """Our own absence before a mark that is still to be taken, if there was one: no ingest daemon was heard of."""
+        since = max(self.reached.values(), default=mark.up_to)
+        return [Away(since, mark.up_to)] if mark.assumed and mark.up_to - since >= PAUSE else []
 
     def up_to(self) -> datetime | None:
         """What every lane has passed; None as long as one of a known ingest daemon has never been heard of."""

@@ -5,7 +5,8 @@ A crash between two of them repeats a page, and the ledger knows its documents b
 
 Progress. A mark says that everything accepted before it stands before it in the log. So `beat` takes the smallest of
 what time has come to and the stamps of pages that are still on their way, remembers it (nothing is stamped below it
-afterwards, in no later life either), and then writes it into every partition.
+afterwards, in no later life either), and then writes it into every partition. The first mark of a life, and one that
+comes long after the one before it, says that nobody vouches for the time in between: the sources may not be to blame.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -16,7 +17,7 @@ from threading import Lock
 import structlog
 
 from opinionwatch.pipeline.accept import Arrival
-from opinionwatch.pipeline.advance import BEGINNING, advance, arrived, not_before
+from opinionwatch.pipeline.advance import BEGINNING, PAUSE, advance, arrived, not_before
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Gap
 from opinionwatch.pipeline.contracts_changes import Deletion
 from opinionwatch.pipeline.cursors import Cursors, Position
@@ -54,6 +55,8 @@ class LogIntake:
         self._replaying, self._live = replaying, live
         self._lock = Lock()
         self._floor = cursors.up_to or BEGINNING
+        self._marked: datetime | None = None
+        """The last mark that this life has written."""
         self._reached = dict(cursors.reached())
         self._on_their_way: dict[int, datetime] = {}
         self._next = 0
@@ -117,25 +120,20 @@ class LogIntake:
         broker is away.
         """
         with self._lock:
-            up_to = advance(
-                self._floor,
-                self._now(),
-                reached=self._reached,
-                replaying=set(self._replaying()),
-                live=self._live,
-            )
+            replaying = set(self._replaying())
+            up_to = advance(self._floor, self._now(), reached=self._reached, replaying=replaying, live=self._live)
             up_to = max(self._floor, min([up_to, *self._on_their_way.values()]))
             self._floor = up_to
         if self._cursors.up_to != up_to:
             self._cursors.promise(up_to)
         failpoint("ingest.promised")
-        partitions = range(self._kafka.documents_partitions)
-        self._log.append(
-            [
-                Entry("documents", each, encode(Mark(ingest=self._kafka.ingest, partition=each, up_to=up_to)))
-                for each in partitions
-            ]
-        )
+        assumed = self._live and not replaying and (self._marked is None or up_to - self._marked >= PAUSE)
+        marks = [
+            Mark(ingest=self._kafka.ingest, partition=each, up_to=up_to, assumed=assumed)
+            for each in range(self._kafka.documents_partitions)
+        ]
+        self._log.append([Entry("documents", mark.partition, encode(mark)) for mark in marks])
+        self._marked = up_to
         failpoint("ingest.marked")
         return up_to
 

@@ -33,7 +33,9 @@ class Mark(Record):
     partition: int
     up_to: Utc
     assumed: bool = False
-    """Whether the lane was silent for too long and this is written on its behalf, so that others need not wait."""
+    """Whether nobody vouches for the time since the lane's mark before: it was silent for too long, and this is written
+    on its behalf, so that others need not wait; or its ingest daemon has only just begun, or was stuck until now.
+    """
 
     @property
     def lane(self) -> tuple[str, int]:

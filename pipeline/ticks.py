@@ -27,6 +27,16 @@ class Away:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Whom the settings name now. Comes before the `Progress` of every batch of a running pipeline, and of none whose
+    outputs are known already: who was named before and is no more is forgotten, and what that ends has to be written.
+    """
+
+    sources: frozenset[str] = frozenset()
+    watchlists: frozenset[str] = frozenset()
+
+
 def tick_of(moment: datetime) -> int:
     """Number of the tick (or 5-minute bucket) that holds this moment, counted from 1970.
 

@@ -12,7 +12,7 @@ from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.lanes import Lanes
 from opinionwatch.pipeline.log_records import Calibrated, Mark, Unreadable, decode
 from opinionwatch.pipeline.ports import ForgetfulStage, StatefulStage
-from opinionwatch.pipeline.ticks import TICK, Progress, start_of, tick_of
+from opinionwatch.pipeline.ticks import TICK, Progress, Watched, start_of, tick_of
 
 VERSION = 1
 
@@ -31,7 +31,7 @@ Make = Callable[[Sequence[Adopted]], StatefulStage]
 
 
 class TrendPartition:
-    """A function of the log from its beginning to `offset`, and of nothing else."""
+    """A function of the log from its beginning to `offset`, and of whom the settings name; of nothing else."""
 
     def __init__(self, make: Make, lanes: Lanes, offset: int = 0, adopted: Sequence[Adopted] = ()) -> None:
         self._make, self._stage = make, make(adopted)
@@ -44,8 +44,11 @@ class TrendPartition:
         self.unreadable: list[Unreadable] = []
         """Lines that were no records of ours, to be buried by whoever takes the outputs."""
 
-    def take(self, offset: int, value: bytes, now: datetime) -> list[object]:
-        """Take the entry at `offset`; what the ticks that it closes bring. One from before is known and skipped."""
+    def take(self, offset: int, value: bytes, now: datetime, watched: Watched | None = None) -> list[object]:
+        """Take the entry at `offset`; what the ticks that it closes bring. One from before is known and skipped.
+
+        `watched` is whom the settings name, where the outputs are not known already.
+        """
         if offset < self.offset:
             return []
         found: list[object] = []
@@ -57,10 +60,12 @@ class TrendPartition:
                     self.taken += 1
                 case Mark():
                     before = self.lanes.up_to()
+                    waiting += self.lanes.absence(record)
                     self.lanes.take(record, now)
                     up_to = self.lanes.up_to()
                     if up_to is not None and up_to != before:
-                        found += self._stage([*waiting, Progress(up_to)], now)
+                        named = [] if watched is None else [watched]
+                        found += self._stage([*named, *waiting, Progress(up_to)], now)
                         waiting = []
                 case Calibrated(curve=curve):
                     found += self._stage(waiting, now) if waiting else ()

@@ -39,6 +39,7 @@ from opinionwatch.pipeline.renewable import confusions
 from opinionwatch.pipeline.score import Mentions, Score
 from opinionwatch.pipeline.settings import Component, Settings
 from opinionwatch.pipeline.stages import bury_document, chain
+from opinionwatch.pipeline.ticks import Watched
 from opinionwatch.pipeline.watchlists import Watchlist
 from opinionwatch.pipeline.watchlists import watchlists as validated
 
@@ -203,6 +204,12 @@ def trend_stage(
     return lambda: Trend(trend, settings.tenant, curves, errors)
 
 
+def watched(settings: Settings) -> Watched:
+    """Whom the settings name: what was there before and is no more is not missed."""
+    lists = frozenset(watchlist.id for watchlist in watchlists(settings))
+    return Watched(frozenset(component.name for component in settings.sources), lists)
+
+
 def notify_hop(
     settings: Settings, told: Mapping[str, Channel]
 ) -> Callable[[Sequence[Alert | Silence | Delivery | Episode], datetime], Sequence[Delivery]]:
@@ -222,6 +229,7 @@ def hops(settings: Settings, reader: Scorer, told: Mapping[str, Channel]) -> Hop
         score=score_hop(settings, reader),
         trend=trend_stage(settings, confusions(reader)),
         notify=notify_hop(settings, told),
+        watched=watched(settings),
     )
 
 

@@ -16,6 +16,7 @@ from opinionwatch.pipeline.contracts_changes import Deletion, Engaged, Withdrawa
 from opinionwatch.pipeline.errors import FatalError, RejectedError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.hops import Scored
+from opinionwatch.pipeline.lanes import Lane
 from opinionwatch.pipeline.log import Appender, Entry
 from opinionwatch.pipeline.log_records import Again, Mark, Unreadable, decode, encode, entries
 from opinionwatch.pipeline.metrics import Metrics, Step
@@ -60,7 +61,7 @@ class ScoreWork:
         admissible: list[Record] = []
         retried: list[Again] = []
         gaps: list[Gap] = []
-        marks: dict[tuple[str, int], Mark] = {}
+        marks: list[Mark] = []
         first: dict[int, int] = {}
         with self._metrics.step("decode"):
             for entry in batch:
@@ -74,7 +75,7 @@ class ScoreWork:
                         case Gap():
                             gaps.append(record)
                         case Mark():
-                            marks[record.lane] = record
+                            marks.append(record)
                         case Unreadable():
                             place = f"{topic_of(self._kafka, self.reads)}/{entry.partition}/{entry.offset}"
                             admissible.append(record.letter(place, now))
@@ -94,7 +95,7 @@ class ScoreWork:
             self._log.append(
                 [
                     Entry("mentions", partition, encode(mark))
-                    for mark in marks.values()
+                    for mark in _last(marks)
                     for partition in range(self._kafka.mentions_partitions)
                 ]
             )
@@ -219,6 +220,17 @@ class ScoreWork:
                 "broken. Nothing of this batch was committed. Look at `opinionwatch deadletters list`, mend the "
                 "source, start again."
             )
+
+
+def _last(marks: Iterable[Mark]) -> list[Mark]:
+    """The last mark of each lane, and those around a time for which nobody vouches: only they say when that was."""
+    found: dict[Lane, list[Mark]] = {}
+    for mark in marks:
+        told = found.setdefault(mark.lane, [])
+        if told and not (mark.assumed or told[-1].assumed):
+            told.pop()
+        told.append(mark)
+    return [mark for told in found.values() for mark in told]
 
 
 def _renewed(letter: DeadLetter, before: Again | None) -> DeadLetter:

@@ -1,8 +1,8 @@
 """The trend hop on the log: mentions in; windows and episodes to the index, alerts to the log.
 
-The state of a partition is a function of its log, so it may move to another process at any moment: the successor takes
-the last saved state and the log behind it, exactly as far as the offset that it is given first. Outputs are confirmed
-before an offset is committed, and are the same when they are made again.
+The state of a partition is a function of its log and of whom the settings name, so it may move to another process at
+any moment: the successor takes the last saved state and the log behind it, exactly as far as the offset that it is
+given first. Outputs are confirmed before an offset is committed, and are the same when they are made again.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from opinionwatch.pipeline.memory import give_back
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.ports import Clock
 from opinionwatch.pipeline.settings_kafka import Kafka
-from opinionwatch.pipeline.ticks import tick_of
+from opinionwatch.pipeline.ticks import Watched, tick_of
 from opinionwatch.pipeline.topics import TopicName, topic_of
 from opinionwatch.pipeline.trend_partition import Make, TrendPartition
 from opinionwatch.pipeline.trend_store import DamagedError, Saved, TrendStore
@@ -57,13 +57,14 @@ class TrendWork:
         clock: Clock,
         metrics: Metrics,
         save_every: int = SAVE_EVERY,
+        watched: Watched | None = None,
     ) -> None:
         """`make` makes an empty trend stage; `appender` writes what any process may write, `store` what only the
-        owner of a partition may; `save_every` so many mentions the state is saved.
+        owner of a partition may; `save_every` so many mentions the state is saved; `watched` is whom the settings name.
         """
         self._kafka, self._make, self._ledger = kafka, make, ledger
         self._log, self._reader, self._store, self._clock = appender, reader, store, clock
-        self._save_every, self._metrics = save_every, metrics
+        self._save_every, self._metrics, self._watched = save_every, metrics, watched
         self._partitions: dict[int, TrendPartition] = {}
         self._saved_at: dict[int, datetime] = {}
         self._saved_mb: dict[int, int] = {}
@@ -100,7 +101,7 @@ class TrendWork:
         failpoint("trend.begin")
         found: list[object] = []
         for entry in entries:
-            found += partition.take(entry.offset, entry.value, now)
+            found += partition.take(entry.offset, entry.value, now, self._watched)
         failpoint("trend.decided")
         self._tell(number, partition, found, now)
         failpoint("trend.told")

@@ -3,7 +3,7 @@
 import pytest
 
 from opinionwatch.alerts.nodata import GONE_H, LEARN_H, TOLD_AT, NoData
-from opinionwatch.pipeline.ticks import TICKS_PER_HOUR
+from opinionwatch.pipeline.ticks import TICKS_PER_HOUR, Watched
 
 FIRST = 480_072
 """Midnight of a Monday."""
@@ -63,11 +63,19 @@ def test_a_newcomer_is_not_missed() -> None:
 
 def test_after_a_week_who_is_silent_has_gone_and_nobody_looks_any_more() -> None:
     nodata = NoData()
-    talk(nodata, range(72))
+    talk(nodata, range(0, 72, 24), posts=1)
+    last = 48
     assert nodata.next_look((FIRST + 72) * TICKS_PER_HOUR + 5) == (FIRST + 73) * TICKS_PER_HOUR
-    assert look(nodata, 71 + GONE_H)
-    assert not look(nodata, 73 + GONE_H)
-    assert nodata.next_look((FIRST + 73 + GONE_H) * TICKS_PER_HOUR) is None
+    assert not any(look(nodata, hour) for hour in range(49, last + 2 + GONE_H))
+    assert nodata.next_look((FIRST + last + 2 + GONE_H) * TICKS_PER_HOUR) is None
+
+
+def test_who_is_told_as_silent_stays_so_until_given_up_however_long_that_is() -> None:
+    nodata = NoData()
+    talk(nodata, range(72))
+    assert all(look(nodata, hour) for hour in range(80, 72 + 3 * GONE_H))
+    nodata.give_up(3)
+    assert not look(nodata, 73 + 3 * GONE_H)
 
 
 def test_who_is_given_up_is_not_told_again() -> None:
@@ -131,3 +139,25 @@ def test_two_absences_that_touch_are_one_and_survive_a_restart_and_a_state_of_be
     before.load({name: value for name, value in nodata.save().items() if name != "away"})
     assert not any(look(again, hour) for hour in range(73, 92))
     assert look(before, 90)
+
+
+def test_of_two_absences_that_are_still_to_be_passed_neither_is_forgotten() -> None:
+    nodata = NoData()
+    talk(nodata, range(72))
+    away(nodata, 72, 80)
+    away(nodata, 82, 92)
+    assert not any(look(nodata, hour) for hour in range(73, 94))
+    assert any(look(nodata, hour) for hour in range(94, 104))
+
+
+def test_who_the_settings_named_survives_a_restart_and_a_state_of_before_knows_of_nobody() -> None:
+    nodata, again, before = NoData(), NoData(), NoData()
+    talk(nodata, range(72))
+    nodata.keep(Watched(frozenset({"forum"})), {})
+    again.load(nodata.save())
+    before.load({name: value for name, value in nodata.save().items() if name != "watched"})
+    for one in (again, before):
+        one.keep(Watched(frozenset({"news"})), {})
+    assert not look(again, 80)
+    assert look(before, 80)
+    assert again.next_look((FIRST + 72) * TICKS_PER_HOUR) is None

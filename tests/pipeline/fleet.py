@@ -29,8 +29,8 @@ from tests.pipeline.rig import TODAY, Feed, Words, settings
 class Fleet:
     """Logs, offsets and a store that outlive every worker."""
 
-    def __init__(self, folder: Path, dice: random.Random, **kafka: int) -> None:
-        self.dice = dice
+    def __init__(self, folder: Path, dice: random.Random, *, live: bool = False, **kafka: int) -> None:
+        self.dice, self.live = dice, live
         self.kafka = Kafka.model_validate({"documents_partitions": 3, "mentions_partitions": 2, **kafka})
         self.settings = settings(folder, kafka=self.kafka)
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,8 +40,8 @@ class Fleet:
         self.log = MemoryLog()
         self.clock = ManualClock(TODAY)
         self.committed: dict[tuple[TopicName, int], int] = {}
-        self.feed = Feed()
-        self.replaying = [self.feed.name]
+        self.feed = Feed(replays=not live)
+        self.replaying = [] if live else [self.feed.name]
         self.told = {"terminal": Terminal("terminal", Terminal.Settings())}
         self.replays = 0
         self.intake = self.new_intake()
@@ -51,7 +51,7 @@ class Fleet:
         cursors = Cursors("ingest", self.log.owned("ingest"), self.log)
         accept = wiring.ingest_hop(self.settings)
         self.intake = LogIntake(
-            self.kafka, self.log, cursors, accept, self.clock, replaying=lambda: self.replaying, live=False
+            self.kafka, self.log, cursors, accept, self.clock, replaying=lambda: self.replaying, live=self.live
         )
         return self.intake
 
@@ -69,7 +69,8 @@ class Fleet:
         def make(told: Sequence[Adopted]) -> StatefulStage:
             return wiring.trend_stage(self.settings, None, curves.adopted(told))()
 
-        return TrendWork(self.kafka, make, self.ledger, self.log, self.log, store, self.clock, Metrics(), 60)
+        watched = wiring.watched(self.settings)
+        return TrendWork(self.kafka, make, self.ledger, self.log, self.log, store, self.clock, Metrics(), 60, watched)
 
     def step(self, work: Work, partitions: Sequence[int], most: int) -> bool:
         """Give a worker what comes next in these partitions, and commit when it is done. False: there was nothing."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from opinionwatch.pipeline.lanes import Lanes
 from opinionwatch.pipeline.log_records import Mark
+from opinionwatch.pipeline.ticks import Away
 
 T = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -67,3 +68,15 @@ def test_a_successor_gives_every_lane_its_time_from_its_own_start() -> None:
     assert lanes.silent(T + timedelta(days=1) + MINUTE, MINUTE) == []
     lanes.take(mark(0, 10), T + timedelta(days=1) + MINUTE)
     assert lanes.silent(T + timedelta(days=1) + MINUTE, MINUTE) == [mark(1, 10, assumed=True)]
+
+
+def test_where_an_assumed_mark_goes_far_beyond_all_that_was_heard_of_nobody_of_ours_has_listened() -> None:
+    lanes = Lanes(2)
+    assert lanes.absence(mark(0, 100, assumed=True)) == [], "the first that is heard of anybody"
+    lanes.take(mark(0, 1), T)
+    lanes.take(mark(1, 3), T)
+    assert lanes.absence(mark(0, 63, assumed=True)) == [Away(T + 3 * MINUTE, T + 63 * MINUTE)]
+    assert lanes.absence(mark(0, 62, assumed=True)) == [], "a restart"
+    assert lanes.absence(mark(0, 63)) == [], "a replay's time may jump"
+    lanes.take(mark(0, 80, "two"), T)
+    assert lanes.absence(mark(0, 90, assumed=True)) == [], "the other ingest daemon has listened"

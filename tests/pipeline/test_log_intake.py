@@ -180,6 +180,49 @@ def test_a_dead_letter_goes_round_again_with_the_time_of_the_new_attempt(log: Br
     assert tried == Again(record=later, attempts=2, first_at=TODAY)
 
 
+def assumed(log: MemoryLog) -> list[tuple[datetime, bool]]:
+    """The marks of one partition, and whether somebody listened before them."""
+    found = [record for record in records(log) if isinstance(record, Mark) and record.partition == 0]
+    return [(record.up_to, record.assumed) for record in found]
+
+
+def test_the_first_mark_of_a_life_says_that_nobody_knows_who_listened_before_and_the_next_ones_that_we_did(
+    log: Broken, tmp_path: Path
+) -> None:
+    clock = ManualClock(TODAY)
+    for _ in range(2):
+        hop = intake(log, tmp_path, clock)
+        hop.beat()
+        clock.now += timedelta(minutes=1)
+        hop.beat()
+        clock.now += timedelta(hours=9)
+    assert [was for _, was in assumed(log)] == [True, False, True, False]
+
+
+def test_who_could_not_reach_the_broker_for_hours_has_not_listened(log: Broken, tmp_path: Path) -> None:
+    clock = ManualClock(TODAY)
+    hop = intake(log, tmp_path, clock)
+    hop.beat()
+    log.away = True
+    for _ in range(5):
+        clock.now += timedelta(minutes=20)
+        with pytest.raises(RetryableError):
+            hop.beat()
+    log.away = False
+    hop.beat()
+    clock.now += timedelta(minutes=59)
+    hop.beat()
+    assert [was for _, was in assumed(log)] == [True, True, False]
+
+
+def test_a_replays_time_is_never_assumed(log: Broken, tmp_path: Path) -> None:
+    hop = intake(log, tmp_path, live=False)
+    for number, at in enumerate((BEGIN, BEGIN + timedelta(hours=9))):
+        hop.submit(Feed(), Page([post(number, "Lumora is slow", at)], str(number)))
+        hop.beat()
+    assert assumed(log) == [(BEGIN, False), (BEGIN + timedelta(hours=9), False)]
+
+
 def test_a_gap_upstream_is_not_passed_over_in_silence(log: Broken, tmp_path: Path) -> None:
     missed = Missed(BEGIN, TODAY, "the window turned over")
     with capture_logs() as said:

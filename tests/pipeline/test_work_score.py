@@ -1,6 +1,7 @@
 """The score hop on the log: every record gets exactly one end, and marks leave last."""
 
 import random
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from opinionwatch.pipeline.contracts import DeadLetter, Mention
 from opinionwatch.pipeline.deadletters import again
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.log import Entry
-from opinionwatch.pipeline.log_records import Mark, Unreadable, decode
+from opinionwatch.pipeline.log_records import Mark, Unreadable, decode, encode
 from opinionwatch.pipeline.ports import Missed, Page
 from opinionwatch.pipeline.topics import TopicName
 from opinionwatch.pipeline.work_score import PART
@@ -50,6 +51,17 @@ def test_marks_leave_after_the_mentions_of_what_was_before_them_and_reach_every_
         assert sorted(marks) == [("ingest", 0), ("ingest", 1), ("ingest", 2)]
         assert all(isinstance(record, Mention) for record in found[: len(found) - len(marks)])
     assert sum(isinstance(record, Mention) for record in lines(fleet, "mentions", 2)) == 30
+
+
+def test_of_many_marks_of_a_lane_the_last_leaves_and_those_around_an_absence(fleet: Fleet) -> None:
+    given = [(1, False), (2, False), (90, True), (91, False), (92, False)]
+    marks = [
+        Mark(ingest="one", partition=0, up_to=BEGIN + timedelta(minutes=minutes), assumed=assumed)
+        for minutes, assumed in given
+    ]
+    fleet.log.append([Entry("documents", 0, encode(mark)) for mark in marks])
+    score(fleet)
+    assert lines(fleet, "mentions", 1) == [marks[1], marks[2], marks[4]]
 
 
 def test_a_line_that_is_no_record_is_buried_and_counted_and_its_neighbours_go_on(fleet: Fleet) -> None:
