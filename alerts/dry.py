@@ -34,11 +34,15 @@ def dry(channels: Mapping[str, Channel]) -> dict[str, Channel]:
 def shown(
     excuse: Callable[[Delivery], str], render: Callable[[Alert, bool], Message], terminal: Channel | None = None
 ) -> Callable[[Delivery], str]:
-    """An excuse for every delivery: it is shown, and need not be sent any more. What `excuse` excuses is not shown."""
+    """An excuse for every delivery: it is shown, and need not be sent any more. What `excuse` excuses is not shown, nor
+    what an earlier life was sending.
+    """
     screen = terminal or Terminal("dry run", Terminal.Settings(stream="stdout"))
 
     def reason(delivery: Delivery) -> str:
         found = excuse(delivery)
+        if delivery.state == "sending":
+            return found
         if not found:
             message = render(delivery.alert, delivery.uncertain)
             screen.notify(message.model_copy(update={"title": f"{delivery.channel}: {message.title}"}))

@@ -1,6 +1,8 @@
-"""When a delivery that is going to be sent is sent: after its group's wait, quiet hours, and the limit an hour."""
+"""What was told before, and so when a delivery that is going to be sent is sent: after its group's wait, quiet hours,
+and the limit an hour.
+"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from opinionwatch.alerts.quiet import QuietHours, quiet_until
@@ -15,17 +17,21 @@ class Hold:
     """What was sent or is going to be, by group and by channel. Lives for one batch."""
 
     def __init__(self, now: datetime, before: Iterable[Delivery]) -> None:
-        """`before` is what the outbox holds of the last day."""
+        """`before` is what the outbox holds of the last day, and of the episodes that end."""
         self.now = now
         self._groups: dict[tuple[str, str], list[datetime]] = {}
         self._channels: dict[str, list[tuple[datetime, str]]] = {}
         self._seen: set[str] = set()
         self._known: set[tuple[str, str]] = set()
+        self._besides: dict[str, dict[str, Delivery]] = {}
         for delivery in before:
             self.remember(delivery)
 
     def remember(self, delivery: Delivery) -> None:
         """Count a delivery from now on."""
+        if delivery.purpose != "alert" and delivery.alert.event != "resolved" and _may_be_told(delivery):
+            known = self._besides.setdefault(delivery.alert.episode.id, {})
+            known[delivery.channel] = min(delivery, known.get(delivery.channel, delivery), key=_soonest)
         if delivery.state in ("suppressed", "failed") or delivery.purpose == "escalation" or delivery.id in self._seen:
             return
         self._seen.add(delivery.id)
@@ -42,6 +48,22 @@ class Hold:
         """
         episode = alert.episode
         return (channel, episode.id) in self._known or alert.at - episode.opened_at >= MEMORY
+
+    def ends(self, alert: Alert) -> Iterator[Delivery]:
+        """The end of an episode to whoever was told of it besides: by an escalation, or instead of another channel.
+        While that still waits, so does the end.
+        """
+        for channel, told in self._besides.get(alert.episode.id, {}).items():
+            waits = _waits(told)
+            yield Delivery(
+                alert=alert,
+                channel=channel,
+                state="pending",
+                due_at=max(self.now, told.due_at) if waits else self.now,
+                purpose=told.purpose,
+                group=told.group if waits else "",
+                fallback=told.fallback,
+            )
 
     def held(
         self,
@@ -90,6 +112,18 @@ class Hold:
         while sum(due_at - HOUR < at <= due_at for at in times) >= per_hour:
             due_at = sorted(at for at in times if due_at - HOUR < at <= due_at)[-per_hour] + HOUR
         return due_at
+
+
+def _may_be_told(delivery: Delivery) -> bool:
+    return delivery.uncertain or delivery.state not in ("suppressed", "failed")
+
+
+def _soonest(delivery: Delivery) -> tuple[bool, datetime]:
+    return _waits(delivery), delivery.due_at
+
+
+def _waits(delivery: Delivery) -> bool:
+    return delivery.state == "pending" and not delivery.uncertain
 
 
 def _after_quiet(quiet: Sequence[QuietHours], due_at: datetime, reason: str, *, critical: bool) -> tuple[datetime, str]:

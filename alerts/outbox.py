@@ -115,21 +115,24 @@ class Deliverer:
 
     def _excused(self, delivery: Delivery) -> bool:
         """Whether it need not be sent any more; then it is put away with the reason."""
-        reason = self._excuse(delivery) if delivery.state == "pending" else ""
+        reason = self._excuse(delivery)
         if reason:
-            self._outbox.save(delivery.model_copy(update={"state": "suppressed", "detail": reason}))
+            put_away = {"state": "suppressed", "detail": reason, "uncertain": _may_be_there(delivery)}
+            self._outbox.save(delivery.model_copy(update=put_away))
         return bool(reason)
 
     def _due(self, now: datetime, idle: set[str]) -> list[Delivery]:
-        """What is due. Looks past the backlog of a busy channel until every idle one has something, or there is no
-        more.
+        """What is due, by time, and at one time in the order of what happened. Looks past the backlog of a busy channel
+        until every idle one has something, or there is no more.
         """
         limit = BATCH
         while True:
             found = self._outbox.due(now, limit)
-            due = [delivery for delivery in found if delivery.due_at <= now]
-            if len(found) < limit or idle <= {delivery.channel for delivery in due}:
-                return due
+            more = len(found) == limit
+            # Of the last moment there may be more, which happened before.
+            due = [one for one in found if one.due_at <= now and not (more and one.due_at == found[-1].due_at)]
+            if not more or idle <= {delivery.channel for delivery in due}:
+                return sorted(due, key=lambda one: (one.due_at, one.alert.at, one.id))
             limit *= 2
 
     def _complain(self) -> None:

@@ -36,12 +36,13 @@ class Leaf:
 class Route:
     """Stage: turns alerts into deliveries. Pure.
 
-    A batch carries the alerts, every silence there is, and as memory the outbox's recent deliveries and the open
-    episodes; without memory, limits and inhibition see this batch alone. A silence counts when it is active at the
-    alert's own time, so a replay is silenced where the live run was; quiet hours, limits and waits count by `now`, when
-    people would be disturbed. Neither silence nor inhibition keeps back the end of an episode where something of it was
-    told: an incident that was opened there would stay open. Delivery ids follow from alert and channel: routing a batch
-    again gives the same ones.
+    A batch carries the alerts, every silence there is, and as memory the outbox's recent deliveries, all of those of
+    the episodes that end, and the open episodes; without memory, limits and inhibition see this batch alone. A silence
+    counts when it is active at the alert's own time, so a replay is silenced where the live run was; quiet hours,
+    limits and waits count by `now`, when people would be disturbed. Neither silence nor inhibition keeps back the end
+    of an episode where something of it was told: an incident that was opened there would stay open. So whoever was
+    told besides, by an escalation or as a fallback, is told the end. Delivery ids follow from alert and channel:
+    routing a batch again gives the same ones.
     """
 
     def __init__(
@@ -90,6 +91,9 @@ class Route:
                     planned[later.id] = min(planned.get(later.id, later), later, key=lambda one: one.due_at)
         yield from decided.values()
         yield from planned.values()
+        if alert.event == "resolved":
+            told = {channel for channel, delivery in decided.items() if delivery.state == "pending"}
+            yield from (end for end in hold.ends(alert) if end.channel not in told)
 
     def _delivery(
         self,

@@ -1,16 +1,18 @@
 """What need not be sent any more when its time has come: over the real outbox and archive."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from opinionwatch.alerts.channel import UncertainError
 from opinionwatch.alerts.excuse import excuse
 from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.alerts.route import Route
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
-from opinionwatch.pipeline.contracts_trend import Alert
+from opinionwatch.pipeline.contracts_trend import Alert, Feedback
+from opinionwatch.pipeline.errors import RejectedError, RetryableError
 from tests.alerts.sample import crisis, silence
 from tests.alerts.test_hold import MORNING, NIGHT
 from tests.alerts.test_outbox import NOW, Listed, World, said
@@ -24,14 +26,19 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
+def acknowledged(at: datetime) -> Feedback:
+    """Mei's answer."""
+    return Feedback(id="f1", episode_id=crisis().episode.id, verb="acknowledge", at=at, by="mei", via="page")
+
+
 class Desk:
     """Channels over that world, and alerts that come to them one after the other."""
 
     def __init__(self, world: World, **route: object) -> None:
         self.world, self.archive = world, SqliteArchive(world.path)
         self.route = Route((), settings=settings({"receiver": "desk", **route}, quiet_hours=[NIGHT]))
-        self.team, self.pager = Listed("team"), Listed("pager")
-        channels = {"team": self.team, "pager": self.pager}
+        self.team, self.pager, self.mail = Listed("team"), Listed("pager"), Listed("mail")
+        channels = {channel.name: channel for channel in (self.team, self.pager, self.mail)}
         self.deliverer = Deliverer(
             world.outbox, channels, said, world.clock, excuse=excuse(self.archive, world.clock), patience_s=20
         )
@@ -39,9 +46,15 @@ class Desk:
     def hears(self, alert: Alert) -> None:
         """At the alert's own time; what is due is sent."""
         self.world.clock.now = alert.at
-        before = self.world.store.remembered(alert.at - timedelta(days=1))
+        before = self.world.store.remembered(alert.at - timedelta(days=1), [alert.episode.id])
         with self.world.store.transaction():
-            self.world.store.write(self.route([alert, *before, *self.archive.silences()], alert.at))
+            routed = self.route([alert, *before, *self.archive.silences()], alert.at)
+            self.world.store.write([alert.episode, *routed])
+        self.deliverer.deliver_due()
+
+    def waits_until(self, moment: datetime) -> None:
+        """Nothing new comes; what is due by then is sent."""
+        self.world.clock.now = moment
         self.deliverer.deliver_due()
 
     def details(self) -> list[str]:
@@ -93,3 +106,83 @@ def test_an_end_within_a_silence_reaches_where_the_opening_was_told(world: World
     desk.hears(crisis("escalated", at=NOW + timedelta(hours=1)))
     desk.hears(crisis("resolved", at=NOW + timedelta(hours=2)))
     assert [one.event for one in desk.team.got] == ["opened", "resolved"]
+
+
+@pytest.mark.parametrize("hours", [1, 50])
+def test_whoever_was_told_only_by_an_escalation_is_told_the_end_once_whatever_its_route_says_by_then(
+    world: World, hours: int
+) -> None:
+    branch = {"matchers": ["kind=crisis"], "escalate": {"after_m": 30, "receiver": "duty"}}
+    desk = Desk(world, routes=[branch])
+    desk.hears(crisis(at=NOW))
+    desk.waits_until(NOW + timedelta(minutes=30))
+    over = crisis("resolved", at=NOW + timedelta(hours=hours), kind="tone shift")
+    desk.hears(over)
+    desk.hears(over)
+    assert [one.event for one in desk.pager.got] == ["opened", "resolved"]
+    assert "Note" not in dict(desk.pager.got[-1].facts)
+    assert [one.event for one in desk.team.got] == ["opened", "resolved"]
+
+
+def test_the_end_of_an_escalation_is_told_under_a_silence_and_though_somebody_has_acknowledged(world: World) -> None:
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(at=NOW))
+    desk.waits_until(NOW + timedelta(minutes=30))
+    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(hours=4)))
+    desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=40)))
+    desk.hears(crisis("resolved", at=NOW + timedelta(hours=2)))
+    assert [one.event for one in desk.pager.got] == ["opened", "resolved"]
+
+
+def test_who_would_have_been_told_by_an_escalation_hears_nothing_when_the_end_comes_first(world: World) -> None:
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(at=NOW))
+    desk.hears(crisis("resolved", at=NOW + timedelta(minutes=29)))
+    desk.waits_until(NOW + timedelta(hours=1))
+    assert desk.pager.got == []
+    assert sorted(desk.details()) == [
+        "not escalated: it ended at 2026-03-08 15:10 UTC",
+        "not told: no escalation of it was told here",
+    ]
+
+
+def test_an_escalation_that_may_have_got_through_is_followed_by_the_end_and_not_repeated_after_it(
+    world: World,
+) -> None:
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(at=NOW))
+    desk.pager.errors = [UncertainError("no answer")]
+    desk.waits_until(NOW + timedelta(minutes=30))
+    desk.hears(crisis("resolved", at=world.clock.now))
+    desk.waits_until(NOW + timedelta(hours=3))
+    assert [one.event for one in desk.pager.got] == ["opened", "resolved"]
+
+
+def test_whoever_was_told_instead_of_a_channel_that_works_again_is_told_the_end(world: World) -> None:
+    desk = Desk(world, receiver="duty")
+    desk.pager.errors = [RejectedError("channel_refused", "key revoked")]
+    desk.hears(crisis(at=NOW))
+    desk.hears(crisis("resolved", at=NOW + timedelta(hours=1)))
+    assert [one.event for one in desk.mail.got] == ["opened", "resolved"]
+
+
+def test_whoever_is_told_instead_of_a_channel_that_refuses_everything_is_told_the_end_once(world: World) -> None:
+    desk = Desk(world, receiver="duty")
+    desk.pager.errors = [RejectedError("channel_refused", "key revoked")] * 2
+    desk.hears(crisis(at=NOW))
+    desk.hears(crisis("resolved", at=NOW + timedelta(hours=1)))
+    assert [one.event for one in desk.mail.got] == ["opened", "resolved"]
+
+
+@pytest.mark.parametrize("error", [RetryableError("503"), UncertainError("no answer")])
+def test_without_routes_an_opening_that_has_failed_is_not_tried_again_after_the_end_was_told(
+    world: World, error: RetryableError
+) -> None:
+    desk = Desk(world)
+    desk.route = Route(["team"])
+    desk.team.errors = [error]
+    desk.hears(crisis(at=NOW))
+    desk.hears(crisis("resolved", at=NOW + timedelta(microseconds=1)))
+    desk.waits_until(NOW + timedelta(hours=1))
+    assert [one.event for one in desk.team.got] == ["opened", "resolved"]
+    assert desk.details() == ["not told: what came later was told before it (resolved, 2026-03-08 14:41 UTC)"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.alerts.channel import UncertainError
-from opinionwatch.alerts.outbox import Deliverer
+from opinionwatch.alerts.outbox import BATCH, Deliverer
 from opinionwatch.alerts.route import Route
 from opinionwatch.alerts.route_settings import NotifySettings
 from opinionwatch.pipeline.contracts_trend import Alert
@@ -80,6 +80,19 @@ def test_the_end_of_an_episode_is_told_when_its_opening_has_waited_for_it(world:
     decide(world, notify(), *(one.model_copy(update={"at": one.at + timedelta(days=1)}) for one in (crisis(), over())))
     world.deliverer(channel).deliver_due()
     assert [one.event for one in channel.got] == ["opened", "resolved"]
+
+
+@pytest.mark.parametrize("others", [0, BATCH])
+def test_without_routes_a_channel_hears_what_happened_in_the_order_in_which_it_happened(
+    world: World, others: int
+) -> None:
+    story = [crisis(), *(crisis("escalated", at=OPENED + timedelta(hours=n)) for n in (1, 2, 3)), over()]
+    assert [one.id for one in story] != sorted(one.id for one in story)
+    world.decide(*(of(f"w{number}") for number in range(others)), *story, channels=("a",))
+    channel = Listed("a")
+    world.deliverer(channel).deliver_due()
+    told = [one.at for one in channel.got if one.episode_id == crisis().episode.id]
+    assert told == [one.at for one in story]
 
 
 def test_a_later_word_joins_a_message_that_was_refused_for_now_and_leads_it(world: World) -> None:
