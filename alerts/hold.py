@@ -23,15 +23,14 @@ class Hold:
         self._channels: dict[str, list[tuple[datetime, str]]] = {}
         self._seen: set[str] = set()
         self._known: set[tuple[str, str]] = set()
-        self._besides: dict[str, dict[str, Delivery]] = {}
+        self._told: dict[str, dict[str, list[Delivery]]] = {}
         for delivery in before:
             self.remember(delivery)
 
     def remember(self, delivery: Delivery) -> None:
         """Count a delivery from now on."""
-        if delivery.purpose != "alert" and delivery.alert.event != "resolved" and _may_be_told(delivery):
-            known = self._besides.setdefault(delivery.alert.episode.id, {})
-            known[delivery.channel] = min(delivery, known.get(delivery.channel, delivery), key=_soonest)
+        if _may_be_told(delivery):
+            self._told.setdefault(delivery.alert.episode.id, {}).setdefault(delivery.channel, []).append(delivery)
         if delivery.state in ("suppressed", "failed") or delivery.purpose == "escalation" or delivery.id in self._seen:
             return
         self._seen.add(delivery.id)
@@ -50,20 +49,24 @@ class Hold:
         return (channel, episode.id) in self._known or alert.at - episode.opened_at >= MEMORY
 
     def ends(self, alert: Alert) -> Iterator[Delivery]:
-        """The end of an episode to whoever was told of it besides: by an escalation, or instead of another channel.
-        While that still waits, so does the end.
+        """The end of an episode to whoever was told of it, as it was told: by a route, an escalation, or instead of
+        another channel. While that still waits, so does the end.
         """
-        for channel, told in self._besides.get(alert.episode.id, {}).items():
-            waits = _waits(told)
-            yield Delivery(
-                alert=alert,
-                channel=channel,
-                state="pending",
-                due_at=max(self.now, told.due_at) if waits else self.now,
-                purpose=told.purpose,
-                group=told.group if waits else "",
-                fallback=told.fallback,
-            )
+        for channel, words in self._told.get(alert.episode.id, {}).items():
+            before = [one for one in words if one.alert.at < alert.at]
+            ended = max((one.alert.at for one in before if one.alert.event == "resolved"), default=None)
+            open_since = [one for one in before if ended is None or one.alert.at > ended]  # it was taken up again
+            if open_since:
+                told = min(open_since, key=lambda one: (_waits(one), one.due_at))
+                yield Delivery(
+                    alert=alert,
+                    channel=channel,
+                    state="pending",
+                    due_at=max(self.now, told.due_at) if _waits(told) else self.now,
+                    purpose=told.purpose,
+                    group=told.group if _waits(told) else "",
+                    fallback=told.fallback,
+                )
 
     def held(
         self,
@@ -116,10 +119,6 @@ class Hold:
 
 def _may_be_told(delivery: Delivery) -> bool:
     return delivery.uncertain or delivery.state not in ("suppressed", "failed")
-
-
-def _soonest(delivery: Delivery) -> tuple[bool, datetime]:
-    return _waits(delivery), delivery.due_at
 
 
 def _waits(delivery: Delivery) -> bool:

@@ -17,6 +17,7 @@ from threading import Condition, Event, Thread
 import structlog
 
 from opinionwatch.alerts.attempt import Attempt
+from opinionwatch.alerts.excuse import Excuse
 from opinionwatch.alerts.joined import explained, joined, latest, lead
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Message
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
@@ -41,13 +42,13 @@ class Deliverer:
         render: Callable[[Alert, bool], Message],
         clock: Clock,
         *,
-        excuse: Callable[[Delivery], str] = lambda _: "",
+        excuse: Callable[[Delivery], Excuse | None] = lambda _: None,
         told: Callable[[Delivery], object] = lambda _: None,
         poll_s: float = 0.5,
         patience_s: float = 60.0,
     ) -> None:
         """`render(alert, repeat)` says an alert; `excuse` gives the reason why a delivery need not be sent any more, or
-        nothing; `told` hears what became of every attempt (sent, failed, or pending again), from many threads;
+        not yet; `told` hears what became of every attempt (sent, failed, or pending again), from many threads;
         `patience_s` is how long a pass waits for channels that hang.
         """
         self._outbox, self._clock = outbox, clock
@@ -114,12 +115,16 @@ class Deliverer:
         return given + (self._hand_out() if instead else 0)
 
     def _excused(self, delivery: Delivery) -> bool:
-        """Whether it need not be sent any more; then it is put away with the reason."""
-        reason = self._excuse(delivery)
-        if reason:
-            put_away = {"state": "suppressed", "detail": reason, "uncertain": _may_be_there(delivery)}
-            self._outbox.save(delivery.model_copy(update=put_away))
-        return bool(reason)
+        """Whether it need not be sent any more, or not yet; then it is put away or put off, with the reason."""
+        excuse = self._excuse(delivery)
+        if excuse is None:
+            return False
+        if excuse.until is not None:
+            self._outbox.put_off(delivery.model_copy(update={"due_at": excuse.until, "detail": excuse.reason}))
+            return True
+        put_away = {"state": "suppressed", "detail": excuse.reason, "uncertain": _may_be_there(delivery)}
+        self._outbox.save(delivery.model_copy(update=put_away))
+        return True
 
     def _due(self, now: datetime, idle: set[str]) -> list[Delivery]:
         """What is due, by time, and at one time in the order of what happened. Looks past the backlog of a busy channel

@@ -246,6 +246,12 @@ class Outbox(Protocol):
         """
         ...
 
+    def put_off(self, delivery: Delivery) -> None:
+        """Replace one that is there by what it says now, though it may never have been tried: `save` takes such a one
+        for new, and leaves what is there.
+        """
+        ...
+
 
 class Ledger(Protocol):
     """Where a runtime without transactions keeps what it accepted and what became of it. Every call is durable when it

@@ -84,19 +84,55 @@ def test_what_is_held_is_told_in_the_morning_when_nothing_came_after_it(world: W
     assert ([one.event for one in desk.team.got], desk.details()) == (["opened"], [])
 
 
-@pytest.mark.parametrize(("minutes", "told"), [(60, 0), (20, 1)])
-def test_an_escalation_is_not_told_while_somebody_keeps_its_watchlist_silent(
-    world: World, minutes: int, told: int
+def test_an_escalation_waits_while_its_watchlist_is_silent_and_says_so_and_is_told_when_the_silence_ends(
+    world: World,
 ) -> None:
     desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
     desk.hears(crisis(at=NOW))
-    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(minutes=minutes)))
-    world.clock.now = NOW + timedelta(minutes=30)
-    desk.deliverer.deliver_due()
-    assert len(desk.pager.got) == told
-    assert desk.details() == [
-        "not escalated: silenced by mei until 2026-03-08 15:41 UTC: known recall (silence s1)"
-    ] * (1 - told)
+    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(minutes=60)))
+    desk.waits_until(NOW + timedelta(minutes=30))
+    (waiting,) = (one for one in world.deliveries() if one.state == "pending")
+    assert waiting.due_at == NOW + timedelta(minutes=35)
+    assert waiting.detail == "put off: silenced by mei until 2026-03-08 15:41 UTC: known recall (silence s1)"
+    for minutes in range(35, 60, 4):
+        desk.waits_until(NOW + timedelta(minutes=minutes))
+    assert desk.pager.got == []
+    desk.waits_until(NOW + timedelta(minutes=60))
+    assert [one.event for one in desk.pager.got] == ["opened"]
+    assert "nobody has acknowledged it" in dict(desk.pager.got[0].facts)["Note"]
+
+
+def test_an_escalation_that_waits_for_the_end_of_a_silence_is_told_soon_after_somebody_ends_it_early(
+    world: World,
+) -> None:
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(at=NOW))
+    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(days=2)))
+    desk.waits_until(NOW + timedelta(minutes=30))
+    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(minutes=31)))
+    desk.waits_until(NOW + timedelta(minutes=35))
+    assert [one.event for one in desk.pager.got] == ["opened"]
+
+
+def test_an_escalation_that_waits_for_the_end_of_a_silence_is_not_told_when_somebody_has_acknowledged_meanwhile(
+    world: World,
+) -> None:
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(at=NOW))
+    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(minutes=60)))
+    desk.waits_until(NOW + timedelta(minutes=30))
+    desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=40)))
+    desk.waits_until(NOW + timedelta(minutes=60))
+    assert desk.pager.got == []
+    assert desk.details() == ["not escalated: acknowledge by mei at 2026-03-08 15:21 UTC (page)"]
+
+
+def test_a_silence_that_is_over_when_the_escalation_is_due_changes_nothing(world: World) -> None:
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(at=NOW))
+    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(minutes=20)))
+    desk.waits_until(NOW + timedelta(minutes=30))
+    assert [one.event for one in desk.pager.got] == ["opened"]
 
 
 def test_an_end_within_a_silence_reaches_where_the_opening_was_told(world: World) -> None:
@@ -186,3 +222,29 @@ def test_without_routes_an_opening_that_has_failed_is_not_tried_again_after_the_
     desk.waits_until(NOW + timedelta(hours=1))
     assert [one.event for one in desk.team.got] == ["opened", "resolved"]
     assert desk.details() == ["not told: what came later was told before it (resolved, 2026-03-08 14:41 UTC)"]
+
+
+@pytest.mark.parametrize("night", [False, True])
+def test_whoever_was_told_of_an_episode_is_told_its_end_though_its_labels_lead_elsewhere_by_then(
+    world: World, night: bool
+) -> None:
+    branch = {"matchers": ["aspect=battery"], "receiver": "duty", "quiet_hours": ["nights"] if night else []}
+    desk = Desk(world, routes=[branch])
+    desk.hears(crisis(at=NOW, severity="warning"))
+    desk.hears(crisis("resolved", at=NOW + timedelta(hours=1), severity="warning", aspects=("price",)))
+    desk.waits_until(MORNING)
+    assert [one.event for one in desk.pager.got] == (["resolved"] if night else ["opened", "resolved"])
+
+
+def test_a_story_that_is_taken_up_again_is_told_its_second_end_only_where_its_second_life_was_told(
+    world: World,
+) -> None:
+    branch = {"matchers": ["aspect=battery"], "receiver": "duty", "escalate": {"after_m": 30, "receiver": "boss"}}
+    desk = Desk(world, routes=[branch])
+    desk.hears(crisis(at=NOW))
+    desk.waits_until(NOW + timedelta(minutes=30))
+    desk.hears(crisis("resolved", at=NOW + timedelta(hours=1)))
+    desk.hears(crisis("updated", at=NOW + timedelta(hours=2)))
+    desk.hears(crisis("resolved", at=NOW + timedelta(hours=3), aspects=("price",)))
+    assert [one.event for one in desk.pager.got] == ["opened", "resolved", "updated", "resolved"]
+    assert [one.event for one in desk.mail.got] == ["opened", "resolved"]

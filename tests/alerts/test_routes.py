@@ -148,7 +148,7 @@ def test_the_end_is_told_under_a_silence_and_an_inhibition_where_the_channel_kno
         == [("team", "suppressed")]
     )
     elsewhere = opened.model_copy(update={"channel": "mail"})
-    assert told(routed(notify, over, elsewhere, silence())) == [("team", "suppressed")]
+    assert told(routed(notify, over, elsewhere, silence())) == [("team", "suppressed"), ("mail", "pending")]
     assert told(routed(notify, crisis("updated", at=NOW), opened, silence())) == [("team", "suppressed")]
 
 

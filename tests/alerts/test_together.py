@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.alerts.channel import UncertainError
+from opinionwatch.alerts.excuse import Excuse
 from opinionwatch.alerts.outbox import BATCH, Deliverer
 from opinionwatch.alerts.route import Route
 from opinionwatch.alerts.route_settings import NotifySettings
@@ -161,10 +162,10 @@ def test_a_channel_that_is_gone_from_the_settings_falls_back_too(world: World) -
 def test_an_escalation_that_is_excused_is_put_away_with_the_reason(world: World) -> None:
     decide(world, notify(escalate={"after_m": 10, "receiver": "boss"}), crisis())
     a, b = Listed("a"), Listed("b")
-    excuses = {"escalation": "acknowledged by mei"}
+    excuses = {"escalation": Excuse("acknowledged by mei")}
     channels = {"a": a, "b": b}
     deliverer = Deliverer(
-        world.outbox, channels, said, world.clock, excuse=lambda one: excuses.get(one.purpose, ""), patience_s=20
+        world.outbox, channels, said, world.clock, excuse=lambda one: excuses.get(one.purpose), patience_s=20
     )
     deliverer.deliver_due()
     world.clock.now = NOW + timedelta(minutes=10)
