@@ -85,7 +85,8 @@ class Notifier:
             failpoint("notify.routed")
             write(deliveries)
             for delivery in deliveries:
-                self._life.metrics.count("opinionwatch_deliveries_total", label=delivery.state)
+                decision = "suppress" if delivery.state == "suppressed" else "send"
+                self._life.metrics.count("opinionwatch_deliveries_decided_total", label=decision)
         failpoint("notify.written")
         if entries:
             feed.commit()
