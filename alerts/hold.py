@@ -9,8 +9,6 @@ from opinionwatch.alerts.quiet import QuietHours, quiet_until
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery
 
 HOUR = timedelta(hours=1)
-MEMORY = timedelta(days=1)
-"""How far back deliveries matter: the longest interval of a group."""
 
 
 class Hold:
@@ -42,11 +40,8 @@ class Hold:
             self._groups.setdefault((delivery.channel, delivery.group), []).append(delivery.due_at)
 
     def knows(self, channel: str, alert: Alert) -> bool:
-        """Whether the channel was told, or is going to be told, of the alert's episode; one that is older than what is
-        remembered is taken to be known.
-        """
-        episode = alert.episode
-        return (channel, episode.id) in self._known or alert.at - episode.opened_at >= MEMORY
+        """Whether the channel was told, or is going to be told, of the alert's episode."""
+        return (channel, alert.episode.id) in self._known
 
     def ends(self, alert: Alert) -> Iterator[Delivery]:
         """The end of an episode to whoever was told of it, as it was told: by a route, an escalation, or instead of

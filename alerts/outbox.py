@@ -95,13 +95,13 @@ class Deliverer:
         """Give every idle channel the oldest delivery that is due for it. Returns how many were given."""
         now = self._clock()
         idle = {name for name, lane in self._lanes.items() if lane.ready(now)}
-        given, instead, taken = 0, False, set[str]()
+        given, again, taken = 0, False, set[str]()
         due = self._due(now, idle)
         for delivery in due:
             if delivery.channel not in self._lanes:
                 detail = f"no channel '{delivery.channel}' in the settings"
                 rows = _with_fallback(delivery.model_copy(update={"state": "failed", "detail": detail}), now)
-                instead = instead or len(rows) > 1
+                again = again or len(rows) > 1
                 self._outbox.save(*rows)
                 self._told(rows[0])
                 log.error("alert not delivered", channel=delivery.channel, alert=delivery.alert.id, detail=detail)
@@ -112,7 +112,9 @@ class Deliverer:
                     idle.discard(delivery.channel)
                     self._lanes[delivery.channel].take(wanted)
                     given += 1
-        return given + (self._hand_out() if instead else 0)
+                else:  # what comes behind it may not have been looked at
+                    again = True
+        return given + (self._hand_out() if again else 0)
 
     def _excused(self, delivery: Delivery) -> bool:
         """Whether it need not be sent any more, or not yet; then it is put away or put off, with the reason."""

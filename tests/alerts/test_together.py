@@ -183,6 +183,21 @@ def test_an_escalation_that_is_excused_is_put_away_with_the_reason(world: World)
     assert "nobody has acknowledged it" in dict(told.facts)["Note"]
 
 
+def test_what_is_excused_does_not_keep_back_what_comes_behind_it(world: World) -> None:
+    with world.store.transaction():
+        for number in range(2 * BATCH):
+            world.store.write(Route(["a"])([of(f"w{number}")], NOW - timedelta(days=1, seconds=-number)))
+    world.decide(over(), channels=("a",))
+    channel = Listed("a")
+    excuse = {"opened": Excuse("nobody wants to know")}
+    deliverer = Deliverer(
+        world.outbox, {"a": channel}, said, world.clock, excuse=lambda one: excuse.get(one.alert.event), patience_s=20
+    )
+    deliverer.deliver_due()
+    assert [one.event for one in channel.got] == ["resolved"]
+    assert {one.state for one in world.deliveries() if one.alert.event == "opened"} == {"suppressed"}
+
+
 def test_what_became_of_every_attempt_is_told(world: World) -> None:
     decide(world, notify(), crisis())
     told: list[tuple[str, str]] = []
