@@ -22,7 +22,8 @@ from opinionwatch.alerts.joined import explained, joined, latest, lead
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Message
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
-from opinionwatch.pipeline.ports import Channel, Clock, Outbox
+from opinionwatch.pipeline.ports import Channel, Clock
+from opinionwatch.pipeline.ports_outbox import Outbox
 
 log = structlog.get_logger(__name__)
 BATCH = 64

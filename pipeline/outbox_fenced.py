@@ -11,7 +11,7 @@ from typing import Protocol
 from opinionwatch.pipeline.contracts_trend import Delivery
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.log import Entry, FencedError, OwnedAppender
-from opinionwatch.pipeline.ports import Notes, Outbox
+from opinionwatch.pipeline.ports_outbox import Notes, Outbox
 
 
 class NotingOutbox(Outbox, Notes, Protocol):
