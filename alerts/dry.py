@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from opinionwatch.alerts.excuse import Excuse
 from opinionwatch.alerts.terminal import Terminal
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Message
 from opinionwatch.pipeline.errors import RetryableError
@@ -32,16 +33,22 @@ def dry(channels: Mapping[str, Channel]) -> dict[str, Channel]:
 
 
 def shown(
-    excuse: Callable[[Delivery], str], render: Callable[[Alert, bool], Message], terminal: Channel | None = None
-) -> Callable[[Delivery], str]:
-    """An excuse for every delivery: it is shown, and need not be sent any more. What `excuse` excuses is not shown."""
+    excuse: Callable[[Delivery], Excuse | None],
+    render: Callable[[Alert, bool], Message],
+    terminal: Channel | None = None,
+) -> Callable[[Delivery], Excuse | None]:
+    """An excuse for every delivery: it is shown, and need not be sent any more. What `excuse` excuses is not shown, nor
+    what an earlier life was sending.
+    """
     screen = terminal or Terminal("dry run", Terminal.Settings(stream="stdout"))
 
-    def reason(delivery: Delivery) -> str:
+    def reason(delivery: Delivery) -> Excuse | None:
         found = excuse(delivery)
+        if delivery.state == "sending":
+            return found
         if not found:
             message = render(delivery.alert, delivery.uncertain)
             screen.notify(message.model_copy(update={"title": f"{delivery.channel}: {message.title}"}))
-        return found or REASON
+        return found or Excuse(REASON)
 
     return reason

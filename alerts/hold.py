@@ -1,31 +1,34 @@
-"""When a delivery that is going to be sent is sent: after its group's wait, quiet hours, and the limit an hour."""
+"""What was told before, and so when a delivery that is going to be sent is sent: after its group's wait, quiet hours,
+and the limit an hour.
+"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from opinionwatch.alerts.quiet import QuietHours, quiet_until
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery
 
 HOUR = timedelta(hours=1)
-MEMORY = timedelta(days=1)
-"""How far back deliveries matter: the longest interval of a group."""
 
 
 class Hold:
     """What was sent or is going to be, by group and by channel. Lives for one batch."""
 
     def __init__(self, now: datetime, before: Iterable[Delivery]) -> None:
-        """`before` is what the outbox holds of the last day."""
+        """`before` is what the outbox holds of the last day, and of the episodes that end."""
         self.now = now
         self._groups: dict[tuple[str, str], list[datetime]] = {}
         self._channels: dict[str, list[tuple[datetime, str]]] = {}
         self._seen: set[str] = set()
         self._known: set[tuple[str, str]] = set()
+        self._told: dict[str, dict[str, list[Delivery]]] = {}
         for delivery in before:
             self.remember(delivery)
 
     def remember(self, delivery: Delivery) -> None:
         """Count a delivery from now on."""
+        if _may_be_told(delivery):
+            self._told.setdefault(delivery.alert.episode.id, {}).setdefault(delivery.channel, []).append(delivery)
         if delivery.state in ("suppressed", "failed") or delivery.purpose == "escalation" or delivery.id in self._seen:
             return
         self._seen.add(delivery.id)
@@ -37,11 +40,28 @@ class Hold:
             self._groups.setdefault((delivery.channel, delivery.group), []).append(delivery.due_at)
 
     def knows(self, channel: str, alert: Alert) -> bool:
-        """Whether the channel was told, or is going to be told, of the alert's episode; one that is older than what is
-        remembered is taken to be known.
+        """Whether the channel was told, or is going to be told, of the alert's episode."""
+        return (channel, alert.episode.id) in self._known
+
+    def ends(self, alert: Alert) -> Iterator[Delivery]:
+        """The end of an episode to whoever was told of it, as it was told: by a route, an escalation, or instead of
+        another channel. While that still waits, so does the end.
         """
-        episode = alert.episode
-        return (channel, episode.id) in self._known or alert.at - episode.opened_at >= MEMORY
+        for channel, words in self._told.get(alert.episode.id, {}).items():
+            before = [one for one in words if one.alert.at < alert.at]
+            ended = max((one.alert.at for one in before if one.alert.event == "resolved"), default=None)
+            open_since = [one for one in before if ended is None or one.alert.at > ended]  # it was taken up again
+            if open_since:
+                told = min(open_since, key=lambda one: (_waits(one), one.due_at))
+                yield Delivery(
+                    alert=alert,
+                    channel=channel,
+                    state="pending",
+                    due_at=max(self.now, told.due_at) if _waits(told) else self.now,
+                    purpose=told.purpose,
+                    group=told.group if _waits(told) else "",
+                    fallback=told.fallback,
+                )
 
     def held(
         self,
@@ -90,6 +110,14 @@ class Hold:
         while sum(due_at - HOUR < at <= due_at for at in times) >= per_hour:
             due_at = sorted(at for at in times if due_at - HOUR < at <= due_at)[-per_hour] + HOUR
         return due_at
+
+
+def _may_be_told(delivery: Delivery) -> bool:
+    return delivery.uncertain or delivery.state not in ("suppressed", "failed")
+
+
+def _waits(delivery: Delivery) -> bool:
+    return delivery.state == "pending" and not delivery.uncertain
 
 
 def _after_quiet(quiet: Sequence[QuietHours], due_at: datetime, reason: str, *, critical: bool) -> tuple[datetime, str]:

@@ -36,7 +36,7 @@ def joined(first: Message, others: Sequence[Message]) -> Message:
 
 def explained(message: Message, delivery: Delivery) -> Message:
     """The message with the reason why this channel gets it, when it is not an ordinary one."""
-    if delivery.purpose == "alert":
+    if delivery.purpose == "alert" or (delivery.purpose == "escalation" and message.event == "resolved"):
         return message
     words = WORDS[message.lang]
     return message.model_copy(

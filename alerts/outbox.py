@@ -17,11 +17,13 @@ from threading import Condition, Event, Thread
 import structlog
 
 from opinionwatch.alerts.attempt import Attempt
+from opinionwatch.alerts.excuse import Excuse
 from opinionwatch.alerts.joined import explained, joined, latest, lead
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Message
 from opinionwatch.pipeline.errors import OpinionwatchError, RetryableError
 from opinionwatch.pipeline.failpoints import failpoint
-from opinionwatch.pipeline.ports import Channel, Clock, Outbox
+from opinionwatch.pipeline.ports import Channel, Clock
+from opinionwatch.pipeline.ports_outbox import Outbox
 
 log = structlog.get_logger(__name__)
 BATCH = 64
@@ -41,13 +43,13 @@ class Deliverer:
         render: Callable[[Alert, bool], Message],
         clock: Clock,
         *,
-        excuse: Callable[[Delivery], str] = lambda _: "",
+        excuse: Callable[[Delivery], Excuse | None] = lambda _: None,
         told: Callable[[Delivery], object] = lambda _: None,
         poll_s: float = 0.5,
         patience_s: float = 60.0,
     ) -> None:
         """`render(alert, repeat)` says an alert; `excuse` gives the reason why a delivery need not be sent any more, or
-        nothing; `told` hears what became of every attempt (sent, failed, or pending again), from many threads;
+        not yet; `told` hears what became of every attempt (sent, failed, or pending again), from many threads;
         `patience_s` is how long a pass waits for channels that hang.
         """
         self._outbox, self._clock = outbox, clock
@@ -94,13 +96,13 @@ class Deliverer:
         """Give every idle channel the oldest delivery that is due for it. Returns how many were given."""
         now = self._clock()
         idle = {name for name, lane in self._lanes.items() if lane.ready(now)}
-        given, instead, taken = 0, False, set[str]()
+        given, again, taken = 0, False, set[str]()
         due = self._due(now, idle)
         for delivery in due:
             if delivery.channel not in self._lanes:
                 detail = f"no channel '{delivery.channel}' in the settings"
                 rows = _with_fallback(delivery.model_copy(update={"state": "failed", "detail": detail}), now)
-                instead = instead or len(rows) > 1
+                again = again or len(rows) > 1
                 self._outbox.save(*rows)
                 self._told(rows[0])
                 log.error("alert not delivered", channel=delivery.channel, alert=delivery.alert.id, detail=detail)
@@ -111,25 +113,34 @@ class Deliverer:
                     idle.discard(delivery.channel)
                     self._lanes[delivery.channel].take(wanted)
                     given += 1
-        return given + (self._hand_out() if instead else 0)
+                else:  # what comes behind it may not have been looked at
+                    again = True
+        return given + (self._hand_out() if again else 0)
 
     def _excused(self, delivery: Delivery) -> bool:
-        """Whether it need not be sent any more; then it is put away with the reason."""
-        reason = self._excuse(delivery) if delivery.state == "pending" else ""
-        if reason:
-            self._outbox.save(delivery.model_copy(update={"state": "suppressed", "detail": reason}))
-        return bool(reason)
+        """Whether it need not be sent any more, or not yet; then it is put away or put off, with the reason."""
+        excuse = self._excuse(delivery)
+        if excuse is None:
+            return False
+        if excuse.until is not None:
+            self._outbox.put_off(delivery.model_copy(update={"due_at": excuse.until, "detail": excuse.reason}))
+            return True
+        put_away = {"state": "suppressed", "detail": excuse.reason, "uncertain": _may_be_there(delivery)}
+        self._outbox.save(delivery.model_copy(update=put_away))
+        return True
 
     def _due(self, now: datetime, idle: set[str]) -> list[Delivery]:
-        """What is due. Looks past the backlog of a busy channel until every idle one has something, or there is no
-        more.
+        """What is due, by time, and at one time in the order of what happened. Looks past the backlog of a busy channel
+        until every idle one has something, or there is no more.
         """
         limit = BATCH
         while True:
             found = self._outbox.due(now, limit)
-            due = [delivery for delivery in found if delivery.due_at <= now]
-            if len(found) < limit or idle <= {delivery.channel for delivery in due}:
-                return due
+            more = len(found) == limit
+            # Of the last moment there may be more, which happened before.
+            due = [one for one in found if one.due_at <= now and not (more and one.due_at == found[-1].due_at)]
+            if not more or idle <= {delivery.channel for delivery in due}:
+                return sorted(due, key=lambda one: (one.due_at, one.alert.at, one.id))
             limit *= 2
 
     def _complain(self) -> None:

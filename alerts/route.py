@@ -36,12 +36,13 @@ class Leaf:
 class Route:
     """Stage: turns alerts into deliveries. Pure.
 
-    A batch carries the alerts, every silence there is, and as memory the outbox's recent deliveries and the open
-    episodes; without memory, limits and inhibition see this batch alone. A silence counts when it is active at the
-    alert's own time, so a replay is silenced where the live run was; quiet hours, limits and waits count by `now`, when
-    people would be disturbed. Neither silence nor inhibition keeps back the end of an episode where something of it was
-    told: an incident that was opened there would stay open. Delivery ids follow from alert and channel: routing a batch
-    again gives the same ones.
+    A batch carries the alerts, every silence there is, and as memory the outbox's recent deliveries, all of those of
+    the episodes that end, and the open episodes; without memory, limits and inhibition see this batch alone. A silence
+    counts when it is active at the alert's own time, so a replay is silenced where the live run was; quiet hours,
+    limits and waits count by `now`, when people would be disturbed. Neither silence nor inhibition keeps back the end
+    of an episode where something of it was told: an incident that was opened there would stay open. So whoever was
+    told, by whatever route, escalation or fallback, is told the end. Delivery ids follow from alert and channel:
+    routing a batch again gives the same ones.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class Route:
                     planned[later.id] = min(planned.get(later.id, later), later, key=lambda one: one.due_at)
         yield from decided.values()
         yield from planned.values()
+        if alert.event == "resolved":
+            yield from (end for end in hold.ends(alert) if not _told(end, decided.get(end.channel)))
 
     def _delivery(
         self,
@@ -113,7 +116,7 @@ class Route:
         )
         reason = self._uninformed(alert, channel, told)
         if not (alert.event == "resolved" and hold.knows(channel, alert)):
-            reason = silenced(silences, alert.episode.watchlist, alert.at) or reason
+            reason = silenced(silence_of(silences, alert.episode.watchlist, alert.at)) or reason
             reason = reason or self._inhibited(alert, labels, episodes)
         if reason:
             return delivery.model_copy(update={"state": "suppressed", "detail": reason})
@@ -191,10 +194,20 @@ class Route:
             )
 
 
-def silenced(silences: Sequence[Silence], watchlist: str, at: datetime) -> str:
-    """Whose silence covers the watchlist at that time, in words; empty when none does."""
-    for one in silences:
-        if one.watchlist in (None, watchlist) and one.starts_at <= at < one.ends_at:
-            comment = f": {one.comment}" if one.comment else ""
-            return f"silenced by {one.created_by} until {one.ends_at:%Y-%m-%d %H:%M} UTC{comment} (silence {one.id})"
-    return ""
+def _told(end: Delivery, decided: Delivery | None) -> bool:
+    return decided is not None and (decided.state == "pending" or decided.id == end.id)
+
+
+def silence_of(silences: Sequence[Silence], watchlist: str, at: datetime) -> Silence | None:
+    """The silence that covers the watchlist at that time, the first of them."""
+    return next(
+        (one for one in silences if one.watchlist in (None, watchlist) and one.starts_at <= at < one.ends_at), None
+    )
+
+
+def silenced(one: Silence | None) -> str:
+    """Whose silence it is, in words; empty when there is none."""
+    if one is None:
+        return ""
+    comment = f": {one.comment}" if one.comment else ""
+    return f"silenced by {one.created_by} until {one.ends_at:%Y-%m-%d %H:%M} UTC{comment} (silence {one.id})"

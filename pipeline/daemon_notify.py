@@ -5,7 +5,7 @@ group's partition, which is given up only after all sending has ended, and the o
 a process that was paused and does not know yet that it was replaced.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from threading import Event, Thread
 
@@ -81,20 +81,23 @@ class Notifier:
         alerts = [record for record in records if isinstance(record, Alert)]
         failpoint("notify.polled")
         if alerts:
-            deliveries = self._route([*self._archive.silences(), *self._remembered(), *alerts], wall_clock())
+            deliveries = self._route([*self._archive.silences(), *self._remembered(alerts), *alerts], wall_clock())
             failpoint("notify.routed")
             write(deliveries)
             for delivery in deliveries:
-                self._life.metrics.count("opinionwatch_deliveries_total", label=delivery.state)
+                decision = "suppress" if delivery.state == "suppressed" else "send"
+                self._life.metrics.count("opinionwatch_deliveries_decided_total", label=decision)
         failpoint("notify.written")
         if entries:
             feed.commit()
         failpoint("notify.committed")
 
-    def _remembered(self) -> list[Delivery | Episode]:
+    def _remembered(self, alerts: Sequence[Alert]) -> list[Delivery | Episode]:
         """What routing has to know of before, as far as the index shows it by now."""
         since = wall_clock() - timedelta(days=1)
         recent = [one for one in self._archive.deliveries(limit=1000) if one.due_at >= since]
+        for episode in {alert.episode.id for alert in alerts if alert.event == "resolved"}:
+            recent += self._archive.deliveries(episode, limit=1000)
         return [*recent, *(one for one in self._archive.episodes(limit=1000) if one.resolved_at is None)]
 
     def _begin(self, outbox: NotingOutbox) -> None:

@@ -24,7 +24,8 @@ from opinionwatch.pipeline.contracts_trend import Episode, Window
 from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.log import FencedError
-from opinionwatch.pipeline.ports import Channel, Clock, DigestChannel, Notes
+from opinionwatch.pipeline.ports import Channel, Clock, DigestChannel
+from opinionwatch.pipeline.ports_outbox import Notes
 from opinionwatch.pipeline.settings import Settings
 
 LOOK_S = 20

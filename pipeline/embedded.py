@@ -206,7 +206,8 @@ class Embedded:
         if not alerts:
             return []
         now = self._clock()
-        before = self._store.remembered(now - MEMORY)
+        ended = [alert.episode.id for alert in alerts if alert.event == "resolved"]
+        before = self._store.remembered(now - MEMORY, ended)
         return self._hops.notify([*self._store.silences(), *before, *episodes, *alerts], now)
 
     def _restored(self) -> StatefulStage:

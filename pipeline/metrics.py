@@ -14,8 +14,9 @@ MetricName = Literal[
     "opinionwatch_records_total",  # records that got where they belong; outcome
     "opinionwatch_dead_letters_total",  # dead letters; reason
     "opinionwatch_drops_total",  # documents left out by a rule; rule
-    "opinionwatch_deliveries_total",  # deliveries decided; state
-    "opinionwatch_attempts_total",  # attempts to deliver; channel, outcome (sent, failed, pending: to be tried again)
+    "opinionwatch_deliveries_decided_total",  # by routing, not what waits; decision (send, suppress)
+    "opinionwatch_late_deliveries",  # tried and not through yet, or due for over a minute; of the newest 200
+    "opinionwatch_attempts_total",  # attempts; channel, outcome (sent, failed; pending, sending: comes again)
     "opinionwatch_retries_total",  # batches postponed because the world was not ready
     "opinionwatch_lag_entries",  # entries of the log that are not acknowledged; partition
     "opinionwatch_progress_timestamp_seconds",  # how far time has come, by the log; partition
@@ -57,7 +58,7 @@ LABELS: dict[MetricName, str] = {
     "opinionwatch_records_total": "outcome",
     "opinionwatch_dead_letters_total": "reason",
     "opinionwatch_drops_total": "rule",
-    "opinionwatch_deliveries_total": "state",
+    "opinionwatch_deliveries_decided_total": "decision",
     "opinionwatch_attempts_total": "channel outcome",
     "opinionwatch_lag_entries": "partition",
     "opinionwatch_progress_timestamp_seconds": "partition",

@@ -93,6 +93,11 @@ class ElasticOutbox:
                 except ConflictError:
                     continue
 
+    def put_off(self, delivery: Delivery) -> None:
+        """Replace one, though it may never have been tried; durable when it returns."""
+        with asking():
+            self._client.index(index=self._index, id=delivery.id, document=delivery_source(delivery))
+
     def note(self, name: str) -> str | None:
         """What was kept last under the name; seen at once, other than what a search finds."""
         with asking():

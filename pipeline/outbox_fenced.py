@@ -11,7 +11,7 @@ from typing import Protocol
 from opinionwatch.pipeline.contracts_trend import Delivery
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.log import Entry, FencedError, OwnedAppender
-from opinionwatch.pipeline.ports import Notes, Outbox
+from opinionwatch.pipeline.ports_outbox import Notes, Outbox
 
 
 class NotingOutbox(Outbox, Notes, Protocol):
@@ -36,10 +36,18 @@ class FencedOutbox:
         """Replace the deliveries' state, or add those that are new. Raises FencedError when somebody else has taken
         over.
         """
+        self._claim(*deliveries)
+        self._inner.save(*deliveries)
+
+    def put_off(self, delivery: Delivery) -> None:
+        """Replace one, though it may never have been tried. Raises FencedError when somebody else has taken over."""
+        self._claim(delivery)
+        self._inner.put_off(delivery)
+
+    def _claim(self, *deliveries: Delivery) -> None:
         bodies = [(one.id.encode(), one.model_dump_json(exclude_defaults=True).encode()) for one in deliveries]
         self._write([Entry("outbox", 0, body, key) for key, body in bodies])
         failpoint("outbox.claimed")
-        self._inner.save(*deliveries)
 
     def note(self, name: str) -> str | None:
         """As the inner outbox says."""

@@ -1,7 +1,7 @@
 """The outbox of the SQLite store, on a connection of its own so that sending never holds up a batch."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -45,25 +45,32 @@ class SqliteOutbox:
 
         One that is new stays as it is when it is added again: a fallback is told once.
         """
+        self._commit(deliveries, new=True)
+
+    def put_off(self, delivery: Delivery) -> None:
+        """Replace one, though it may never have been tried; durable when it returns."""
+        self._commit([delivery], new=False)
+
+    def _commit(self, deliveries: Sequence[Delivery], *, new: bool) -> None:
         with _writing(), self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 for one in deliveries:
-                    self._save(one)
+                    self._save(one, new=new and one.state == "pending" and not one.attempts)
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _save(self, delivery: Delivery) -> None:
+    def _save(self, delivery: Delivery, *, new: bool) -> None:
         self._read.pop(delivery.id, None)
         found = self._db.execute("SELECT body FROM deliveries WHERE id = ?", (delivery.id,)).fetchone()
         # What was erased from the alert meanwhile must not come back.
         kept = delivery if found is None else _with_alert_of(delivery, found[0])
         body = kept.model_dump_json(exclude_defaults=True).encode()
         row = (kept.id, kept.alert.episode.id, kept.state, stamp(kept.due_at), body)
-        if kept.state == "pending" and not kept.attempts:
+        if new:
             self._db.execute("INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, ?)", row)
         else:
             self._db.execute("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?)", row)

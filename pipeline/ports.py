@@ -221,32 +221,6 @@ class DigestChannel(Channel, Protocol):
         ...
 
 
-class Notes(Protocol):
-    """Small texts by name that outlive a process, kept beside the outbox by whoever owns it."""
-
-    def note(self, name: str) -> str | None:
-        """What was kept last under the name."""
-        ...
-
-    def keep(self, name: str, text: str) -> None:
-        """Replace it; durable when it returns."""
-        ...
-
-
-class Outbox(Protocol):
-    """Where deliveries wait: written in the same transaction as the decision, read by the notifier."""
-
-    def due(self, now: datetime, limit: int) -> list[Delivery]:
-        """Pending deliveries whose time has come, oldest first, and those an earlier life left in `sending`."""
-        ...
-
-    def save(self, *deliveries: Delivery) -> None:
-        """Replace the deliveries' state, or add those that are new; durable when it returns. All or none where the
-        store has transactions, else what is new first.
-        """
-        ...
-
-
 class Ledger(Protocol):
     """Where a runtime without transactions keeps what it accepted and what became of it. Every call is durable when it
     returns and may be repeated: ids are content-derived. Order of a batch: `admit`, score, `write`, commit offsets.

@@ -5,12 +5,16 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from opinionwatch.pipeline.archive import Archive
+from opinionwatch.pipeline.contracts_trend import Delivery
 from opinionwatch.pipeline.drifting import lately
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.source_metrics import tell_pace
 from opinionwatch.pipeline.web_health import Alarms, HealthReader
 
+NEWEST = 200
+"""Deliveries that are looked at: whole records, and often."""
+PATIENCE = timedelta(minutes=1)
 log = structlog.get_logger(__name__)
 
 
@@ -46,7 +50,9 @@ def drifted(archive: Archive, metrics: Metrics) -> None:
 
 
 def counted(archive: Archive, metrics: Metrics, now: datetime) -> None:
-    """Tell what is accounted for, and how sources are. Raises RetryableError when the store is away."""
+    """Tell what is accounted for, how sources are, and how many alerts are late. Raises RetryableError when the store
+    is away.
+    """
     rows = archive.ledger()
     metrics.set("opinionwatch_conservation_gap", sum(abs(row.gap) for row in rows))
     tell_pace(metrics, rows, archive.health(), archive.now())
@@ -54,3 +60,11 @@ def counted(archive: Archive, metrics: Metrics, now: datetime) -> None:
     hours = [datetime.strptime(row.hour, "%Y-%m-%dT%HZ").replace(tzinfo=UTC) for row in rows if row.pending]
     oldest = max((now - hour - timedelta(hours=1) for hour in hours), default=timedelta(0))
     metrics.set("opinionwatch_oldest_pending_seconds", max(0.0, oldest.total_seconds()))
+    late = sum(_is_late(one, now) for one in archive.deliveries(limit=NEWEST))
+    metrics.set("opinionwatch_late_deliveries", late)
+
+
+def _is_late(delivery: Delivery, now: datetime) -> bool:
+    """Not what waits on purpose: for a quiet hour's end, for company, or whether somebody acknowledges."""
+    waits = delivery.state == "pending" and not delivery.attempts
+    return delivery.due_at + PATIENCE < now if waits else delivery.state in ("pending", "sending")

@@ -196,9 +196,15 @@ class SqliteStore:
         return [Silence.model_validate_json(body) for (body,) in self._db.execute("SELECT body FROM silences")]
 
     @reading()
-    def remembered(self, since: datetime) -> list[Delivery | Episode]:
-        """What routing has to know of before: deliveries that were or will be due since then, and open episodes."""
-        told = self._db.execute("SELECT body FROM deliveries WHERE due_at >= ? ORDER BY due_at, id", (stamp(since),))
+    def remembered(self, since: datetime, ended: Sequence[str] = ()) -> list[Delivery | Episode]:
+        """What routing has to know of before: deliveries that were or will be due since then, all of the episodes that
+        have `ended`, and open episodes.
+        """
+        told = self._db.execute(
+            "SELECT body FROM deliveries WHERE due_at >= ? OR episode_id IN (SELECT value FROM json_each(?)) "
+            "ORDER BY due_at, id",
+            (stamp(since), orjson.dumps(ended).decode()),
+        )
         going_on = self._db.execute(
             "SELECT body FROM episodes WHERE json_extract(CAST(body AS TEXT), '$.state') != 'resolved' ORDER BY id"
         )

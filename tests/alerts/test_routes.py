@@ -148,16 +148,18 @@ def test_the_end_is_told_under_a_silence_and_an_inhibition_where_the_channel_kno
         == [("team", "suppressed")]
     )
     elsewhere = opened.model_copy(update={"channel": "mail"})
-    assert told(routed(notify, over, elsewhere, silence())) == [("team", "suppressed")]
+    assert told(routed(notify, over, elsewhere, silence())) == [("team", "suppressed"), ("mail", "pending")]
     assert told(routed(notify, crisis("updated", at=NOW), opened, silence())) == [("team", "suppressed")]
 
 
-def test_the_end_of_an_episode_older_than_what_is_remembered_is_told_under_a_silence_unless_it_is_information() -> None:
-    days = OPENED + timedelta(days=2)
-    still = silence(ends_at=days + timedelta(hours=1))
-    assert told(routed(settings({"receiver": "desk"}), crisis("resolved", at=days), still)) == [("team", "pending")]
-    info = crisis("resolved", at=days, severity="info")
-    assert told(routed(settings({"receiver": "desk"}), info, still)) == [("team", "suppressed")]
+def test_the_end_of_a_long_episode_is_told_under_a_silence_only_where_the_channel_knows_of_it() -> None:
+    days, notify = OPENED + timedelta(days=2), settings({"receiver": "desk"})
+    still, over = silence(ends_at=days + timedelta(hours=1)), crisis("resolved", at=days)
+    (opened,) = routed(notify, crisis())
+    assert told(routed(notify, over, opened, still)) == [("team", "pending")]
+    assert told(routed(notify, over, opened.model_copy(update={"state": "suppressed"}), still)) == [
+        ("team", "suppressed")
+    ]
 
 
 def test_more_than_so_many_an_hour_wait_for_room_unless_they_are_critical() -> None:

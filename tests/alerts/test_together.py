@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.alerts.channel import UncertainError
-from opinionwatch.alerts.outbox import Deliverer
+from opinionwatch.alerts.excuse import Excuse
+from opinionwatch.alerts.outbox import BATCH, Deliverer
 from opinionwatch.alerts.route import Route
 from opinionwatch.alerts.route_settings import NotifySettings
 from opinionwatch.pipeline.contracts_trend import Alert
@@ -82,6 +83,19 @@ def test_the_end_of_an_episode_is_told_when_its_opening_has_waited_for_it(world:
     assert [one.event for one in channel.got] == ["opened", "resolved"]
 
 
+@pytest.mark.parametrize("others", [0, BATCH])
+def test_without_routes_a_channel_hears_what_happened_in_the_order_in_which_it_happened(
+    world: World, others: int
+) -> None:
+    story = [crisis(), *(crisis("escalated", at=OPENED + timedelta(hours=n)) for n in (1, 2, 3)), over()]
+    assert [one.id for one in story] != sorted(one.id for one in story)
+    world.decide(*(of(f"w{number}") for number in range(others)), *story, channels=("a",))
+    channel = Listed("a")
+    world.deliverer(channel).deliver_due()
+    told = [one.at for one in channel.got if one.episode_id == crisis().episode.id]
+    assert told == [one.at for one in story]
+
+
 def test_a_later_word_joins_a_message_that_was_refused_for_now_and_leads_it(world: World) -> None:
     decide(world, notify(group_by=["kind"]), crisis(severity="warning"), of("x"))
     channel = Listed("a", RetryableError("full"))
@@ -148,10 +162,10 @@ def test_a_channel_that_is_gone_from_the_settings_falls_back_too(world: World) -
 def test_an_escalation_that_is_excused_is_put_away_with_the_reason(world: World) -> None:
     decide(world, notify(escalate={"after_m": 10, "receiver": "boss"}), crisis())
     a, b = Listed("a"), Listed("b")
-    excuses = {"escalation": "acknowledged by mei"}
+    excuses = {"escalation": Excuse("acknowledged by mei")}
     channels = {"a": a, "b": b}
     deliverer = Deliverer(
-        world.outbox, channels, said, world.clock, excuse=lambda one: excuses.get(one.purpose, ""), patience_s=20
+        world.outbox, channels, said, world.clock, excuse=lambda one: excuses.get(one.purpose), patience_s=20
     )
     deliverer.deliver_due()
     world.clock.now = NOW + timedelta(minutes=10)
@@ -167,6 +181,21 @@ def test_an_escalation_that_is_excused_is_put_away_with_the_reason(world: World)
     deliverer.deliver_due()
     (told,) = b.got
     assert "nobody has acknowledged it" in dict(told.facts)["Note"]
+
+
+def test_what_is_excused_does_not_keep_back_what_comes_behind_it(world: World) -> None:
+    with world.store.transaction():
+        for number in range(2 * BATCH):
+            world.store.write(Route(["a"])([of(f"w{number}")], NOW - timedelta(days=1, seconds=-number)))
+    world.decide(over(), channels=("a",))
+    channel = Listed("a")
+    excuse = {"opened": Excuse("nobody wants to know")}
+    deliverer = Deliverer(
+        world.outbox, {"a": channel}, said, world.clock, excuse=lambda one: excuse.get(one.alert.event), patience_s=20
+    )
+    deliverer.deliver_due()
+    assert [one.event for one in channel.got] == ["resolved"]
+    assert {one.state for one in world.deliveries() if one.alert.event == "opened"} == {"suppressed"}
 
 
 def test_what_became_of_every_attempt_is_told(world: World) -> None:

@@ -170,6 +170,14 @@ class OutboxSuite:
         place.outbox().save(put_off)
         assert outbox.due(LATER, 10) == [after(2, 2), put_off]
 
+    def test_one_that_was_never_tried_can_be_put_off_with_the_reason(self, place: Place, outbox: NotingOutbox) -> None:
+        outbox.save(after(1, 1), after(2, 2))
+        place.settle()
+        put_off = after(3, 1, detail="put off: silenced by mei")
+        outbox.put_off(put_off)
+        assert outbox.due(LATER, 10) == [after(2, 2), put_off]
+        assert place.outbox().due(NOON + timedelta(minutes=2), 10) == [after(2, 2)]
+
     def test_texts_come_back_as_they_were_in_every_language(self, place: Place, outbox: NotingOutbox) -> None:
         alert = delivery(1).alert
         shown = alert.episode.explanation.exemplars[0].model_copy(update={"text": f"流墨电池发烫 🔋🥵 {WORDS}" * 50})
@@ -225,6 +233,8 @@ class OutboxSuite:
             assert refused.value.after_s
             with pytest.raises(RetryableError):
                 outbox.save(delivery(1, state="sent"))
+            with pytest.raises(RetryableError):
+                outbox.put_off(delivery(1))
             with pytest.raises(RetryableError):
                 outbox.keep("digest/morning", "text")
         place.settle()

@@ -1,7 +1,8 @@
 """What Prometheus is told has one list of names, and the page that tells it says how the daemon is."""
 
 import time
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -12,9 +13,10 @@ from starlette.testclient import TestClient
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.metrics import HISTOGRAMS, LABELS, MetricName, Metrics
 from opinionwatch.pipeline.monitor import monitor
-from opinionwatch.pipeline.store_metrics import realised, told
+from opinionwatch.pipeline.store_metrics import counted, realised, told
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.web_health import Alarms, HealthReader
+from tests.pipeline.sample import NOON, delivery
 
 
 def exported(metrics: Metrics) -> set[str]:
@@ -61,6 +63,25 @@ def test_what_takes_many_reads_is_counted_in_slow_rounds_only(tmp_path: Path) ->
     assert "opinionwatch_false_alarm_budget 0.0" in metrics.text().decode()
     assert told(archive, reader, metrics, datetime.now(UTC), slow=True)
     assert "opinionwatch_false_alarm_budget 0.1" in metrics.text().decode()
+
+
+def test_alerts_that_are_late_are_counted_and_those_that_wait_on_purpose_are_not(tmp_path: Path) -> None:
+    path, metrics = tmp_path / "store.db", Metrics()
+    tried = {"attempts": 3, "due_at": NOON + timedelta(hours=1)}
+    waiting = [
+        delivery(1, due_at=NOON - timedelta(minutes=20)),
+        delivery(2).model_copy(update=tried),
+        delivery(3).model_copy(update={"state": "sending", **tried}),
+    ]
+    fine = [
+        delivery(4, due_at=NOON - timedelta(seconds=5)),
+        delivery(5, due_at=NOON + timedelta(hours=1)),
+        delivery(6, state="sent", due_at=NOON - timedelta(hours=1)),
+    ]
+    with closing(SqliteStore(path)) as store, store.transaction():
+        store.write([*waiting, *fine])
+    counted(SqliteArchive(path), metrics, NOON)
+    assert metrics.total("opinionwatch_late_deliveries") == len(waiting)
 
 
 def test_a_wedged_daemon_is_neither_alive_nor_ready_and_one_without_work_only_alive() -> None:
