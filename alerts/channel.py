@@ -25,6 +25,10 @@ class UncertainError(RetryableError):
     """The attempt may have got through: the connection broke before the answer. A second one must say so."""
 
 
+class ReachedError(RetryableError):
+    """Somebody has it, and somebody else is to get it later. When that is given up, it counts as told."""
+
+
 def webhook_url(
     secret: SecretStr | None, what: str, *, allow_loopback: bool = False, allow_private: bool | None = None
 ) -> SecretStr:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.cron import CronTrigger
 
 from opinionwatch.alerts.attempt import MOST_ATTEMPTS, waiting_s
-from opinionwatch.alerts.channel import UncertainError
+from opinionwatch.alerts.channel import ReachedError, UncertainError
 from opinionwatch.alerts.digest_settings import DigestSettings
 from opinionwatch.pipeline.contracts_digest import Told
 from opinionwatch.pipeline.errors import OpinionwatchError, RejectedError, RetryableError
@@ -75,6 +75,9 @@ def after(tried: Told, name: str, error: Exception | None, now: datetime) -> Tol
     if error is None:
         return tried.model_copy(update={**rest, "told_until": tried.until, "tried_until": tried.until, "detail": ""})
     detail = str(error) if isinstance(error, OpinionwatchError) else f"defect in the channel ({type(error).__name__})"
+    if isinstance(error, ReachedError) and tried.attempts >= MOST_ATTEMPTS:
+        said = f"not told to all: {detail}"[:500]
+        return tried.model_copy(update={**rest, "told_until": tried.until, "tried_until": tried.until, "detail": said})
     if isinstance(error, RejectedError) or tried.attempts >= MOST_ATTEMPTS:
         said = f"not told up to {tried.until:%Y-%m-%d %H:%M} UTC: {detail}; the next digest tells it, too"
         return tried.model_copy(update={**rest, "tried_until": tried.until, "detail": said[:500]})

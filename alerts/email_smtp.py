@@ -21,7 +21,7 @@ from aiosmtplib.errors import (
 )
 from pydantic import Field, SecretStr
 
-from opinionwatch.alerts.channel import ChannelSettings, UncertainError, reveal
+from opinionwatch.alerts.channel import ChannelSettings, ReachedError, UncertainError, reveal
 from opinionwatch.alerts.digest_body import compose_digest
 from opinionwatch.alerts.email_body import compose
 from opinionwatch.alerts.escape import one_line
@@ -101,10 +101,17 @@ class Email:
 
     def digest(self, digest: Digest) -> None:
         """Send a digest; raises like `notify`. One that somebody has is not refused: a refused one is told again by the
-        next, and a dead mailbox would make everybody's longer and longer.
+        next, and a dead mailbox, or one that is busy for ever, would make everybody's longer and longer.
         """
         mail = compose_digest(digest, self._sender, self._recipients, self.settings.unsubscribe)
-        refused = self._deliver(digest.id, mail)
+        try:
+            refused = self._deliver(digest.id, mail)
+        except UncertainError:
+            raise
+        except RetryableError as error:
+            if self._reached.get(digest.id):
+                raise ReachedError(str(error), error.after_s) from error
+            raise
         if refused and refused.keys() >= set(self._recipients):
             raise self._refusal(refused)
         if refused:

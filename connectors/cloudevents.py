@@ -38,7 +38,10 @@ def unwrapped(value: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> bytes:
         return value
     named = {"native_id": f"{about.get('source')}#{about.get('id')}"}
     dated = {"published_at": about["time"]} if isinstance(about.get("time"), str) else {}
-    return orjson.dumps({**named, **dated, **data})
+    try:
+        return orjson.dumps({**named, **dated, **data})
+    except orjson.JSONEncodeError:
+        return value  # more deeply nested than any document: it is to be refused as it is
 
 
 def _data(event: Mapping[str, object]) -> object:

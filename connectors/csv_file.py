@@ -39,7 +39,7 @@ class _Quotes:
         """Whether the record may end with this line: its quotes are even, and this line holds one of them."""
         own = line.data.count(self._quote)
         self._count += own
-        self._bytes += len(line.data)
+        self._bytes += len(line.data) + 1  # an empty line is held like any other
         closes = self._tries == 0 or line.cut or (own > 0 and self._count % 2 == 0)
         self._tries += closes
         return closes

@@ -50,7 +50,7 @@ def next_page(body: bytes, content_type: str) -> str | None:
             found = json.loads(text, parse_int=str, parse_float=str).get("next_url")
         except (ValueError, RecursionError):
             return None
-        return found if isinstance(found, str) and found else None
+        return found.encode("utf-8", "replace").decode() if isinstance(found, str) and found else None
     told = {"content-type": "application/xml; charset=utf-8"}
     try:
         data = checked(re.sub(r"^<\?xml[^>]{0,300}\?>", "", text))

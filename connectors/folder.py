@@ -8,6 +8,7 @@ from pathlib import Path
 from time import time
 from typing import Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from opinionwatch.connectors.csv_file import Csv
@@ -25,6 +26,7 @@ FILES = 10_000
 """More matching files in one folder are refused: move away what is done."""
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 _BUSY = ""
+log = structlog.get_logger(__name__)
 
 
 class Folder(Named):
@@ -33,8 +35,8 @@ class Folder(Named):
     The name says the format. A file is read when it has rested for `settle_s`, from its first record on; when it grows
     later, only the rest; when it is written anew, all of it. Writers should write elsewhere and rename. The cursor
     holds, for the files that are there, how far each was read. Files that match no pattern or have another name are
-    left alone, hidden ones too; links are not followed out of the folder. Parquet needs the extra
-    `opinionwatch[parquet]`.
+    left alone, hidden ones too, and with a warning those whose name is not UTF-8; links are not followed out of the
+    folder. Parquet needs the extra `opinionwatch[parquet]`.
 
     History: none to bring. Every file is read from its first record anyway.
 
@@ -70,6 +72,7 @@ class Folder(Named):
         super().__init__(name, settings.instance or str(settings.path.absolute()), settings.interval_s)
         self._given = settings
         self._open: FileSource | Parquet | None = None
+        self._unreadable: set[str] = set()
 
     def fetch(self, cursor: str | None) -> Iterator[Page]:
         """One look: what is new in each file, in the order of their names."""
@@ -138,6 +141,11 @@ class Folder(Named):
                 for entry in entries:
                     if not entry.is_file(follow_symlinks=False) or not self._wanted(entry.name):
                         continue
+                    if not _is_text(entry.name):
+                        if entry.name not in self._unreadable:
+                            log.warning("folder.name_unreadable", source=self.name, name=ascii(entry.name))
+                        self._unreadable.add(entry.name)
+                        continue
                     with suppress(FileNotFoundError):  # moved away in this moment
                         status = entry.stat(follow_symlinks=False)
                         rests = time() - status.st_mtime >= self._given.settle_s
@@ -158,6 +166,15 @@ class Folder(Named):
         return (
             not name.startswith(".") and fnmatch(name, self._given.pattern) and suffix in _SUFFIXES and not packed_table
         )
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8, so that it can be kept in a cursor."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _At(BaseModel):

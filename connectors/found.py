@@ -1,5 +1,6 @@
 """Foreign JSON, of which nothing is believed: what is absent or of another type than it should be is None."""
 
+import json
 import math
 import re
 from typing import Self
@@ -28,6 +29,18 @@ def loads(body: bytes) -> object:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return orjson.loads(_ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body))
+
+
+def dumps(value: object) -> bytes:
+    """JSON of what was read as JSON. Raises ValueError when it is nested too deeply: more can be read than written."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        pass
+    try:
+        return json.dumps(value).encode("ascii")
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 class Found:
@@ -123,8 +136,12 @@ class Found:
         return self._value
 
     def raw(self, path: str = "") -> bytes:
-        """The JSON that is there."""
-        return orjson.dumps(self.at(path)._value)
+        """The JSON that is there; null for what is nested so deeply that it cannot be written."""
+        value = self.at(path)._value
+        try:
+            return dumps(value)
+        except ValueError:
+            return b"null"
 
     def demand(self, path: str) -> "Found":
         """An object that has to be there, with something in it. Raises RetryableError when it is not."""

@@ -9,6 +9,7 @@ import trafilatura
 from lxml import etree  # type: ignore[import-untyped]  # ships no types
 
 from opinionwatch.connectors.charset import decode
+from opinionwatch.connectors.hosts import BusyError
 from opinionwatch.connectors.http import AGENT, Client, RefusedError
 from opinionwatch.pipeline.errors import FatalError, RetryableError
 from opinionwatch.pipeline.redact import redact
@@ -18,6 +19,9 @@ ELEMENTS = 10_000
 SIBLINGS = 1_000
 """Beyond, trafilatura's searches take minutes, and nothing else can run meanwhile."""
 _ROBOTS_S = 24 * 3600.0
+_UNTOLD_S = 600.0
+"""So long a site that does not say is not asked again, and taken to forbid everything (RFC 9309, 2.3.1.4)."""
+_NOTHING = ["User-agent: *", "Disallow: /"]
 _ROBOTS_HOSTS = 500
 _ROBOTS_BYTES = 512_000
 _log = structlog.get_logger(__name__)
@@ -66,20 +70,29 @@ class FullText:
         if known is None or known[0] < monotonic():
             if len(self._robots) >= _ROBOTS_HOSTS:
                 self._robots.clear()
-            known = self._robots[origin] = (monotonic() + _ROBOTS_S, self._ask(f"{origin}/robots.txt"))
+            known = self._robots[origin] = self._ask(f"{origin}/robots.txt")
         return known[1].can_fetch(AGENT, address)
 
-    def _ask(self, address: str) -> RobotFileParser:
-        """Rules of a site; none when it has none. Raises RetryableError when it does not say."""
+    def _ask(self, address: str) -> tuple[float, RobotFileParser]:
+        """Rules of a site, and until when they hold; none when it has none. Raises BusyError when it was not asked."""
         rules = RobotFileParser()
+        lasts_s = _ROBOTS_S
         lines: list[str] = []
         try:
             body = self._client.get(address, {"accept": "text/plain"}).body
             lines = body[:_ROBOTS_BYTES].decode("utf-8", "replace").splitlines()
-        except RefusedError as error:
-            if error.status >= 500 or error.status == 429:
-                raise
+        except BusyError:
+            raise
+        except RetryableError as error:
+            if not isinstance(error, RefusedError) or error.status >= 500 or error.status == 429:
+                lines, lasts_s = _NOTHING, _UNTOLD_S
+                _log.info("fulltext.missing", reason=str(error))
         except FatalError:
             lines = []  # 410 Gone
-        rules.parse(lines)
-        return rules
+        try:
+            rules.parse(lines)
+        except ValueError as error:  # a path that is no address, a number of other digits
+            rules = RobotFileParser()
+            rules.parse(_NOTHING)
+            _log.info("fulltext.robots_unreadable", url=redact(address), reason=str(error))
+        return monotonic() + lasts_s, rules

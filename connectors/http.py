@@ -251,4 +251,6 @@ def carried(sent: Mapping[str, str], before: httpx2.URL, after: httpx2.URL) -> d
 def _in_words(error: Exception) -> str:
     if isinstance(error, httpcore2.TimeoutException):
         return "no answer in time"
+    if isinstance(error, httpcore2.LocalProtocolError):  # it quotes the header, which may hold a key
+        return "the request cannot be sent like this: look for odd characters in the key or token"
     return str(error) or type(error).__name__

@@ -2,7 +2,6 @@
 
 import imaplib
 import re
-import socket
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,8 +16,9 @@ from opinionwatch.connectors.api import secret
 from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.entry import Entry
 from opinionwatch.connectors.google_alerts import announced
-from opinionwatch.connectors.http import SignInError, UnansweredError, tls
+from opinionwatch.connectors.http import SignInError, UnansweredError
 from opinionwatch.connectors.mail import entry_of
+from opinionwatch.connectors.mail_box import Box
 from opinionwatch.connectors.named import Named
 from opinionwatch.connectors.polling import PollingSettings
 from opinionwatch.pipeline.errors import FatalError, RetryableError
@@ -29,11 +29,11 @@ PAGE_MAILS = 20
 MAIL_BYTES = 1_000_000
 """Of a longer message only the beginning is asked for."""
 SEARCHED = 50_000
-"""Messages of one search: it is answered in one line, and the library reads no line beyond a million bytes."""
+"""Messages of one search: it is answered in one line, and no line beyond a million bytes is read."""
 _UID = re.compile(rb"UID (\d{1,10})")
+_CODE = re.compile(r"\[([A-Z][A-Z-]{2,40})\]")
 _FOREIGN = re.compile(r"(&(?:[A-Za-z0-9+,]{3,})?-)|[^\x20-\x7e]+|&")
 """What a folder's name holds in modified UTF-7 already (the group), and what is to be written so."""
-_STEP_S = 15.0
 
 
 class Imap(Named):
@@ -41,9 +41,10 @@ class Imap(Named):
 
     Opens the folder read-only (`EXAMINE`) and fetches by UID with `BODY.PEEK`, so nothing is marked, moved or deleted
     (RFC 3501 and RFC 9051, from memory, 2026-11-26). Signs in with a password or, as Gmail and Outlook demand, with an
-    OAuth token (XOAUTH2). The cursor is UIDVALIDITY and the last UID; when the server renumbers its folder, it is read
-    again, and Message-IDs tell what was known. Attachments are never opened, quoted replies are left out. Terms: these
-    are your customers' letters; authors are pseudonymised and addresses masked before anything is stored.
+    OAuth token (XOAUTH2); a name or password that is not ASCII goes by SASL PLAIN (RFC 4616, from memory), for LOGIN
+    has no UTF-8. The cursor is UIDVALIDITY and the last UID; when the server renumbers its folder, it is read again,
+    and Message-IDs tell what was known. Attachments are never opened, quoted replies are left out. Terms: these are
+    your customers' letters; authors are pseudonymised and addresses masked before anything is stored.
 
     Delivery: at least once. A message that is moved away before it was polled is not seen.
     """
@@ -56,7 +57,9 @@ class Imap(Named):
         host: str = Field(min_length=1, max_length=253, description="Host of the mail server: imap.example.org.")
         port: int = Field(default=993, ge=1, le=65_535, description="Port; 993 is IMAP over TLS.")
         security: Literal["tls", "none"] = Field(default="tls", description="none: only to a host of allow_hosts.")
-        user: str = Field(min_length=1, max_length=320, description="Name to sign in with.")
+        user: str = Field(
+            min_length=1, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$", description="Name to sign in with."
+        )
         auth: Literal["password", "xoauth2"] = Field(default="password", description="What the secret is.")
         secret_file: Path = Field(description="File whose first line is the password or the access token.")
         folder: str = Field(
@@ -139,7 +142,7 @@ class Imap(Named):
     def _signed_in(self) -> Iterator[imaplib.IMAP4]:
         host, token = self._given.host, self._secret
         try:
-            box = _Box(self._guard, host, self._given.port, encrypted=self._given.security == "tls")
+            box = Box(self._guard, host, self._given.port, encrypted=self._given.security == "tls")
             try:
                 self._sign_in(box, token)
                 yield box
@@ -152,49 +155,24 @@ class Imap(Named):
             raise FatalError(f"{host}: {error}") from error
 
     def _sign_in(self, box: imaplib.IMAP4, token: str) -> None:
+        user, by_login = self._given.user, False
+        spoken = f"user={user}\x01auth=Bearer {token}\x01\x01".encode()
+        if self._given.auth == "password":
+            spoken, by_login = f"\0{user}\0{token}".encode(), (user + token).isascii() and token.isprintable()
+            if not by_login and "AUTH=PLAIN" not in box.capabilities:
+                raise FatalError(
+                    f"{self._given.host}: the server does not offer AUTH=PLAIN, and without it a name or password has "
+                    "to be ASCII: change that in the mailbox, then here, and start again"
+                )
         try:
-            if self._given.auth == "password":
-                box.login(self._given.user, token)
+            if by_login:
+                box.login(_quoted(user), token)
             else:
-                spoken = f"user={self._given.user}\x01auth=Bearer {token}\x01\x01".encode()
-                box.authenticate("XOAUTH2", lambda _: spoken)
+                box.authenticate("PLAIN" if self._given.auth == "password" else "XOAUTH2", lambda _: spoken)
         except imaplib.IMAP4.abort:
             raise  # the connection broke: nobody said no
         except imaplib.IMAP4.error as error:
-            raise SignInError(f"{self._given.host}: {_said(error, token)}") from None
-
-
-class _Box(imaplib.IMAP4):
-    """A connection to a checked address whose answers are bounded."""
-
-    def __init__(self, guard: Guard, host: str, port: int, *, encrypted: bool) -> None:
-        self._addresses = guard.addresses(host, port)
-        self._encrypted = encrypted
-        super().__init__(host, port, _STEP_S)
-
-    def _create_socket(self, timeout: float | None) -> socket.socket:
-        failed: OSError | None = None
-        for address in self._addresses:
-            try:
-                plain = socket.create_connection((address, self.port), timeout)
-            except OSError as error:
-                failed = error
-            else:
-                return tls().wrap_socket(plain, server_hostname=self.host) if self._encrypted else plain
-        raise failed or OSError("the host has no address")
-
-    def read(self, size: int) -> bytes:
-        """A literal; the server says how long it is, so it is not believed."""
-        if size > 2 * MAIL_BYTES:
-            raise self.abort("the server sends more than was asked for")
-        return super().read(size)
-
-    def end(self) -> None:
-        """Sign out if the server still listens."""
-        try:
-            self.logout()
-        except (imaplib.IMAP4.error, OSError):
-            self.shutdown()
+            raise SignInError(f"{self._given.host}: {_refusal(error, token, spoken)}") from None
 
 
 class _Place(Cursor):
@@ -235,6 +213,21 @@ def _search(box: imaplib.IMAP4, count: int, wanted: str) -> set[int]:
 def _said(error: Exception, token: str) -> str:
     """What went wrong, without the secret."""
     said = str(error).replace(token, "…") if token else str(error)
+    return said[:200] or type(error).__name__
+
+
+def _quoted(text: str) -> str:
+    """A name of several words as one."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _refusal(error: Exception, token: str, spoken: bytes) -> str:
+    """The server's words; only their code (RFC 5530) when they repeat the secret, however it is spelt."""
+    said = str(error)
+    if any(secret.replace("\\", "") in said.replace("\\", "") for secret in (token, b64encode(spoken).decode())):
+        code = _CODE.search(said)
+        return f"the server refuses the name or the secret{f' ({code[1]})' if code else ''}"
     return said[:200] or type(error).__name__
 
 

@@ -6,6 +6,7 @@ connection begins a little before it, and a first event that is later than the l
 """
 
 from datetime import UTC, datetime
+from time import time
 
 from pydantic import Field
 
@@ -17,6 +18,8 @@ from opinionwatch.pipeline.ports import Missed
 REWIND_US = 5_000_000
 OTHER_HOST_US = 60_000_000
 """How far to go back on reconnecting, and on another host, whose clock is another."""
+AHEAD_US = 3_600_000_000
+"""An event that is later than that from now on has a wrong time."""
 
 
 class Place(Cursor):
@@ -47,6 +50,8 @@ class Here:
     def reach(self, event: Found, draft: Draft) -> int:
         """The event's time. The first event after a break tells what the host no longer had."""
         at = int(event.number("time_us") or self._time_us)
+        if at > time() * 1_000_000 + AHEAD_US:  # it would hide everything until then, and may be no date at all
+            at = self._time_us
         if self.before and at > self.before.time_us:
             draft.missed.append(
                 Missed(_moment(self.before.time_us), _moment(at), "the host keeps about a day of posts")

@@ -61,4 +61,7 @@ def _named(body: bytes) -> bytes:
         return body
     if not isinstance(found, dict):
         return body
-    return orjson.dumps({**found, "native_id": content_id(body.decode())})
+    try:
+        return orjson.dumps({**found, "native_id": content_id(body.decode())})
+    except orjson.JSONEncodeError:
+        return body  # more deeply nested than any document: it is to be refused as it is

@@ -19,6 +19,8 @@ _QUOTED = re.compile(
 _NARROW = re.compile(r"=\?(?:gb2312|gbk)\?", re.IGNORECASE)
 """Labels of encoded words (RFC 2047) that the library would take at their word."""
 _KEPT_CHARS = 200
+HEADER_CHARS = 2_000
+"""Of a longer header only the beginning is parsed: the library takes hours for one that fills a whole letter."""
 _DEFECTS = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError)
 """What the library may raise on hostile messages."""
 
@@ -28,7 +30,7 @@ class _Policy(EmailPolicy):
 
     def header_fetch_parse(self, name: str, value: str) -> str:
         """A header, parsed."""
-        value = _NARROW.sub("=?gb18030?", value)
+        value = _NARROW.sub("=?gb18030?", value[:HEADER_CHARS])
         return _kept(name, value) if len(value) <= _KEPT_CHARS else super().header_fetch_parse(name, value)
 
 

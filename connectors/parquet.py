@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Event
 from types import ModuleType
+from typing import Any
 
 import orjson
 
@@ -13,6 +14,8 @@ from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.ports import Item, Page
 
 BATCH = 500
+_NO_VALUE = (ValueError, ArithmeticError, LookupError, NotImplementedError)
+"""What pyarrow raises for values, its own errors among them."""
 
 
 class Parquet:
@@ -37,7 +40,7 @@ class Parquet:
                 for batch in file.iter_batches(batch_size=BATCH):
                     if self._closing.is_set():
                         return
-                    rows = batch.to_pylist()[skip:] if skip < len(batch) else []
+                    rows = _rows(batch)[skip:] if skip < len(batch) else []
                     skip = max(0, skip - len(batch))
                     if rows:
                         done += len(rows)
@@ -58,6 +61,26 @@ class Parquet:
             fields = {**dict(self._fields), "native_id": "native_id"} if self._fields else {}
             return Item(body, fields=tuple(fields.items()))
         return Item(body, fields=self._fields)
+
+
+def _rows(batch: Any) -> list[dict[str, object]]:  # noqa: ANN401  # pyarrow ships no types
+    """Rows of a batch. What Python has no value for (nanoseconds, the year 300,000, broken UTF-8) becomes text."""
+    try:
+        found: list[dict[str, object]] = batch.to_pylist()
+    except _NO_VALUE:
+        columns = [[_cell(scalar) for scalar in column] for column in batch.columns]
+        found = [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return found
+
+
+def _cell(scalar: Any) -> object:  # noqa: ANN401  # pyarrow ships no types
+    for kind in (None, "string", "binary"):
+        try:
+            found = (scalar if kind is None else scalar.cast(kind)).as_py()
+        except _NO_VALUE:
+            continue
+        return found.decode("utf-8", "replace") if kind == "binary" else found
+    return None
 
 
 def _dumped(row: Mapping[str, object]) -> bytes:

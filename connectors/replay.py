@@ -4,9 +4,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from opinionwatch.connectors.found import loads
 from opinionwatch.connectors.reading import LINE_BYTES
 from opinionwatch.pipeline.moments import moment
 
@@ -32,7 +32,7 @@ def event_time(body: bytes, path: str, latest: datetime) -> datetime | None:
     if len(body) > LINE_BYTES:
         return None
     try:
-        found = orjson.loads(body)
+        found = loads(body)
         when = moment(_dig(found, path))
     except ValueError:
         return None

@@ -1,9 +1,10 @@
 """Feeds: RSS, Atom and JSON Feed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin
 
+import httpx2
 from pydantic import Field
 
 from opinionwatch.connectors.cursor import Cursor
@@ -25,6 +26,7 @@ PAGE_ITEMS_FULL_TEXT = 10
 REMEMBERED = 1_000
 HISTORY_PAGES = 10_000
 """Of a feed that names ever older pages, perhaps in a circle."""
+MARK_CHARS = 2_000
 SECOND = timedelta(seconds=1)
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
 
@@ -93,7 +95,7 @@ class Rss(Polling):
             if number == len(parts):
                 # Only now: with the new ETag the server would never send the rest again.
                 after = after.plus(list(keys.values()), present).model_copy(
-                    update={"etag": answer.headers.get("etag", ""), "modified": answer.headers.get("last-modified", "")}
+                    update={"etag": _mark(answer.headers, "etag"), "modified": _mark(answer.headers, "last-modified")}
                 )
             if items or after != before:
                 yield Page(items, after.model_dump_json(), missed)
@@ -119,12 +121,12 @@ class Rss(Polling):
                 return
             answer = self._client.get(url, {"accept": _ACCEPT})
             entries = self._entries(answer, names)
-            older = next_page(answer.body, answer.headers.get("content-type", ""))
+            older = _address(answer.url, next_page(answer.body, answer.headers.get("content-type", "")))
             times = [at for entry in entries if (at := _published(entry)) is not None]
             wanted = [entry for entry in entries if (at := _published(entry)) is None or at >= since]
             oldest = min(times, default=None)
             ended = older is None or not entries or (oldest is not None and oldest < since)
-            url = "" if ended else urljoin(answer.url, older or "")
+            url = older if older and not ended else ""
             share = None if oldest is None else min(1.0, max(0.0, (began - oldest) / max(began - since, SECOND)))
             yield Page([Item(self._whole(entry).body()) for entry in wanted], url, share=1.0 if ended else share)
             if ended:
@@ -192,6 +194,22 @@ def _turned_over(before: _Seen, entries: Sequence[Entry], *, fresh: int) -> tupl
             "more often",
         ),
     )
+
+
+def _address(base: str, link: str | None) -> str | None:
+    """Where a link leads; None where it is no address."""
+    try:
+        found = urljoin(base, link or "")
+        httpx2.URL(found)
+    except (ValueError, httpx2.InvalidURL):
+        return None
+    return found if link and len(found) <= MARK_CHARS else None
+
+
+def _mark(headers: Mapping[str, str], name: str) -> str:
+    """A validator to be sent with the next question; one that is too long would have that refused, for ever."""
+    found = headers.get(name, "")
+    return found if len(found) <= MARK_CHARS else ""
 
 
 def _published(entry: Entry) -> datetime | None:

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from opinionwatch.connectors.cursor import Cursor
 from opinionwatch.connectors.entry import Entry
+from opinionwatch.connectors.found import loads
 from opinionwatch.connectors.polling import Polling, PollingSettings
 from opinionwatch.pipeline.moments import moment
 from opinionwatch.pipeline.ports import Item, Missed, Page
@@ -155,11 +155,13 @@ class Walking(Polling):
         for name in names:
             start = now - int(self._walking.history_h * 3600)
             lane = stored = lanes.get(name) or Lane(floor=start, top=start)
-            ended = False
+            ended, circle = False, _Circle()
             while not ended:
                 if self._closing.is_set():
                     return
                 batch = self.ask(name, lane.older, lane.floor - self._walking.late_s)
+                if batch.older is not None and circle.closes(batch.older):
+                    batch = batch._replace(older=None, cut=True)
                 fresh, lane, ended, lost = lane.taking(batch, self._walking.late_s, now)
                 # Steps that brought nothing are worth a page only if the whole walk changed something.
                 if fresh or (ended and lane != stored):
@@ -184,6 +186,23 @@ class Walking(Polling):
         return Walks(lanes={name: Lane(floor=since, top=since) for name in lanes}).model_dump_json()
 
 
+class _Circle:
+    """Whether steps come back to where they were (Brent's algorithm): it remembers one of them."""
+
+    def __init__(self) -> None:
+        self._mark: str | None = None
+        self._steps, self._most = 0, 1
+
+    def closes(self, step: str) -> bool:
+        """Take a step."""
+        if step == self._mark:
+            return True
+        self._steps += 1
+        if self._steps == self._most:
+            self._mark, self._steps, self._most = step, 0, 2 * self._most
+        return False
+
+
 class Walks(Cursor):
     """The cursor."""
 
@@ -198,7 +217,8 @@ class Walks(Cursor):
 
 def _published_s(item: Item, unknown: int) -> int:
     try:
-        at = moment(orjson.loads(item.body).get("published_at"))
+        found = loads(item.body)
+        at = moment(found.get("published_at")) if isinstance(found, dict) else None
     except ValueError:
         return unknown
     return unknown if at is None else int(at.timestamp())

@@ -6,6 +6,7 @@ from email.message import EmailMessage
 import pytest
 from structlog.testing import capture_logs
 
+from opinionwatch.alerts.channel import ReachedError
 from opinionwatch.alerts.chart_history import history_chart
 from opinionwatch.alerts.digest import Material, digest, touches
 from opinionwatch.alerts.digest_body import plain_digest
@@ -145,6 +146,20 @@ def test_as_a_mail_it_has_a_chart_inside_the_same_name_twice_and_the_way_out_of_
     for text in ("Lumora", "Skyfare", "云豆", "404"):
         assert text in text_of(first, "html")
         assert text in text_of(first, "plain")
+
+
+def test_when_only_one_mailbox_is_busy_it_says_that_the_others_have_it() -> None:
+    with smtp_stub() as stub:
+        channel = email(stub)
+        stub.rcpt = {OTHER: ["452 full", "452 full"]}
+        for _ in range(2):
+            with pytest.raises(ReachedError, match="452 full"):
+                channel.digest(made())
+        assert stub.recipients == [[ONE]]
+        stub.rcpt = {ONE: ["451 later"], OTHER: ["451 later"]}
+        with pytest.raises(RetryableError) as caught:
+            email(stub).digest(made())
+    assert not isinstance(caught.value, ReachedError)
 
 
 def test_without_a_chart_it_is_plain_and_html_only() -> None:

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from opinionwatch.alerts.channel import UncertainError
+from opinionwatch.alerts.attempt import MOST_ATTEMPTS
+from opinionwatch.alerts.channel import ReachedError, UncertainError
 from opinionwatch.alerts.digest_settings import DigestSettings
 from opinionwatch.alerts.digest_times import LENGTH, LONGEST, after, begun, due, last_time, since, trigger
 from opinionwatch.pipeline.contracts_digest import Told
@@ -103,6 +104,17 @@ def test_what_may_pass_is_tried_again_later_and_what_is_refused_is_told_by_the_n
     following = at(DAILY, refused, NIGHT + timedelta(days=1))
     assert following is not None
     assert (since(following), following.until) == (NIGHT - timedelta(days=1), NIGHT + timedelta(days=1))
+
+
+def test_one_mailbox_that_is_busy_for_ever_does_not_have_everybody_told_the_same_again() -> None:
+    told = begun(trigger(DAILY, "UTC"), NIGHT - timedelta(hours=1), LENGTH["day"])
+    trying = at(DAILY, told, NIGHT)
+    assert trying is not None
+    busy = ReachedError("1 of 2 recipients refused for now: 452 full")
+    assert after(trying, "id", busy, NIGHT).state == "pending"
+    given_up = after(trying.model_copy(update={"attempts": MOST_ATTEMPTS}), "id", busy, NIGHT)
+    assert (given_up.state, given_up.told_until) == ("waiting", NIGHT)
+    assert given_up.detail == "not told to all: 1 of 2 recipients refused for now: 452 full"
 
 
 def test_a_defect_in_the_channel_is_no_end_and_its_words_are_not_kept() -> None:

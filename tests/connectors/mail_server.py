@@ -5,7 +5,7 @@ import socketserver
 from base64 import b64decode
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -27,7 +27,11 @@ class Mailbox:
     """A folder with messages by UID."""
 
     mails: dict[int, bytes]
+    user: str = "help"
     password: str = "s3cret"
+    says: str = ""
+    """Of a wrong password, instead of what was sent."""
+    mechanisms: str = "AUTH=XOAUTH2 AUTH=PLAIN"
     validity: int = 7
     faults: deque[bytes | None] = field(default_factory=deque)
     """What the next FETCH is answered instead; None: the connection breaks."""
@@ -37,6 +41,8 @@ class Mailbox:
     port: int = 0
     folder: str = "INBOX"
     """Its name as it goes over the wire."""
+    flood: bytes = b""
+    """Sent for ever instead of the answer to a FETCH."""
     leaving: deque[int] = field(default_factory=deque)
     """UIDs that are moved away, one after each SEARCH."""
 
@@ -46,10 +52,13 @@ class Mailbox:
         self.log.append(command.decode("ascii", "replace").replace(self.password, "***"))
         word = word.upper()
         if word == b"CAPABILITY":
-            return b"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2\r\n" + tag + b" OK done\r\n"
+            return f"* CAPABILITY IMAP4rev1 {self.mechanisms}\r\n".encode() + tag + b" OK done\r\n"
         if word == b"LOGIN":
-            right = rest.split()[-1].strip(b'"').decode() == self.password
-            return tag + (b" OK done\r\n" if right else b" NO [AUTHENTICATIONFAILED] invalid " + rest + b"\r\n")
+            words = re.findall(rb'"(?:[^"\\]|\\.)*"|\S+', rest)
+            spoken = [re.sub(rb"\\(.)", rb"\1", word[1:-1]) if word[:1] == b'"' else word for word in words]
+            right = spoken == [self.user.encode(), self.password.encode()]
+            no = self.says.encode() or b"[AUTHENTICATIONFAILED] invalid " + rest
+            return tag + (b" OK done\r\n" if right else b" NO " + no + b"\r\n")
         if word == b"EXAMINE":
             if rest.strip(b'"').decode() != self.folder:
                 return tag + b" NO no such folder\r\n"
@@ -97,16 +106,23 @@ def mail_server(box: Mailbox) -> Iterator[Mailbox]:
             self.wfile.write(b"* OK ready\r\n")
             while line := self.rfile.readline():
                 tag, _, command = line.strip().partition(b" ")
-                if command.upper().startswith(b"AUTHENTICATE XOAUTH2"):
+                if command.upper().startswith(b"AUTHENTICATE "):
                     self.wfile.write(b"+ \r\n")
-                    spoken = b64decode(self.rfile.readline())
-                    right = spoken == f"user=help\x01auth=Bearer {box.password}\x01\x01".encode()
-                    self.wfile.write(tag + (b" OK done\r\n" if right else b" NO failed\r\n"))
+                    spoken = self.rfile.readline()
+                    right = b64decode(spoken).decode() in (
+                        f"user={box.user}\x01auth=Bearer {box.password}\x01\x01",
+                        f"\0{box.user}\0{box.password}",
+                    )
+                    self.wfile.write(tag + (b" OK done\r\n" if right else b" NO failed: " + spoken))
                     continue
+                with suppress(OSError):
+                    while box.flood and command.startswith(b"UID FETCH"):
+                        self.wfile.write(box.flood)
                 told = box.answer(tag, command)
                 if told is None:
                     return
-                self.wfile.write(told)
+                with suppress(OSError):
+                    self.wfile.write(told)
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True

@@ -5,6 +5,7 @@ import io
 import json
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opinionwatch.connectors import files
-from opinionwatch.connectors.csv_file import Csv
+from opinionwatch.connectors.csv_file import RECORD_BYTES, Csv
+from opinionwatch.connectors.reading import Line, Reader
 from opinionwatch.pipeline.errors import FatalError, SettingsError
 from opinionwatch.pipeline.ports import Item
 from opinionwatch.pipeline.registry import options
@@ -90,6 +92,25 @@ def test_an_opening_quote_without_end_costs_one_line(path: Path) -> None:
     assert [json.loads(body)["native_id"] for n, body in enumerate(bodies[:-1]) if n != 10] == [
         str(n) for n in range(50_000)
     ]
+
+
+def test_an_opening_quote_before_empty_lines_without_end_is_given_up_like_any_other(path: Path) -> None:
+    table = source(path, columns=["native_id", "text"])
+    reader = Reader(str(write(path, "1,a\n")))
+    taken = 0
+
+    def lines() -> Iterator[Line]:
+        nonlocal taken
+        yield Line(b'66,"oops', reader, 8, cut=False)
+        while taken < 10 * RECORD_BYTES:
+            taken += 1
+            yield Line(b"", reader, 8 + taken, cut=False)
+
+    first = next(iter(table._records(lines())))
+    reader.close()
+    assert first is not None
+    assert first.body == b'66,"oops'
+    assert taken <= RECORD_BYTES
 
 
 @pytest.mark.parametrize("unit", ['"', 'a"b,"c', '"a', 'a,"', '""', "x,y,z", '"x""', ","])

@@ -1,6 +1,7 @@
 """Reading a mail folder: order, restarts, renumbering, hostile servers, Google's digests."""
 
 import json
+import time
 from base64 import b64encode
 from collections import deque
 from datetime import UTC, datetime
@@ -9,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from opinionwatch.connectors import imap
+from opinionwatch.connectors import imap, mail_box
 from opinionwatch.connectors.google_alerts import announced
 from opinionwatch.connectors.imap import Imap
 from opinionwatch.connectors.mail import entry_of
-from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.errors import FatalError, RetryableError, SettingsError
 from tests.connectors.mail_server import Mailbox, mail, mail_server
 from tests.connectors.reading_services import bodies, ids
 from tests.contract.source_suite import build
@@ -21,7 +22,7 @@ from tests.contract.source_suite import build
 
 def source(box: Mailbox, key: Path, **given: object) -> Imap:
     told = {"host": "127.0.0.1", "port": box.port, "security": "none", "allow_hosts": ["127.0.0.1"], **given}
-    found = build("imap", user="help", secret_file=key, **told)
+    found = build("imap", secret_file=key, **{"user": "help", **told})
     assert isinstance(found, Imap)
     return found
 
@@ -67,6 +68,54 @@ def test_signing_in_with_a_token(key: Path) -> None:
         assert ids(source(box, key, auth="xoauth2").fetch(None))
 
 
+@pytest.mark.parametrize(
+    ("user", "password"), [("jörg", "s3cret"), ("help", "pässwörd"), ("客服@example.org", "密码"), ("help", 'a"b\\c')]
+)
+def test_names_and_passwords_may_hold_any_character(key: Path, user: str, password: str) -> None:
+    key.write_text(password, "utf-8")
+    with mail_server(Mailbox({1: mail(1)}, user=user, password=password)) as box:
+        assert ids(source(box, key, user=user).fetch(None)) == ["<1@example.org>"]
+
+
+def test_what_a_server_says_of_a_refusal_is_shown(key: Path) -> None:
+    key.write_text("wr0ng\n")
+    with (
+        mail_server(Mailbox({1: mail(1)}, says="[ALERT] get an app password")) as box,
+        pytest.raises(RetryableError, match="get an app password"),
+    ):
+        list(source(box, key).fetch(None))
+
+
+def test_a_name_of_two_words_is_one_name(key: Path) -> None:
+    with mail_server(Mailbox({1: mail(1)}, user="help desk")) as box:
+        assert ids(source(box, key, user="help desk").fetch(None)) == ["<1@example.org>"]
+
+
+def test_a_server_that_cannot_take_such_a_name_is_not_tried_for_ever(key: Path) -> None:
+    with (
+        mail_server(Mailbox({1: mail(1)}, user="jörg", mechanisms="AUTH=XOAUTH2")) as box,
+        pytest.raises(FatalError, match=r"AUTH=PLAIN.*ASCII"),
+    ):
+        list(source(box, key, user="jörg").fetch(None))
+    assert not [command for command in box.log if command.startswith("LOGIN")]
+
+
+@pytest.mark.parametrize("password", ["wr0ng", 'wr"0ng', "wr\\0ng", "wr'0\"ng", "wröng"])
+def test_no_spelling_of_a_refused_password_is_shown(key: Path, password: str) -> None:
+    key.write_text(password, "utf-8")
+    with mail_server(Mailbox({1: mail(1)})) as box, pytest.raises(RetryableError) as caught:
+        list(source(box, key).fetch(None))
+    assert "0ng" not in str(caught.value)
+    assert "öng" not in str(caught.value)
+    assert b64encode(f"\0help\0{password}".encode()).decode() not in str(caught.value)
+
+
+@pytest.mark.parametrize("user", ["a\r\nA1 LOGOUT", "a\x01auth=x", "a\x00b"])
+def test_a_name_that_would_end_its_line_is_refused_at_the_start(key: Path, user: str) -> None:
+    with pytest.raises(SettingsError, match="user"):
+        build("imap", host="imap.example.org", user=user, secret_file=key)
+
+
 def test_a_wrong_password_is_an_error_that_does_not_show_it(key: Path) -> None:
     key.write_text("wr0ng\n")
     with (
@@ -95,15 +144,29 @@ def test_a_server_that_breaks_off_or_lies_is_retried_and_nothing_is_lost(key: Pa
         else:
             box.faults.append(told)
         polled = source(box, key)
-        box_step = imap._STEP_S
+        box_step = mail_box.STEP_S
         try:
-            imap._STEP_S = 0.5
+            mail_box.STEP_S = 0.5
             with pytest.raises(RetryableError):
                 list(polled.fetch(None))
         finally:
-            imap._STEP_S = box_step
+            mail_box.STEP_S = box_step
         box.faults.clear()
         assert len(ids(polled.fetch(None))) == 4
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "said"), [("ANSWER_BYTES", 1_000_000, "more than was asked"), ("ANSWER_S", 0.3, "no end")]
+)
+def test_a_server_whose_answer_never_ends_is_left(
+    key: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: float, said: str
+) -> None:
+    monkeypatch.setattr(mail_box, bound, most)
+    with (
+        mail_server(Mailbox({1: mail(1)}, flood=b"* OK still at it\r\n" * 1_000)) as box,
+        pytest.raises(RetryableError, match=said),
+    ):
+        list(source(box, key).fetch(None))
 
 
 def test_check_says_what_is_there(key: Path) -> None:
@@ -173,6 +236,28 @@ def test_a_letter_labelled_gb2312_may_hold_what_gbk_adds() -> None:
     entry = entry_of(raw, "7:1")
     assert entry is not None
     assert (entry.title, entry.text) == ("囧,朱镕基", "喆:电池太差了")
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("Subject", b"a "),
+        ("Subject", b"=?utf-8?q?a?= "),
+        ("From", b"a@example.org,"),
+        ("From", b"<"),
+        ("Message-ID", b"a."),
+        ("Content-Type", b"text/plain; a=b;"),
+        ("Content-Transfer-Encoding", b"a "),
+        ("Content-Disposition", b"a;"),
+    ],
+)
+def test_one_letter_with_a_header_as_long_as_a_letter_does_not_stall_the_reading(name: str, unit: bytes) -> None:
+    crafted = name.encode() + b": " + unit * (300_000 // len(unit)) + b"\n\nstill here\n"
+    began = time.monotonic()
+    entry = entry_of(crafted, "7:1")
+    assert entry is not None
+    assert entry.text == "still here\n"
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("label", ["x-nobody-knows", "us-ascii", "punycode", '"', "gb2312"])

@@ -255,8 +255,7 @@ def test_articles_are_fetched_where_they_may_be_and_else_the_summary_stays(
         f"text {n}" for n in (1, 2, 3) if n not in full
     }
     assert all(body["title"] == f"title {body['native_id']}" for body in bodies)
-    if robots != 503:
-        assert site.asked.count("/robots.txt") == 1
+    assert site.asked.count("/robots.txt") == 1
 
 
 @pytest.mark.parametrize(
@@ -273,11 +272,30 @@ def test_a_link_that_leads_nowhere_leaves_the_summary_and_the_other_articles(ser
     assert bodies[1]["text"] == "text 2"
 
 
-def test_robots_rules_that_cannot_be_read_leave_the_summary(serve: Serve) -> None:
-    site = Site(b"User-agent: *\nDisallow: //[x\n")
+@pytest.mark.parametrize(
+    "robots", [b"User-agent: *\nDisallow: //[x\n", "User-agent: *\nCrawl-delay: \u00b2\n".encode(), 503]
+)
+def test_robots_rules_that_cannot_be_read_leave_the_summary_and_are_asked_for_once(
+    serve: Serve, robots: bytes | int
+) -> None:
+    site = Site(robots)
     site.base = serve(site)
     pages = list(source(f"{site.base}/feed", full_text=True).fetch(None))
     assert [json.loads(item.body)["text"] for page in pages for item in page.items] == ["text 3", "text 2", "text 1"]
+    assert site.asked.count("/robots.txt") == 1
+
+
+@pytest.mark.parametrize("robots", [b"\xff\xfe\x00\x01binary", b"<!doctype html><html><body>no such page</body>"])
+def test_what_is_no_robots_file_forbids_nothing_and_is_asked_for_once(serve: Serve, robots: bytes) -> None:
+    site = Site(robots)
+    site.base = serve(site)
+    pages = list(source(f"{site.base}/feed", full_text=True).fetch(None))
+    assert ["whole story" in json.loads(item.body)["text"] for page in pages for item in page.items] == [
+        True,
+        False,
+        True,
+    ]
+    assert site.asked.count("/robots.txt") == 1
 
 
 @pytest.mark.parametrize("inner", ["<i>a</i> " * 2_000, "<p>" + "<a href=x>a</a>" * 5_000, "<p><b>x</b></p>" * 600])
