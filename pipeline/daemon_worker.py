@@ -83,8 +83,11 @@ def trend(settings: Settings, life: Life) -> None:
     store = TrendStore(lambda partition: KafkaLog(kafka, owner=f"{kafka.prefix}.trend.{partition}"), reader)
     try:
         with stores.ledger(settings, life.stop, life.waits) as ledger:
-            make = trend_of(settings)
-            _run(settings, TrendWork(kafka, make, ledger, topics, reader, store, wall_clock, life.metrics), life)
+            work = TrendWork(
+                kafka, trend_of(settings), ledger, topics, reader, store, wall_clock, life.metrics,
+                committed=lambda partition: reader.committed(TrendWork.reads, partition),
+            )  # fmt: skip
+            _run(settings, work, life)
     finally:
         topics.close()
 

@@ -69,7 +69,10 @@ class Fleet:
         def make(told: Sequence[Adopted]) -> StatefulStage:
             return wiring.trend_stage(self.settings, None, curves.adopted(told))()
 
-        return TrendWork(self.kafka, make, self.ledger, self.log, self.log, store, self.clock, Metrics(), 60)
+        def committed(partition: int) -> int:
+            return self.committed.get(("mentions", partition), 0)
+
+        return TrendWork(self.kafka, make, self.ledger, self.log, self.log, store, self.clock, Metrics(), 60, committed)
 
     def step(self, work: Work, partitions: Sequence[int], most: int) -> bool:
         """Give a worker what comes next in these partitions, and commit when it is done. False: there was nothing."""
