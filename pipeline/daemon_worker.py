@@ -11,6 +11,7 @@ from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.daemon_reports import Reports, WorkerReport
 from opinionwatch.pipeline.errors import OpinionwatchError
 from opinionwatch.pipeline.kafka_client import admitted
+from opinionwatch.pipeline.kafka_group import committed
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.metrics import Metrics
@@ -85,7 +86,7 @@ def trend(settings: Settings, life: Life) -> None:
         with stores.ledger(settings, life.stop, life.waits) as ledger:
             work = TrendWork(
                 kafka, trend_of(settings), ledger, topics, reader, store, wall_clock, life.metrics,
-                committed=lambda partition: reader.committed(TrendWork.reads, partition),
+                committed=lambda partition: committed(kafka, TrendWork.reads, partition),
             )  # fmt: skip
             _run(settings, work, life)
     finally:

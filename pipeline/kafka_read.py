@@ -68,24 +68,6 @@ class KafkaReader:
             finally:
                 consumer.close()
 
-    def committed(self, topic: TopicName, partition: int) -> int:
-        """How far the workers that read a topic have told their group that they are done; their group has its name."""
-        kafka, place = self._kafka, TopicPartition(topic_of(self._kafka, topic), partition)
-        wait_ms = int(kafka.connect_s * 1000)
-        with speaking(kafka, place.topic):
-            consumer = KafkaConsumer(
-                **admitted(kafka),
-                group_id=place.topic,
-                enable_auto_commit=False,
-                bootstrap_timeout_ms=wait_ms,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-            )
-            try:
-                return int(consumer.committed(place, timeout_ms=wait_ms) or 0)
-            finally:
-                consumer.close(autocommit=False)
-
     def latest(self, topic: TopicName, partition: int = 0) -> dict[bytes, bytes]:
         """As `Reader` says, in the order of the values."""
         found: dict[bytes, bytes] = {}

@@ -145,8 +145,8 @@ class TrendWork:
 
         Raises FencedError when another worker has done what begins there.
         """
-        # Taking over shuts out the owner. One that slept, or had lost its broker, does not know that it is not the owner
-        # any more; from an offset that others have passed it would write over what they have found since.
+        # Taking over shuts out the owner. One that slept, or had lost its broker, does not know that it is the owner no
+        # more; from an offset that others have passed it would write over what they have found since.
         if self._committed(number) > offset:
             raise FencedError(f"{self.reads}, partition {number}: others have gone on; this worker slept for too long")
         now = self._clock()
