@@ -66,11 +66,13 @@ class Notifier:
         while not self._life.stop.is_set():
             if self._sending is None or not self._sending.deliverer.hangs(self._settings.monitor.patience_s):
                 self._life.watchdog.alive(waiting=True)
+            # Looked at first: whoever is shut out says so before it fails by it.
+            failures = [] if self._sending is None else list(self._sending.failures)
             if self._sending is not None and self._sending.outbox.fenced.is_set():
                 log.warning("another notifier has taken over; this one was asleep for too long and waits for its turn")
                 return
-            if self._sending is not None and self._sending.failures:
-                raise self._sending.failures[0]
+            if failures:
+                raise failures[0]
             try:
                 self._once(feed, write)
             except RetryableError as error:
