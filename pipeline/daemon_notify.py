@@ -55,19 +55,24 @@ class Notifier:
             stores.ledger(self._settings, self._life.stop, self._life.waits) as ledger,
         ):
             while not self._life.stop.is_set():
-                with AlertFeed(self._settings.kafka, lambda: self._begin(outbox), self._end) as feed:
-                    self._take_part(feed, ledger.write)
+                self._take_part(outbox, ledger.write)
 
-    def _take_part(self, feed: AlertFeed, write: Callable[..., object]) -> None:
+    def _take_part(self, outbox: NotingOutbox, write: Callable[..., object]) -> None:
         """Be one of the group, as its owner or as one who waits, until told to stop or shut out."""
+        with AlertFeed(self._settings.kafka, lambda: self._begin(outbox, feed.counts), self._end) as feed:
+            self._work(feed, write)
+
+    def _work(self, feed: AlertFeed, write: Callable[..., object]) -> None:
         while not self._life.stop.is_set():
             if self._sending is None or not self._sending.deliverer.hangs(self._settings.monitor.patience_s):
                 self._life.watchdog.alive(waiting=True)
+            # Looked at first: whoever is shut out says so before it fails by it.
+            failures = [] if self._sending is None else list(self._sending.failures)
             if self._sending is not None and self._sending.outbox.fenced.is_set():
                 log.warning("another notifier has taken over; this one was asleep for too long and waits for its turn")
                 return
-            if self._sending is not None and self._sending.failures:
-                raise self._sending.failures[0]
+            if failures:
+                raise failures[0]
             try:
                 self._once(feed, write)
             except RetryableError as error:
@@ -100,8 +105,8 @@ class Notifier:
             recent += self._archive.deliveries(episode, limit=1000)
         return [*recent, *(one for one in self._archive.episodes(limit=1000) if one.resolved_at is None)]
 
-    def _begin(self, outbox: NotingOutbox) -> None:
-        owner = KafkaLog(self._settings.kafka, owner=f"{self._settings.kafka.prefix}.notify")
+    def _begin(self, outbox: NotingOutbox, counts: Callable[[], bool]) -> None:
+        owner = KafkaLog(self._settings.kafka, owner=f"{self._settings.kafka.prefix}.notify", holds=counts)
         fenced = FencedOutbox(outbox, owner)
         excuses, channels = excuse(self._archive, wall_clock), self._channels
         if self._dry_run:

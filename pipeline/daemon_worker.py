@@ -11,6 +11,7 @@ from opinionwatch.pipeline.daemon_life import Life, wall_clock
 from opinionwatch.pipeline.daemon_reports import Reports, WorkerReport
 from opinionwatch.pipeline.errors import OpinionwatchError
 from opinionwatch.pipeline.kafka_client import admitted
+from opinionwatch.pipeline.kafka_group import committed
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.kafka_read import KafkaReader
 from opinionwatch.pipeline.metrics import Metrics
@@ -83,8 +84,11 @@ def trend(settings: Settings, life: Life) -> None:
     store = TrendStore(lambda partition: KafkaLog(kafka, owner=f"{kafka.prefix}.trend.{partition}"), reader)
     try:
         with stores.ledger(settings, life.stop, life.waits) as ledger:
-            make, watched = trend_of(settings), wiring.watched(settings)
-            work = TrendWork(kafka, make, ledger, topics, reader, store, wall_clock, life.metrics, watched=watched)
+            work = TrendWork(
+                kafka, trend_of(settings), ledger, topics, reader, store, wall_clock, life.metrics,
+                watched=wiring.watched(settings),
+                committed=lambda partition: committed(kafka, TrendWork.reads, partition),
+            )  # fmt: skip
             _run(settings, work, life)
     finally:
         topics.close()

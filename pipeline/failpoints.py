@@ -1,7 +1,8 @@
 """Failpoints: named places where a test may kill, stop or fail the process. Off in production: one dictionary look-up.
 
 `OPINIONWATCH_FAILPOINT="batch.scored=kill:3"` kills the process with SIGKILL at the third pass; `term` sends SIGTERM,
-`raise` raises RetryableError, `hang` waits for ever. What acts says so on standard error first.
+`raise` raises RetryableError, `hang` waits for ever, `stall` sends SIGSTOP: the whole process stands still until
+SIGCONT comes. What acts says so on standard error first.
 """
 
 import os
@@ -64,6 +65,7 @@ FAILPOINTS = (
 """Every boundary at which a crash could lose or repeat something."""
 
 ACTIONS = ("kill", "term", "raise", "hang")
+STALL = "stall"
 
 
 class _Armed:
@@ -75,7 +77,7 @@ class _Armed:
         for part in filter(None, wish.split("|")):
             point, _, what = part.partition("=")
             action, _, count = what.partition(":")
-            if point not in FAILPOINTS or action not in ACTIONS or not (count or "1").isdecimal():
+            if point not in FAILPOINTS or action not in (*ACTIONS, STALL) or not (count or "1").isdecimal():
                 raise SettingsError(f"OPINIONWATCH_FAILPOINT: cannot read '{part}'; points: {', '.join(FAILPOINTS)}")
             self.wishes[point] = (action, int(count or 1))
 
@@ -96,6 +98,8 @@ def failpoint(point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "term":
         os.kill(os.getpid(), signal.SIGTERM)
+    elif action == STALL:
+        os.kill(os.getpid(), signal.SIGSTOP)
     elif action == "raise":
         raise RetryableError(f"failpoint {point}", after_s=0.05)
     else:

@@ -6,6 +6,7 @@ from types import TracebackType
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 
 from opinionwatch.pipeline.kafka_client import RECONNECT_MS, admitted, speaking
+from opinionwatch.pipeline.kafka_group import is_member
 from opinionwatch.pipeline.log import Stored
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.topics import topic_of
@@ -20,13 +21,14 @@ class AlertFeed:
 
     def __init__(self, kafka: Kafka, gained: Callable[[], None], lost: Callable[[], None]) -> None:
         self._kafka, self._gained, self._lost = kafka, gained, lost
+        self._group = f"{kafka.prefix}.notify"
         self._place = TopicPartition(topic_of(kafka, "alerts"), 0)
         self._wait_ms = int(kafka.connect_s * 1000)
         self._owns = self._behind = False
         with speaking(kafka, self._place.topic):
             self._consumer = KafkaConsumer(
                 **admitted(kafka),
-                group_id=f"{kafka.prefix}.notify",
+                group_id=self._group,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
@@ -43,6 +45,13 @@ class AlertFeed:
     def owns(self) -> bool:
         """Whether the topic is ours."""
         return self._owns
+
+    def counts(self) -> bool:
+        """Whether the broker still counts us in, which who slept, or was cut off from it, cannot know. From any thread.
+
+        Raises RetryableError when no broker answers.
+        """
+        return is_member(self._kafka, self._group, self._consumer.group_metadata().member_id)
 
     def poll(self) -> list[Stored]:
         """What has come; nothing while another process owns the topic. RetryableError: no broker."""

@@ -4,7 +4,7 @@ kafka-python's `flush` and `close` say nothing about failures, and its buffer ha
 in front of `send`, and each record's future is asked. Idempotent, acks=all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Lock
 from time import monotonic
@@ -28,17 +28,18 @@ CLOSE_S = 2.0
 class KafkaLog:
     """A producer that tells the truth. Safe to use from many threads."""
 
-    def __init__(self, kafka: Kafka, owner: str | None = None) -> None:
+    def __init__(self, kafka: Kafka, owner: str | None = None, holds: Callable[[], bool] = lambda: True) -> None:
         """Nothing is connected yet. `owner`: whoever opens the log under the same name later shuts this one out
-        (`FencedError`), and every `append` is all or nothing.
+        (`FencedError`), and every `append` is all or nothing. `holds` is asked before a lost connection is opened
+        again: whether the name is still this owner's by right. The broker cannot say so; it lets in whoever comes last.
         """
         self._kafka = kafka
-        self._owner = owner
+        self._owner, self._holds = owner, holds
         self._budget = Budget(kafka.in_flight_bytes, patience_s=kafka.delivery_s)
         self._lock = Lock()
         self._turn = Lock()
         self._producer: KafkaProducer | None = None
-        self._fenced = False
+        self._fenced = self._was_open = False
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Store all; each partition keeps their order. Returns when the broker has confirmed every one.
@@ -104,7 +105,11 @@ class KafkaLog:
             if self._fenced:  # opening it again would shut out the new owner
                 raise FencedError("log: another process has taken over")
             if self._producer is None:
+                if self._was_open and not self._holds():
+                    self._fenced = True
+                    raise FencedError("log: another process has taken over meanwhile")
                 self._producer = self._connected()
+                self._was_open = True
             return self._producer
         finally:
             self._lock.release()

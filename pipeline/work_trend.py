@@ -5,7 +5,7 @@ any moment: the successor takes the last saved state and the log behind it, exac
 given first. Outputs are confirmed before an offset is committed, and are the same when they are made again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -15,7 +15,7 @@ from opinionwatch.pipeline.contracts_trend import Alert, Episode, Window
 from opinionwatch.pipeline.errors import FatalError
 from opinionwatch.pipeline.failpoints import failpoint
 from opinionwatch.pipeline.lanes import Lane, Lanes
-from opinionwatch.pipeline.log import Appender, Entry, Reader
+from opinionwatch.pipeline.log import Appender, Entry, FencedError, Reader
 from opinionwatch.pipeline.log_records import Mark, encode
 from opinionwatch.pipeline.memory import give_back
 from opinionwatch.pipeline.metrics import Metrics
@@ -58,13 +58,16 @@ class TrendWork:
         metrics: Metrics,
         save_every: int = SAVE_EVERY,
         watched: Watched | None = None,
+        committed: Callable[[int], int] = lambda _: 0,
     ) -> None:
         """`make` makes an empty trend stage; `appender` writes what any process may write, `store` what only the
-        owner of a partition may; `save_every` so many mentions the state is saved; `watched` is whom the settings name.
+        owner of a partition may; `save_every` so many mentions the state is saved; `watched` is whom the settings name;
+        `committed` says how far the group has come in a partition, whoever is its owner.
         """
         self._kafka, self._make, self._ledger = kafka, make, ledger
         self._log, self._reader, self._store, self._clock = appender, reader, store, clock
-        self._save_every, self._metrics, self._watched = save_every, metrics, watched
+        self._save_every, self._metrics = save_every, metrics
+        self._watched, self._committed = watched, committed
         self._partitions: dict[int, TrendPartition] = {}
         self._saved_at: dict[int, datetime] = {}
         self._saved_mb: dict[int, int] = {}
@@ -140,7 +143,14 @@ class TrendWork:
             self._metrics.set("opinionwatch_progress_timestamp_seconds", up_to.timestamp(), str(number))
 
     def _restored(self, number: int, offset: int) -> TrendPartition:
-        """The partition as it stands before `offset`, or behind it, where a save had come further than the commit."""
+        """The partition as it stands before `offset`, or behind it, where a save had come further than the commit.
+
+        Raises FencedError when another worker has done what begins there.
+        """
+        # Taking over shuts out the owner. One that slept, or had lost its broker, does not know that it is the owner no
+        # more; from an offset that others have passed it would write over what they have found since.
+        if self._committed(number) > offset:
+            raise FencedError(f"{self.reads}, partition {number}: others have gone on; this worker slept for too long")
         now = self._clock()
         partition = self._saved(number) or TrendPartition(self._make, Lanes(self._kafka.documents_partitions))
         behind = self._reader.stretch(self.reads, number, partition.offset, max(offset, partition.offset))

@@ -13,7 +13,7 @@ from opinionwatch.pipeline.log_intake import LogIntake
 from opinionwatch.pipeline.log_memory import MemoryLog
 from opinionwatch.pipeline.log_records import decode
 from opinionwatch.pipeline.metrics import Metrics
-from opinionwatch.pipeline.ports import ManualClock, Page, StatefulStage
+from opinionwatch.pipeline.ports import ManualClock, Page, Scorer, StatefulStage
 from opinionwatch.pipeline.settings_kafka import Kafka
 from opinionwatch.pipeline.store_sqlite import SqliteStore
 from opinionwatch.pipeline.topics import TopicName, partitions_of
@@ -55,7 +55,7 @@ class Fleet:
         )
         return self.intake
 
-    def scorer(self, words: Words | None = None) -> ScoreWork:
+    def scorer(self, words: Scorer | None = None) -> ScoreWork:
         """Another score worker."""
         hop = wiring.score_hop(self.settings, words or Words())
         trials = Trials(self.log, self.log)
@@ -70,7 +70,13 @@ class Fleet:
             return wiring.trend_stage(self.settings, None, curves.adopted(told))()
 
         watched = wiring.watched(self.settings)
-        return TrendWork(self.kafka, make, self.ledger, self.log, self.log, store, self.clock, Metrics(), 60, watched)
+
+        def committed(partition: int) -> int:
+            return self.committed.get(("mentions", partition), 0)
+
+        return TrendWork(
+            self.kafka, make, self.ledger, self.log, self.log, store, self.clock, Metrics(), 60, watched, committed
+        )
 
     def step(self, work: Work, partitions: Sequence[int], most: int) -> bool:
         """Give a worker what comes next in these partitions, and commit when it is done. False: there was nothing."""

@@ -6,9 +6,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from opinionwatch.pipeline.ports import Scorer
 from opinionwatch.pipeline.work_score import ScoreWork
 from tests.pipeline.fleet import Fleet, Storm
-from tests.pipeline.rig import Rig, Torn, Words, pages, rows, story
+from tests.pipeline.rig import Rig, Torn, pages, rows, story
 from tests.pipeline.test_fleet import assert_same
 
 DOCUMENTS = "SELECT d.label, m.label, d.body FROM documents d JOIN mentions m ON m.document_id = d.id"
@@ -17,7 +18,7 @@ DOCUMENTS = "SELECT d.label, m.label, d.body FROM documents d JOIN mentions m ON
 class TornFleet(Fleet):
     """Every score worker tells what is said of a name from what a text says."""
 
-    def scorer(self, words: Words | None = None) -> ScoreWork:
+    def scorer(self, words: Scorer | None = None) -> ScoreWork:
         """Another score worker."""
         return super().scorer(words or Torn())
 

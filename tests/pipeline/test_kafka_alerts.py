@@ -5,12 +5,13 @@ from contextlib import closing
 from uuid import uuid4
 
 import pytest
+from kafka.admin import MemberToRemove
 
-from opinionwatch.pipeline import kafka_admin
+from opinionwatch.pipeline import failpoints, kafka_admin
 from opinionwatch.pipeline.errors import RetryableError
 from opinionwatch.pipeline.kafka_alerts import AlertFeed
 from opinionwatch.pipeline.kafka_log import KafkaLog
-from opinionwatch.pipeline.log import Entry, Stored
+from opinionwatch.pipeline.log import Entry, FencedError, Stored
 from opinionwatch.pipeline.settings_kafka import Kafka
 from tests.services.kafka import Kafka as Broker
 from tests.services.server import until, up
@@ -62,6 +63,33 @@ def test_whoever_could_not_take_over_tries_again_and_reads_what_came_with_the_fi
         assert feed.owns
         assert len(taken) == 2
     assert len(tries) == 1
+
+
+def test_an_owner_that_lost_its_connection_takes_nothing_back_when_it_does_not_count_any_more(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, entry = f"{kafka.prefix}.notify", [Entry("outbox", 0, b"{}", b"key")]
+    with (
+        AlertFeed(kafka, lambda: None, lambda: None) as feed,
+        closing(KafkaLog(kafka, owner=name, holds=feed.counts)) as sleeper,
+        closing(KafkaLog(kafka, owner=name)) as owner,
+    ):
+        assert until(lambda: bool(feed.poll()) or feed.owns)
+        sleeper.append(entry)
+        with monkeypatch.context() as broken, pytest.raises(RetryableError):
+            broken.setattr(failpoints, "_armed", failpoints._Armed("log.sent=raise"))
+            sleeper.append(entry)
+        sleeper.append(entry)  # it counts, and is let in again
+        with kafka_admin.admin(kafka) as client:
+            member = MemberToRemove(feed._consumer.group_metadata().member_id)
+            client.remove_group_members(name, [member])  # as the broker does with one that it has not heard of
+        owner.open()
+        with monkeypatch.context() as broken, pytest.raises(RetryableError):
+            broken.setattr(failpoints, "_armed", failpoints._Armed("log.sent=raise"))
+            sleeper.append(entry)
+        with pytest.raises(FencedError):
+            sleeper.append(entry)
+        owner.append(entry)
 
 
 def test_what_was_polled_before_the_broker_died_and_not_done_comes_again_when_it_is_back(

@@ -77,3 +77,25 @@ def test_a_change_is_in_the_log_before_it_is_in_the_outbox(outbox: SqliteOutbox)
     assert [each.state for each in outbox.due(NOW, 10)] == ["sending"]
     assert list(log.latest("outbox")) == [due.id.encode()]
     outbox.close()
+
+
+def test_one_that_slept_between_claiming_and_marking_marks_nothing_that_its_successor_has_sent(
+    outbox: SqliteOutbox,
+) -> None:
+    log, channel, seconds = MemoryLog(), Listed(), iter([0.0, 15.0])
+    owners: list[FencedOutbox] = []
+
+    def woken() -> float:
+        now = next(seconds)
+        if now:  # meanwhile
+            owners.append(FencedOutbox(outbox, log.owned("notify")))
+            Deliverer(owners[0], {"here": channel}, said, ManualClock(NOW)).deliver_due()
+        return now
+
+    sleeper = FencedOutbox(outbox, log.owned("notify"), woken)
+    [due] = outbox.due(NOW, 10)
+    with pytest.raises(FencedError):
+        sleeper.save(due.model_copy(update={"state": "sending"}))
+    assert outbox.due(NOW, 10) == [], "what is sent stays sent"
+    assert len(channel.got) == 1
+    outbox.close()

@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
-from opinionwatch.pipeline.errors import FatalError
-from opinionwatch.pipeline.log import Entry, Stored
+from opinionwatch.pipeline.contracts import Mention
+from opinionwatch.pipeline.errors import FatalError, RetryableError
+from opinionwatch.pipeline.log import Entry, FencedError, Stored
 from opinionwatch.pipeline.log_memory import MemoryLog
-from opinionwatch.pipeline.log_records import Mark, encode
+from opinionwatch.pipeline.log_records import Mark, decode, encode
 from opinionwatch.pipeline.metrics import Metrics
 from opinionwatch.pipeline.topics import TopicName
 from opinionwatch.pipeline.trend_store import last_saved
-from tests.pipeline.fleet import Fleet
+from opinionwatch.pipeline.work import Delivered
+from tests.pipeline.fleet import Fleet, arm
 from tests.pipeline.rig import TABLES, pages, rows, story
 from tests.pipeline.sample import NOON
 
@@ -112,3 +115,47 @@ def test_a_damaged_state_is_made_anew_from_the_log(tmp_path: Path) -> None:
     assert fleets[0].alerts()
     for fleet in fleets:
         fleet.store.close()
+
+
+def scored(folder: Path) -> Fleet:
+    """A fleet with a story in the mentions log that nobody has folded yet."""
+    fleet = Fleet(folder, random.Random(1))
+    scorer = fleet.scorer()
+    for page in pages(story(), [20] * 100):
+        fleet.intake.submit(fleet.feed, page)
+        fleet.intake.beat()
+        while fleet.step(scorer, range(3), 1000):
+            pass
+    return fleet
+
+
+def test_one_that_was_replaced_while_its_world_was_not_ready_takes_nothing_back(tmp_path: Path) -> None:
+    fleet, same = scored(tmp_path / "fleet"), scored(tmp_path / "same")
+    same.drain()
+    number = next(number for number in range(2) if _says(fleet, number))
+    for _ in range(4):
+        sleeper, owner = fleet.trend(), fleet.trend()
+        assert fleet.step(sleeper, [number], 5)
+        begin = fleet.committed["mentions", number]
+        stale = [
+            Delivered(number, record.offset, record.value or b"")
+            for record in fleet.log.stretch("mentions", number, begin, begin + 4)
+        ]
+        arm("trend.decided=raise")
+        with pytest.raises(RetryableError):
+            sleeper.take(stale)
+        arm("")
+        assert fleet.step(owner, [number], 12)
+        with pytest.raises(FencedError, match="others have gone on"):
+            sleeper.take(stale)
+        assert fleet.step(owner, [number], 1), "the owner is not shut out by it"
+    fleet.drain()
+    for table in ("windows", "episodes"):
+        assert rows(fleet.settings.store_path, TABLES[table]) == rows(same.settings.store_path, TABLES[table])
+    assert fleet.alerts() == same.alerts()
+
+
+def _says(fleet: Fleet, number: int) -> bool:
+    """Whether somebody is spoken of in a partition."""
+    found = [each for record in fleet.log.stretch("mentions", number) for each in decode(record.value or b"")]
+    return any(isinstance(each, Mention) for each in found)
