@@ -31,6 +31,7 @@ MAIL_BYTES = 1_000_000
 SEARCHED = 50_000
 """Messages of one search: it is answered in one line, and no line beyond a million bytes is read."""
 _UID = re.compile(rb"UID (\d{1,10})")
+_ATOM = re.compile(r'[^\s(){%*"\\\]]+')
 _CODE = re.compile(r"\[([A-Z][A-Z-]{2,40})\]")
 _FOREIGN = re.compile(r"(&(?:[A-Za-z0-9+,]{3,})?-)|[^\x20-\x7e]+|&")
 """What a folder's name holds in modified UTF-7 already (the group), and what is to be written so."""
@@ -217,7 +218,9 @@ def _said(error: Exception, token: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A name of several words as one."""
+    """A name that is no atom of the protocol (RFC 3501), as of several words, as a string; any other as it is."""
+    if _ATOM.fullmatch(text):
+        return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

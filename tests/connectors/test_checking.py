@@ -111,7 +111,7 @@ def test_bluesky_is_asked_for_one_event() -> None:
 def test_imap_is_signed_in_to_and_says_whether_the_password_or_the_way_to_it_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "right").write_text("s3cret")
     (tmp_path / "wrong").write_text("wr0ng")
-    told = {"host": "127.0.0.1", "security": "none", "allow_hosts": ["127.0.0.1"], "user": "me"}
+    told = {"host": "127.0.0.1", "security": "none", "allow_hosts": ["127.0.0.1"], "user": "help"}
     with mail_server(Mailbox({uid: mail(uid) for uid in range(1, 4)})) as box:
         words = [
             checked(build("imap", **told, port=box.port, secret_file=str(tmp_path / name)), 10)

@@ -66,7 +66,7 @@ def bluesky(folder: Path, count: int = STREAMED_COUNT) -> Iterator[Making]:
 def mailbox(folder: Path, count: int = 94) -> Iterator[Making]:
     """A mail folder."""
     (folder / "password").write_text("s3cret")
-    told = {"security": "none", "allow_hosts": ["127.0.0.1"], "user": "me", "secret_file": str(folder / "password")}
+    told = {"security": "none", "allow_hosts": ["127.0.0.1"], "user": "help", "secret_file": str(folder / "password")}
     with mail_server(Mailbox({uid: mail(uid) for uid in range(1, count + 1)})) as box:
         yield Making("imap", {"host": "127.0.0.1", "port": box.port, **told})
 

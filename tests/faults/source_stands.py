@@ -153,7 +153,7 @@ def imap(most: int, folder: Path) -> Iterator[Stand]:
             box.mails = {**box.mails, **{uid: mail(uid) for uid in range(len(box.mails) + 1, count + 1)}}
 
         given = {
-            "host": "127.0.0.1", "port": box.port, "security": "none", "allow_hosts": ["127.0.0.1"], "user": "me",
+            "host": "127.0.0.1", "port": box.port, "security": "none", "allow_hosts": ["127.0.0.1"], "user": "help",
             "secret_file": str(folder / "password"), "interval_s": 2,
         }  # fmt: skip
         yield Stand("imap", given, most, grow, lambda: {f"<{uid}@example.org>" for uid in box.mails})
