@@ -63,6 +63,8 @@ def main() -> None:
     """Carry out orders until there are no more."""
     from opinionwatch.models.neural import NeuralScorer  # who gives the orders does not need torch
 
+    # Whatever else speaks in this process, its warnings are no answers.
+    answers, sys.stdout = sys.stdout, sys.stderr
     passages = [Passage(text, "en") for text in posts()]
     ready: dict[str, NeuralScorer] = {}
     for line in sys.stdin:
@@ -73,13 +75,13 @@ def main() -> None:
                 ready = {key: NeuralScorer(NeuralScorer.Settings.model_validate(order.options))}
             ready[key].score(passages)
         except SettingsError as error:
-            sys.stdout.write(Pace(refused=str(error)).model_dump_json() + "\n")
+            answers.write(Pace(refused=str(error)).model_dump_json() + "\n")
         else:
             network = ready[key].network
             told = {"device": network.device.type, "tokens_per_batch": network.tokens_per_batch}
             pace = _paced(ready[key].score, passages, order.seconds).model_copy(update=told)
-            sys.stdout.write(pace.model_dump_json() + "\n")
-        sys.stdout.flush()
+            answers.write(pace.model_dump_json() + "\n")
+        answers.flush()
 
 
 def _paced(score: Callable[[Sequence[Passage]], object], passages: Sequence[Passage], seconds: float) -> Pace:
