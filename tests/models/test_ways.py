@@ -25,7 +25,7 @@ def test_a_cpu_with_the_operators_has_its_weights_laid_out() -> None:
 
 def test_with_reaches_products_have_eight_bits() -> None:
     reaches = [Reach(-torch.ones(8), torch.ones(8))] * 8
-    products = ways(CPU, torch.bfloat16, reaches).make(1, layer())
+    products = ways(CPU, torch.float32, reaches).make(1, layer())
     assert isinstance(products.output, ByteProduct)
     assert isinstance(products.joint, ByteProduct)
 
