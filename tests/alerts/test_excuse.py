@@ -62,6 +62,15 @@ class Desk:
         return [one.detail for one in self.world.deliveries() if one.state == "suppressed"]
 
 
+def silenced_desk(world: World, length: timedelta) -> Desk:
+    """An alert at which a silence began; its escalation has just become due."""
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(at=NOW))
+    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + length))
+    desk.waits_until(NOW + timedelta(minutes=30))
+    return desk
+
+
 def test_an_opening_that_was_held_over_night_is_not_told_after_the_episode_turned_critical_and_ended(
     world: World,
 ) -> None:
@@ -87,10 +96,7 @@ def test_what_is_held_is_told_in_the_morning_when_nothing_came_after_it(world: W
 def test_an_escalation_waits_while_its_watchlist_is_silent_and_says_so_and_is_told_when_the_silence_ends(
     world: World,
 ) -> None:
-    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
-    desk.hears(crisis(at=NOW))
-    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(minutes=60)))
-    desk.waits_until(NOW + timedelta(minutes=30))
+    desk = silenced_desk(world, timedelta(minutes=60))
     (waiting,) = (one for one in world.deliveries() if one.state == "pending")
     assert waiting.due_at == NOW + timedelta(minutes=35)
     assert waiting.detail == "put off: silenced by mei until 2026-03-08 15:41 UTC: known recall (silence s1)"
@@ -105,10 +111,7 @@ def test_an_escalation_waits_while_its_watchlist_is_silent_and_says_so_and_is_to
 def test_an_escalation_that_waits_for_the_end_of_a_silence_is_told_soon_after_somebody_ends_it_early(
     world: World,
 ) -> None:
-    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
-    desk.hears(crisis(at=NOW))
-    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(days=2)))
-    desk.waits_until(NOW + timedelta(minutes=30))
+    desk = silenced_desk(world, timedelta(days=2))
     desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(minutes=31)))
     desk.waits_until(NOW + timedelta(minutes=35))
     assert [one.event for one in desk.pager.got] == ["opened"]
@@ -117,10 +120,7 @@ def test_an_escalation_that_waits_for_the_end_of_a_silence_is_told_soon_after_so
 def test_an_escalation_that_waits_for_the_end_of_a_silence_is_not_told_when_somebody_has_acknowledged_meanwhile(
     world: World,
 ) -> None:
-    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
-    desk.hears(crisis(at=NOW))
-    desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + timedelta(minutes=60)))
-    desk.waits_until(NOW + timedelta(minutes=30))
+    desk = silenced_desk(world, timedelta(minutes=60))
     desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=40)))
     desk.waits_until(NOW + timedelta(minutes=60))
     assert desk.pager.got == []

@@ -111,6 +111,16 @@ def post(number: int, text: str, at: datetime | None = None, **more: object) -> 
     return Item(orjson.dumps(body), at)
 
 
+def half_hour(at: datetime, start: datetime, posts: int) -> Page:
+    """What a live source brings of one half-hour since `start`, published now, with ids that no other has."""
+    first = round((at - start) / timedelta(minutes=30)) * 100
+    found = [
+        post(number, f"Lumora works, note {number}", published_at=at.isoformat(), source="forum", author=f"{number}")
+        for number in range(first, first + posts)
+    ]
+    return Page(found, str(first))
+
+
 def story(seed: int = 5, days: int = 2, an_hour: int = 6, crowd: int = 110) -> list[Item]:
     """Quiet days, then two hours in which a `crowd` says that the battery overheats; late, repeated and broken
     records among them. In order of arrival.

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
-from opinionwatch.pipeline.ports import ManualClock, Page
-from tests.pipeline.rig import Rig, post
+from opinionwatch.pipeline.ports import ManualClock
+from tests.pipeline.rig import Rig, half_hour
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 STOPPED = MONDAY + timedelta(days=3)
@@ -21,15 +21,7 @@ def live(folder: Path, now: datetime) -> Rig:
 def hear(rig: Rig, hours: int, posts: int = 10) -> None:
     """Half-hourly pages."""
     for _ in range(2 * hours):
-        at = rig.clock.now
-        first = round((at - MONDAY) / STEP) * 100
-        found = [
-            post(
-                number, f"Lumora works, note {number}", published_at=at.isoformat(), source="forum", author=f"{number}"
-            )
-            for number in range(first, first + posts)
-        ]
-        rig.play([Page(found, str(first))])
+        rig.play([half_hour(rig.clock.now, MONDAY, posts)])
         rig.clock.now += STEP
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
-from opinionwatch.pipeline.ports import Page
 from tests.pipeline.fleet import Fleet
-from tests.pipeline.rig import post
+from tests.pipeline.rig import half_hour
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 NIGHT = timedelta(hours=10)
@@ -20,15 +19,7 @@ def hear(fleet: Fleet, hours: int, posts: int = 10) -> None:
     """Half-hourly pages, each with a mark before and after it."""
     for _ in range(2 * hours):
         fleet.intake.beat()
-        at = fleet.clock.now
-        first = round((at - MONDAY) / STEP) * 100
-        found = [
-            post(
-                number, f"Lumora works, note {number}", published_at=at.isoformat(), source="forum", author=f"{number}"
-            )
-            for number in range(first, first + posts)
-        ]
-        fleet.intake.submit(fleet.feed, Page(found, str(first)))
+        fleet.intake.submit(fleet.feed, half_hour(fleet.clock.now, MONDAY, posts))
         fleet.clock.now += STEP
     fleet.intake.beat()
 
