@@ -23,7 +23,7 @@ class Excuse(NamedTuple):
 
 def excuse(archive: Archive, clock: Clock) -> Callable[[Delivery], Excuse | None]:
     """The excuse, if there is one: an escalation after an answer or after the end, and until a silence of the watchlist
-    is over; the end of an episode where no escalation of it was told; a word that was held, or has failed, until after
+    is over (who has answered a warning has not answered that it turned critical); the end of an episode where no escalation of it was told; a word that was held, or has failed, until after
     a later one about the same episode was told, so that nobody hears of an opening after the end.
     """
 
@@ -42,12 +42,23 @@ def excuse(archive: Archive, clock: Clock) -> Callable[[Delivery], Excuse | None
 
 def _needless(delivery: Delivery, archive: Archive) -> Excuse | None:
     episode_id = delivery.alert.episode.id
-    for one in reversed(archive.feedback(episode_id)):
+    answers = archive.feedback(episode_id)
+    turned = _turned_critical(delivery, archive) if answers else None
+    for one in (one for one in reversed(answers) if turned is None or one.at >= turned):
         return Excuse(f"not escalated: {one.verb} by {one.by} at {one.at:%Y-%m-%d %H:%M} UTC ({one.via})")
     episode = archive.episode(episode_id)
     if episode is not None and episode.resolved_at is not None:
         return Excuse(f"not escalated: it ended at {episode.resolved_at:%Y-%m-%d %H:%M} UTC")
     return None
+
+
+def _turned_critical(delivery: Delivery, archive: Archive) -> datetime | None:
+    """When people could first hear that it is critical, if that is what this delivery says."""
+    if delivery.alert.episode.severity != "critical":
+        return None
+    alerts = archive.deliveries(delivery.alert.episode.id, limit=1000)
+    told = (one.due_at for one in alerts if one.purpose == "alert" and one.alert.episode.severity == "critical")
+    return min(told, default=None)
 
 
 def _not_yet(delivery: Delivery, archive: Archive, now: datetime) -> Excuse | None:

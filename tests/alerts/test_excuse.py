@@ -127,6 +127,36 @@ def test_an_escalation_that_waits_for_the_end_of_a_silence_is_not_told_when_some
     assert desk.details() == ["not escalated: acknowledge by mei at 2026-03-08 15:21 UTC (page)"]
 
 
+def test_who_has_acknowledged_a_warning_has_not_acknowledged_that_it_turned_critical(world: World) -> None:
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(severity="warning", at=NOW))
+    desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=5)))
+    desk.waits_until(NOW + timedelta(minutes=40))
+    assert desk.pager.got == []
+    desk.hears(crisis("escalated", severity="critical", at=NOW + timedelta(hours=1)))
+    desk.waits_until(NOW + timedelta(minutes=90))
+    assert [one.event for one in desk.pager.got] == ["escalated"]
+
+
+def test_a_second_acknowledgement_answers_that_it_turned_critical(world: World) -> None:
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(severity="warning", at=NOW))
+    desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=5)))
+    desk.hears(crisis("escalated", severity="critical", at=NOW + timedelta(hours=1)))
+    desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=65)).model_copy(update={"id": "f2"}))
+    desk.waits_until(NOW + timedelta(minutes=90))
+    assert desk.pager.got == []
+
+
+def test_who_has_acknowledged_that_it_is_critical_is_not_asked_again_when_it_grows(world: World) -> None:
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(severity="critical", at=NOW))
+    desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=5)))
+    desk.hears(crisis("escalated", severity="critical", at=NOW + timedelta(hours=1)))
+    desk.waits_until(NOW + timedelta(minutes=90))
+    assert desk.pager.got == []
+
+
 def test_a_silence_that_is_over_when_the_escalation_is_due_changes_nothing(world: World) -> None:
     desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
     desk.hears(crisis(at=NOW))
