@@ -137,14 +137,18 @@ def load(folder: Path) -> Artefact:
 
     Raises SettingsError as `read` does, and for weights of another shape or that are not finite.
     """
-    stored = read(folder)
+    return built(read(folder))
+
+
+def built(stored: Stored) -> Artefact:
+    """The second half of `load`."""
     config = stored.config
     kind = architecture(stored)
     try:
         model = kind.from_config(config.backbone, config.body)
         model.load_state_dict(widen(stored.weights))
     except (RuntimeError, SettingsError) as error:
-        raise SettingsError(f"artefact {folder}: {error}") from error
+        raise SettingsError(f"artefact {stored.folder}: {error}") from error
     return stored.finished(model)
 
 

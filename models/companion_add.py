@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from opinionwatch.models.artefact import load
+from opinionwatch.models.artefact import built, read
 from opinionwatch.models.batches import encode, epoch
 from opinionwatch.models.companion_fit import accompany
 from opinionwatch.models.data import Rows, read_rows
@@ -22,7 +22,8 @@ from opinionwatch.pipeline.errors import SettingsError
 def add_companion(
     artefact: Path, recipe_path: Path, out: Path, *, data: Path, backbone: str, steps: int, minutes: float
 ) -> Trained:
-    """Leave the artefact with a companion in `out/artefact`, calibrated and measured anew; the encoder is untouched.
+    """Leave the artefact with a companion in `out/artefact`, calibrated and measured anew; the encoder's weights are
+    untouched, and it reads texts up to the recipe's `max_tokens`.
 
     `steps` and `minutes` are those of the encoder's run. The rows that decide the companion's weight are those that the
     run never saw: what the recipe holds back (`validation`), or else the rest of a first epoch that `steps` did not
@@ -33,14 +34,16 @@ def add_companion(
     torch.set_num_threads(recipe.schedule.threads or 1)
     if recipe.companion is None:
         raise SettingsError(f"recipe {recipe_path} has no `companion`; `companion: {{}}` takes the defaults")
-    stored = load(artefact)
+    kept = read(artefact)
+    body = kept.config.body.model_copy(update={"max_tokens": recipe.body.max_tokens})
+    stored = built(kept._replace(config=kept.config.model_copy(update={"body": body})))
     rows = read_rows(recipe, data)
     spare = rows.validation or unreached(recipe, rows, stored.tokens.tokenizer, steps)
-    tokens = TextTokens(stored.tokens.tokenizer, stored.config.body.max_tokens)
+    tokens = TextTokens(stored.tokens.tokenizer, body.max_tokens)
     device = pick_device()
     network = Network(stored.model, tokens, device, pick_dtype(device), decoding=stored.config.decoding)
     given = accompany(network, recipe.companion, recipe, data, spare)
-    made = Made(recipe, stored.config, tokens.tokenizer, load(artefact).model, rows, steps, minutes)
+    made = Made(recipe, stored.config, tokens.tokenizer, built(kept).model, rows, steps, minutes)
     return publish(made, network, given, out, backbone)
 
 

@@ -244,10 +244,11 @@ def test_training_weighs_the_companion_on_rows_that_nothing_was_trained_on(
 def test_an_artefact_gets_a_companion_later_from_the_rows_its_run_never_reached(
     accompanied: Path, data: Path, backbone: Path, tmp_path: Path
 ) -> None:
-    accompanied.write_text(accompanied.read_text().replace("validation: 0.2", "validation: 0.0"))
+    text = accompanied.read_text().replace("validation: 0.2", "validation: 0.0")
+    accompanied.write_text(text.replace("max_tokens: 32", "max_tokens: 24"))
     recipe = load_recipe(accompanied)
     plain = tmp_path / "plain.yaml"
-    plain.write_text(accompanied.read_text().split("companion:")[0])
+    plain.write_text(text.split("companion:")[0])
     first = train(plain, tmp_path / "first", data=data, backbone=str(backbone))
     rows = read_rows(recipe, data)
     late = unreached(recipe, rows, tiny_tokenizer(), 20)
@@ -256,9 +257,20 @@ def test_an_artefact_gets_a_companion_later_from_the_rows_its_run_never_reached(
     done = add_companion(first.artefact, accompanied, out, data=data, backbone=origin, steps=20, minutes=1.0)
     before, after = load(first.artefact), load(done.artefact)
     assert after.companion is not None
+    assert (before.config.body.max_tokens, after.config.body.max_tokens) == (32, 24)
     assert f"learnt on {len(late):,} training rows" in (done.artefact / "card.md").read_text()
     for name, weight in before.model.state_dict().items():
         torch.testing.assert_close(weight, after.model.state_dict()[name], rtol=1e-5, atol=1e-6)
+
+
+def test_a_companion_of_a_recipe_that_reads_on_beyond_the_places_of_the_body_is_refused(
+    accompanied: Path, data: Path, model: Encoder, tmp_path: Path
+) -> None:
+    config = Config(name="tiny", body=BODY, backbone=model.shape())
+    save(tmp_path / "plain", config, tiny_tokenizer(), model, "")
+    accompanied.write_text(accompanied.read_text().replace("max_tokens: 32", "max_tokens: 65"))
+    with pytest.raises(SettingsError, match=r"body\.max_tokens: 65 are more than the body's 64 places"):
+        add_companion(tmp_path / "plain", accompanied, tmp_path, data=data, backbone="x", steps=20, minutes=1.0)
 
 
 def test_without_rows_to_weigh_it_a_companion_is_refused(
