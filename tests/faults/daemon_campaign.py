@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from opinionwatch.pipeline.archive import Archive
@@ -136,16 +137,18 @@ def undisturbed(folder: Path) -> Expected:
     return Expected.model_validate_json((folder / "expected.json").read_text())
 
 
-def is_settled(archive: Archive, expected: Expected, slack: SlackApi) -> bool:
-    """Whether everything is accepted and decided, and every alert told."""
+def missing(archive: Archive, expected: Expected, slack: SlackApi) -> str:
+    """What is not yet accepted, decided or told of all that is expected; nothing when all is."""
     try:
-        if sum(row.accepted for row in archive.ledger()) < expected.documents:
-            return False
-        if (now := archive.now()) is None or now < expected.now:
-            return False
-    except RetryableError:  # an index that is only just being made, or comes back
-        return False
-    return len(slack.messages) >= len(expected.alerts)
+        accepted, now = sum(row.accepted for row in archive.ledger()), archive.now()
+    except RetryableError as error:  # an index that is only just being made, or comes back
+        return str(error)
+    if accepted < expected.documents:
+        return f"{expected.documents - accepted} of {expected.documents} documents are not accepted"
+    if now is None or now < expected.now:
+        return f"decided up to {now}, not {expected.now}"
+    told = len(slack.messages)
+    return f"{told} of {len(expected.alerts)} alerts are told" if told < len(expected.alerts) else ""
 
 
 def asked(what: str, folder: Path) -> str:
@@ -190,7 +193,8 @@ class DaemonCampaign:
                     self._strike_all(cluster, watch)
                     self.say("no more faults; the rest is done")
                     archive = archive_of(cluster.daemons.settings)
-                    cluster.wait(lambda: is_settled(archive, expected, slack), 1800, every_s=1)
+                    rest = partial(missing, archive, expected, slack)
+                    cluster.wait(lambda: not rest(), 1800, every_s=1, of=rest)
                     seconds = time.monotonic() - began
                     cluster.wait(watch.is_well, 60)
                 crashes = cluster.crashes
