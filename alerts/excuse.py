@@ -23,8 +23,9 @@ class Excuse(NamedTuple):
 
 def excuse(archive: Archive, clock: Clock) -> Callable[[Delivery], Excuse | None]:
     """The excuse, if there is one: an escalation after an answer or after the end, and until a silence of the watchlist
-    is over (who has answered a warning has not answered that it turned critical); the end of an episode where no escalation of it was told; a word that was held, or has failed, until after
-    a later one about the same episode was told, so that nobody hears of an opening after the end.
+    is over (who has answered a warning has not answered that it turned critical); the end of an episode where no
+    escalation of it was told; a word that was held, or has failed, until after a later one about the same episode was
+    told, so that nobody hears of an opening after the end.
     """
 
     def found(delivery: Delivery) -> Excuse | None:
