@@ -12,6 +12,8 @@ from opinionwatch.pipeline.ports import Clock
 FIRST_S, LONGEST_S = 2.0, 3600.0
 MOST_ATTEMPTS = 40
 """Waits of 2 s doubling to 1 h, a quarter less on average by jitter: 40 attempts take about a day."""
+KEEPS_ITS_PLACE = 5
+"""Attempts, in about a minute."""
 LONGEST_WISH_S = 86_400.0
 """A service that asks for more than a day is asked again after a day."""
 
@@ -64,6 +66,14 @@ class Attempt:
             self.hold_s = _asked_s(error.after_s)
         self.outcome = after(self.begun, error, self._clock())
         return True
+
+    def unworded(self) -> None:
+        """What it says could not be looked up. The whole channel waits for some attempts, lest a sequel that is due be
+        told first, and the opening then not at all.
+        """
+        if self.outcome.state == "pending" and self.begun.attempts <= KEEPS_ITS_PLACE:
+            self.hold_s = max(0.0, (self.outcome.due_at - self._clock()).total_seconds())
+            self.outcome = self.outcome.model_copy(update={"due_at": self.begun.due_at})
 
 
 def after(begun: Delivery, error: Exception | None, now: datetime) -> Delivery:

@@ -205,10 +205,13 @@ class _Lane:
         others = [one for one in deliveries if one.id != first.id]
         failpoint("outbox.before_sending")
         self._outbox.save(attempt.begun, *(_alike(one, attempt.begun) for one in others))
+        message = None
         with attempt:
             message = self._worded(first, others)
             failpoint("outbox.before_send")
             self._channel.notify(message)
+        if message is None:
+            attempt.unworded()
         failpoint("outbox.after_send")
         self._settle([attempt.outcome, *(_alike(one, attempt.outcome) for one in others)])
         failpoint("outbox.after_sent")
