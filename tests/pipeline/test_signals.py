@@ -1,0 +1,53 @@
+"""A process is told to stop."""
+
+import os
+import signal
+import subprocess
+import sys
+from threading import Event, Lock
+
+from opinionwatch.pipeline.signals import stopping
+
+INTERRUPTED_IN_WAIT = """
+import os, signal, threading
+from opinionwatch.pipeline.signals import stopping
+
+class Interrupted(threading.Condition):
+    def wait(self, timeout=None):
+        if not told:
+            told.append(os.kill(os.getpid(), signal.SIGTERM))
+        return super().wait(timeout)
+
+told, threading.Condition = [], Interrupted
+with stopping() as stop:
+    while not stop.wait(0.1):
+        pass
+print("ended")
+"""
+
+
+def test_a_signal_that_comes_while_the_main_thread_holds_a_lock_is_heard() -> None:
+    lock, heard = Lock(), Event()
+
+    def told() -> None:
+        with lock:
+            heard.set()
+
+    with stopping(told) as stop:
+        with lock:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.wait(10)
+        assert heard.wait(10)
+
+
+def test_a_signal_in_the_middle_of_waiting_for_it_ends_the_wait() -> None:
+    command = [sys.executable, "-c", INTERRUPTED_IN_WAIT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "ended\n")
+
+
+def test_afterwards_signals_mean_what_they_meant_before() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with stopping():
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
