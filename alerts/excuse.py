@@ -45,7 +45,8 @@ def _needless(delivery: Delivery, archive: Archive) -> Excuse | None:
     episode_id = delivery.alert.episode.id
     answers = archive.feedback(episode_id)
     turned = _turned_critical(delivery, archive) if answers else None
-    for one in (one for one in reversed(answers) if turned is None or one.at >= turned):
+    one = next((one for one in reversed(answers) if turned is None or one.at >= turned), None)
+    if one is not None:
         return Excuse(f"not escalated: {one.verb} by {one.by} at {one.at:%Y-%m-%d %H:%M} UTC ({one.via})")
     episode = archive.episode(episode_id)
     if episode is not None and episode.resolved_at is not None:

@@ -141,7 +141,7 @@ def load(folder: Path) -> Artefact:
 
 
 def built(stored: Stored) -> Artefact:
-    """The second half of `load`."""
+    """What was read, with its network. Raises SettingsError for weights of another shape or that are not finite."""
     config = stored.config
     kind = architecture(stored)
     try:

@@ -34,16 +34,17 @@ def add_companion(
     torch.set_num_threads(recipe.schedule.threads or 1)
     if recipe.companion is None:
         raise SettingsError(f"recipe {recipe_path} has no `companion`; `companion: {{}}` takes the defaults")
-    kept = read(artefact)
-    body = kept.config.body.model_copy(update={"max_tokens": recipe.body.max_tokens})
-    stored = built(kept._replace(config=kept.config.model_copy(update={"body": body})))
+    stored = read(artefact)
+    body = stored.config.body.model_copy(update={"max_tokens": recipe.body.max_tokens})
+    stored = stored._replace(config=stored.config.model_copy(update={"body": body}))
+    model = built(stored).model
     rows = read_rows(recipe, data)
     spare = rows.validation or unreached(recipe, rows, stored.tokens.tokenizer, steps)
     tokens = TextTokens(stored.tokens.tokenizer, body.max_tokens)
     device = pick_device()
-    network = Network(stored.model, tokens, device, pick_dtype(device), decoding=stored.config.decoding)
+    network = Network(model, tokens, device, pick_dtype(device), decoding=stored.config.decoding)
     given = accompany(network, recipe.companion, recipe, data, spare)
-    made = Made(recipe, stored.config, tokens.tokenizer, built(kept).model, rows, steps, minutes)
+    made = Made(recipe, stored.config, tokens.tokenizer, built(stored).model, rows, steps, minutes)
     return publish(made, network, given, out, backbone)
 
 

@@ -1,8 +1,6 @@
 """What need not be sent any more when its time has come: over the real outbox and archive."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -11,19 +9,12 @@ from opinionwatch.alerts.excuse import excuse
 from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.alerts.route import Route
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
-from opinionwatch.pipeline.contracts_trend import Alert, Feedback
+from opinionwatch.pipeline.contracts_trend import Alert, Feedback, Severity
 from opinionwatch.pipeline.errors import RejectedError, RetryableError
 from tests.alerts.sample import crisis, silence
 from tests.alerts.test_hold import MORNING, NIGHT
 from tests.alerts.test_outbox import NOW, Listed, World, said
 from tests.alerts.test_routes import settings
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path / "store.db")
-    yield world
-    world.close()
 
 
 def acknowledged(at: datetime) -> Feedback:
@@ -68,6 +59,14 @@ def silenced_desk(world: World, length: timedelta) -> Desk:
     desk.hears(crisis(at=NOW))
     desk.archive.add_silence(silence(starts_at=NOW, ends_at=NOW + length))
     desk.waits_until(NOW + timedelta(minutes=30))
+    return desk
+
+
+def answered_desk(world: World, severity: Severity) -> Desk:
+    """An opening that Mei has acknowledged."""
+    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
+    desk.hears(crisis(severity=severity, at=NOW))
+    desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=5)))
     return desk
 
 
@@ -128,9 +127,7 @@ def test_an_escalation_that_waits_for_the_end_of_a_silence_is_not_told_when_some
 
 
 def test_who_has_acknowledged_a_warning_has_not_acknowledged_that_it_turned_critical(world: World) -> None:
-    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
-    desk.hears(crisis(severity="warning", at=NOW))
-    desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=5)))
+    desk = answered_desk(world, "warning")
     desk.waits_until(NOW + timedelta(minutes=40))
     assert desk.pager.got == []
     desk.hears(crisis("escalated", severity="critical", at=NOW + timedelta(hours=1)))
@@ -139,9 +136,7 @@ def test_who_has_acknowledged_a_warning_has_not_acknowledged_that_it_turned_crit
 
 
 def test_a_second_acknowledgement_answers_that_it_turned_critical(world: World) -> None:
-    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
-    desk.hears(crisis(severity="warning", at=NOW))
-    desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=5)))
+    desk = answered_desk(world, "warning")
     desk.hears(crisis("escalated", severity="critical", at=NOW + timedelta(hours=1)))
     desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=65)).model_copy(update={"id": "f2"}))
     desk.waits_until(NOW + timedelta(minutes=90))
@@ -149,9 +144,7 @@ def test_a_second_acknowledgement_answers_that_it_turned_critical(world: World) 
 
 
 def test_who_has_acknowledged_that_it_is_critical_is_not_asked_again_when_it_grows(world: World) -> None:
-    desk = Desk(world, escalate={"after_m": 30, "receiver": "duty"})
-    desk.hears(crisis(severity="critical", at=NOW))
-    desk.archive.add_feedback(acknowledged(NOW + timedelta(minutes=5)))
+    desk = answered_desk(world, "critical")
     desk.hears(crisis("escalated", severity="critical", at=NOW + timedelta(hours=1)))
     desk.waits_until(NOW + timedelta(minutes=90))
     assert desk.pager.got == []

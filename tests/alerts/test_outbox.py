@@ -2,12 +2,9 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
-
-import pytest
 
 from opinionwatch.alerts.attempt import MOST_ATTEMPTS, after, wait_s
 from opinionwatch.alerts.channel import UncertainError
@@ -87,13 +84,6 @@ class World:
     def close(self) -> None:
         self.outbox.close()
         self.store.close()
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path / "store.db")
-    yield world
-    world.close()
 
 
 def test_a_due_delivery_is_sent_once_and_stays_sent(world: World) -> None:

@@ -1,23 +1,12 @@
 """A message that cannot be worded now, because the archive does not answer: over the real SQLite outbox."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from opinionwatch.alerts.outbox import Deliverer
 from opinionwatch.pipeline.contracts_trend import Alert, Message
 from opinionwatch.pipeline.errors import RetryableError
 from tests.alerts.sample import OPENED, crisis
 from tests.alerts.test_outbox import Listed, World, said
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path / "store.db")
-    yield world
-    world.close()
 
 
 class Forgetful:

@@ -1,8 +1,6 @@
 """One message for several alerts, fallbacks, and deliveries that are excused: over the real outbox."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +14,6 @@ from opinionwatch.pipeline.errors import RejectedError, RetryableError
 from opinionwatch.pipeline.registry import options
 from tests.alerts.sample import OPENED, crisis
 from tests.alerts.test_outbox import NOW, Listed, World, said
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path / "store.db")
-    yield world
-    world.close()
 
 
 def notify(**route: object) -> NotifySettings:

@@ -137,16 +137,20 @@ def undisturbed(folder: Path) -> Expected:
     return Expected.model_validate_json((folder / "expected.json").read_text())
 
 
-def missing(archive: Archive, expected: Expected, slack: SlackApi) -> str:
-    """What is not yet accepted, decided or told of all that is expected; nothing when all is."""
+def settled(cluster: Cluster, expected: Expected, slack: SlackApi, within_s: float) -> None:
+    """Wait until everything is accepted and decided, and every alert told. Raises TimeoutError with what is missing."""
+    rest = partial(_missing, archive_of(cluster.daemons.settings), expected, slack)
+    cluster.wait(lambda: not rest(), within_s, every_s=1, of=rest)
+
+
+def _missing(archive: Archive, expected: Expected, slack: SlackApi) -> str:
     try:
-        accepted, now = sum(row.accepted for row in archive.ledger()), archive.now()
+        if (accepted := sum(row.accepted for row in archive.ledger())) < expected.documents:
+            return f"{expected.documents - accepted} of {expected.documents} documents are not accepted"
+        if (now := archive.now()) is None or now < expected.now:
+            return f"decided up to {now}, not {expected.now}"
     except RetryableError as error:  # an index that is only just being made, or comes back
         return str(error)
-    if accepted < expected.documents:
-        return f"{expected.documents - accepted} of {expected.documents} documents are not accepted"
-    if now is None or now < expected.now:
-        return f"decided up to {now}, not {expected.now}"
     told = len(slack.messages)
     return f"{told} of {len(expected.alerts)} alerts are told" if told < len(expected.alerts) else ""
 
@@ -192,9 +196,7 @@ class DaemonCampaign:
                 with watch:
                     self._strike_all(cluster, watch)
                     self.say("no more faults; the rest is done")
-                    archive = archive_of(cluster.daemons.settings)
-                    rest = partial(missing, archive, expected, slack)
-                    cluster.wait(lambda: not rest(), 1800, every_s=1, of=rest)
+                    settled(cluster, expected, slack, 1800)
                     seconds = time.monotonic() - began
                     cluster.wait(watch.is_well, 60)
                 crashes = cluster.crashes

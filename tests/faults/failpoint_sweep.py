@@ -18,11 +18,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from threading import Event
 
-from opinionwatch.pipeline.archives import archive_of
 from opinionwatch.pipeline.kafka_log import KafkaLog
 from opinionwatch.pipeline.log import Entry
 from opinionwatch.pipeline.log_records import encode
@@ -30,7 +28,7 @@ from tests.alerts.deliver import alerts
 from tests.alerts.slack_api_stub import CHANNEL, TOKEN, slack_api
 from tests.faults.campaign import Campaign
 from tests.faults.cluster import Cluster
-from tests.faults.daemon_campaign import asked, missing, undisturbed
+from tests.faults.daemon_campaign import asked, settled, undisturbed
 from tests.faults.documents import Documents
 from tests.faults.evidence import Say, gathered
 from tests.faults.failpoint_cases import CASES, SWEPT_BY, Case, Lane, ended
@@ -108,9 +106,7 @@ class Sweep:
                 self.say("no more cases; the rest is done")
                 self.allowed.write_text(str(10**9))
                 self._expected(expected.result(), log)
-                archive = archive_of(cluster.daemons.settings)
-                rest = partial(missing, archive, self._want, slack)
-                cluster.wait(lambda: not rest(), 900, every_s=1, of=rest)
+                settled(cluster, self._want, slack, 900)
                 if self.cases["embedded"]:
                     self.alone.wait(swept[-1].result(), self.alone.documents, 120)
                     self.alone.settled()

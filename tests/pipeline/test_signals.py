@@ -18,8 +18,9 @@ class Interrupted(threading.Condition):
             told.append(os.kill(os.getpid(), signal.SIGTERM))
         return super().wait(timeout)
 
-told, threading.Condition = [], Interrupted
+told = []
 with stopping() as stop:
+    stop._cond.__class__ = Interrupted
     while not stop.wait(0.1):
         pass
 print("ended")
