@@ -1,5 +1,6 @@
-"""SIGTERM and Ctrl-C as an event."""
+"""SIGTERM and Ctrl-C as an event, and SIGQUIT as a question."""
 
+import faulthandler
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,11 +8,14 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from types import FrameType
 
+STDERR = 2
+
 
 @contextmanager
 def stopping(told: Callable[[], None] = lambda: None) -> Iterator[Event]:
     """An event that SIGTERM and Ctrl-C set: finish or abandon the batch in flight, then exit 0. Calls `told`, too, from
-    a thread of its own.
+    a thread of its own. SIGQUIT (`kill -QUIT`) writes to standard error where every thread stands, as Kafka's and
+    Elasticsearch's JVMs do, and changes nothing.
     """
     stop, asked = Event(), SimpleQueue[bool]()
 
@@ -28,9 +32,11 @@ def stopping(told: Callable[[], None] = lambda: None) -> Iterator[Event]:
 
     before = {number: signal.signal(number, answer) for number in (signal.SIGTERM, signal.SIGINT)}
     Thread(target=listen, name="signals", daemon=True).start()
+    faulthandler.register(signal.SIGQUIT, STDERR)
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        faulthandler.unregister(signal.SIGQUIT)
         asked.put(False)

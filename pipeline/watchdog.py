@@ -1,15 +1,24 @@
-"""Ends a wedged process, so that its supervisor starts a new one. A thread of its own, since anything else may hang."""
+"""Ends a wedged process, so that its supervisor starts a new one. A thread of its own, since anything else may hang.
+
+Its last words say where every thread stood.
+"""
 
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from threading import Event, Lock, Thread
+from threading import enumerate as enumerate_threads
 
 import structlog
 
 WEDGED = 75
 """Exit code of a process that did not go on (EX_TEMPFAIL)."""
+LAST_WORDS_S = 5.0
+"""How long it may take to say why: whoever should read it may be wedged as well."""
+DEEPEST = 12
+"""Calls of each thread that are told, the innermost."""
 log = structlog.get_logger(__name__)
 
 
@@ -71,7 +80,20 @@ class Watchdog:
         while not self._done.wait(0.5):
             code = self.verdict()
             if code is not None:
-                log.error("the process is ended by its watchdog", code=code)
-                sys.stderr.flush()
+                telling = Thread(target=_tell, args=(code,), name="last words", daemon=True)
+                telling.start()
+                telling.join(LAST_WORDS_S)
                 self._end(code)
                 return
+
+
+def _tell(code: int) -> None:
+    # Not faulthandler: it holds the interpreter's lock while it writes, and a full pipe would then hold everything.
+    frames = sys._current_frames()
+    stacks = {
+        one.name: traceback.format_stack(frames[one.ident])[-DEEPEST:]
+        for one in enumerate_threads()
+        if one.ident in frames
+    }
+    log.error("the process is ended by its watchdog", code=code, stacks=stacks)
+    sys.stderr.flush()

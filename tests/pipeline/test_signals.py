@@ -47,6 +47,26 @@ def test_a_signal_in_the_middle_of_waiting_for_it_ends_the_wait() -> None:
     assert (done.returncode, done.stdout) == (0, "ended\n")
 
 
+ASKED = """
+import os, signal
+from opinionwatch.pipeline.signals import stopping
+
+def where_it_hangs():
+    os.kill(os.getpid(), signal.SIGQUIT)
+
+with stopping() as stop:
+    where_it_hangs()
+print("went on", stop.is_set())
+"""
+
+
+def test_who_asks_by_sigquit_is_told_where_every_thread_stands_and_work_goes_on() -> None:
+    done = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "went on False\n")
+    assert "in where_it_hangs" in done.stderr
+    assert "in listen" in done.stderr
+
+
 def test_afterwards_signals_mean_what_they_meant_before() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with stopping():

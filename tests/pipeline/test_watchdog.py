@@ -1,9 +1,26 @@
 """The watchdog ends what is wedged, and nothing else."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from opinionwatch.pipeline import watchdog
 from opinionwatch.pipeline.watchdog import WEDGED, Watchdog
+
+WEDGED_PROCESS = """
+import threading
+from opinionwatch.pipeline.watchdog import Watchdog
+
+def where_it_hangs():
+    threading.Event().wait()
+
+dog = Watchdog(0)
+dog.waiting()
+dog.start()
+where_it_hangs()
+"""
 
 
 class Time:
@@ -90,3 +107,25 @@ def test_a_start_that_hangs_is_ended_and_one_that_is_only_slow_is_not(clock: Tim
     assert slow.verdict() is None
     dog.close()
     slow.close()
+
+
+def test_who_is_ended_says_where_every_thread_stood() -> None:
+    command = [sys.executable, "-c", WEDGED_PROCESS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == WEDGED
+    assert "in where_it_hangs" in done.stdout
+    assert "MainThread" in done.stdout
+
+
+def test_a_log_that_nobody_reads_does_not_keep_a_wedged_process_alive() -> None:
+    nobody, full = os.pipe()
+    os.set_blocking(full, False)
+    with pytest.raises(BlockingIOError):
+        while os.write(full, b"." * 4096):
+            pass
+    os.set_blocking(full, True)
+    command = [sys.executable, "-c", WEDGED_PROCESS]
+    with subprocess.Popen(command, stdout=full, stderr=full) as process:
+        assert process.wait(60) == WEDGED
+    os.close(full)
+    os.close(nobody)
