@@ -1,7 +1,9 @@
 """Reads labelled files of any size, line by line: what is true of each row, and what could not be read and why.
 
-* JSON lines (also .gz): `text` with `label`, `triplets`, `targets`, or several of them. The spans of triplets count
-  tokens where the row has `tokens`, else characters; targets are names that stand in the text, each with a sentiment.
+* JSON lines (also .gz): `text` with `label`, `triplets`, `targets`, `aspects`, or several of them. Spans of triplets
+  count tokens where the row has `tokens`, else characters; targets are names that stand in the text, each with a
+  sentiment. Aspects are such names by their span in characters; those of two sentiments, or of another than negative,
+  neutral and positive, are not asked for.
 * `.tsv` or `.csv` with a header that names a text and a label: `text` or `sentence`, `label` or `tone`, perhaps `lang`
   and `slice`. A row is one line.
 * `.tsv` without one: three columns are sentences with marks (`marks`), four are `slice, lang, label, text`; a line that
@@ -11,7 +13,7 @@
 import csv
 import gzip
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -68,6 +70,12 @@ class _Name(BaseModel):
     sentiment: _Polarity
 
 
+class _Aspect(BaseModel):
+    span: Span | None = None
+    """None where no word says it."""
+    sentiment: str | None = None
+
+
 class _Text(BaseModel):
     text: str
 
@@ -79,6 +87,7 @@ class _Row(_Text):
     tokens: list[str] | None = None
     triplets: list[_Triplet] | None = None
     targets: list[_Name] | None = None
+    aspects: list[_Aspect] | None = None
 
 
 def names_of(files: Sequence[Path]) -> list[str]:
@@ -192,14 +201,14 @@ def _from_unnamed(name: str, line: bytes) -> Labelled:
 
 def _from_json(line: bytes) -> Labelled:
     row = _Row.model_validate(load(line, LONGEST_LINE))
+    named = {**_of_aspects(row.text, row.aspects or ()), **dict(_named(row.text, row.targets or ()))}
     # A text that is good for one name and bad for another has no label of its own.
-    unlabelled = row.label is None or (row.label == "mixed" and row.targets)
+    unlabelled = row.label is None or (row.label == "mixed" and named)
     label = None if unlabelled else _label(str(row.label))
-    if label is None and row.triplets is None and not row.targets:
-        raise ValueError("neither label, triplets nor targets")
+    if label is None and row.triplets is None and not named:
+        raise ValueError("neither label, triplets, targets nor aspects with a sentiment")
     links = None if row.triplets is None else tuple(_links(row, row.triplets))
-    named = None if row.targets is None else tuple(_named(row.text, row.targets))
-    return Labelled(row.text, row.lang or language(row.text).tag, label, links, named, row.slice)
+    return Labelled(row.text, row.lang or language(row.text).tag, label, links, tuple(named.items()) or None, row.slice)
 
 
 def _label(name: str) -> int:
@@ -213,6 +222,18 @@ def _named(text: str, targets: Sequence[_Name]) -> Iterator[tuple[str, int]]:
         if name not in text:
             raise ValueError(f"the name '{name[:30]}' is not in the text")
         yield name, polarity
+
+
+def _of_aspects(text: str, aspects: Sequence[_Aspect]) -> dict[str, int]:
+    told: defaultdict[str, set[str | None]] = defaultdict(set)
+    for aspect in aspects:
+        if aspect.span is not None:
+            first, last = aspect.span
+            if not 0 <= first < last <= len(text):
+                raise ValueError("a span outside the text")
+            told[text[first:last]].add(aspect.sentiment)
+    single = ((name, moods.pop()) for name, moods in told.items() if len(moods) == 1)
+    return {name: LABELS.index(mood) for name, mood in single if mood in LABELS}
 
 
 def _links(row: _Row, triplets: Sequence[_Triplet]) -> Iterator[Link]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # the models' libraries take long to load, and most commands 
 
 def evaluate(
     files: Annotated[
-        list[Path], typer.Argument(help="Labelled JSON lines (also .gz): text, and label, triplets or targets.")
+        list[Path],
+        typer.Argument(help="Labelled JSON lines (also .gz): text, and label, triplets, targets or aspects."),
     ],
     json_: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of each file.")] = None,

@@ -126,7 +126,7 @@ def test_skipped_rows_are_counted_with_reason_and_line(tmp_path: Path) -> None:
     report = evaluate(Echo(), [write(tmp_path / "rows.jsonl", rows)]).files[0]
     assert [(row.line, row.reason) for row in report.first_skipped] == [
         (2, "label 'mixed'"),
-        (3, "neither label, triplets nor targets"),
+        (3, "neither label, triplets, targets nor aspects with a sentiment"),
         (4, "malformed_json"),
         (5, "not_an_object"),
         (6, "bad_encoding"),

@@ -133,7 +133,32 @@ def test_names_that_are_not_there_and_unknown_moods_are_counted(tmp_path: Path) 
         (2, "the name 'Ferrox' is not in the text"),
         (3, "invalid field targets"),
         (4, "invalid field targets"),
-        (5, "neither label, triplets nor targets"),
+        (5, "neither label, triplets, targets nor aspects with a sentiment"),
+    ]
+
+
+def test_aspects_are_names_by_their_place(tmp_path: Path) -> None:
+    def aspect(first: int, last: int, mood: str | None) -> dict[str, object]:
+        return {"term": "x", "span": [first, last], "sentiment": mood}
+
+    rows = write(
+        tmp_path / "x.jsonl",
+        {"text": "good Quillon bad Ferrox", "aspects": [aspect(5, 12, "positive"), aspect(17, 23, "negative")]},
+        {"text": "good Quillon bad Quillon", "aspects": [aspect(5, 12, "positive"), aspect(17, 24, "negative")]},
+        {"text": "good Quillon bad Ferrox", "aspects": [aspect(5, 12, "conflict"), aspect(17, 23, "negative")]},
+        {"text": "good Quillon", "aspects": [{"term": "implied", "span": None, "sentiment": "positive"}]},
+        {"text": "good Quillon", "aspects": [aspect(5, 99, "positive")]},
+        {"text": "good Quillon", "label": "positive", "aspects": []},
+    )
+    [found] = evaluate(Around(), [rows]).files
+    assert found.targets is not None
+    assert (found.targets.own.texts, found.targets.own.accuracy) == (3, 1.0)
+    assert found.sentiment is not None
+    assert found.sentiment.texts == 1
+    assert [(each.line, each.reason) for each in found.first_skipped] == [
+        (2, "neither label, triplets, targets nor aspects with a sentiment"),
+        (4, "neither label, triplets, targets nor aspects with a sentiment"),
+        (5, "a span outside the text"),
     ]
 
 
