@@ -62,18 +62,20 @@ class Attempt:
         """Decide. Only what stops the process passes through."""
         if error is not None and not isinstance(error, Exception):
             return False
+        now = self._clock()
+        self.outcome = after(self.begun, error, now)
         if isinstance(error, RetryableError):
             self.hold_s = _asked_s(error.after_s)
-        self.outcome = after(self.begun, error, self._clock())
+        if isinstance(error, OpinionwatchError) and self.outcome.state != "failed":
+            self._keep_its_place(now)
         return True
 
-    def unworded(self) -> None:
-        """What it says could not be looked up. The whole channel waits for some attempts, lest a sequel that is due be
-        told first, and the opening then not at all.
+    def _keep_its_place(self, now: datetime) -> None:
+        """The whole channel waits for the first attempts, lest a sequel that is due be told first, and the opening then
+        not at all. Later others go first, for what is wrong may be wrong with this message alone.
         """
-        if self.outcome.state == "pending" and self.begun.attempts <= KEEPS_ITS_PLACE:
-            self.hold_s = max(0.0, (self.outcome.due_at - self._clock()).total_seconds())
-            self.outcome = self.outcome.model_copy(update={"due_at": self.begun.due_at})
+        if self.begun.attempts <= KEEPS_ITS_PLACE:
+            self.hold_s = (self.outcome.due_at - now).total_seconds()
 
 
 def after(begun: Delivery, error: Exception | None, now: datetime) -> Delivery:

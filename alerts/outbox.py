@@ -130,8 +130,8 @@ class Deliverer:
         return True
 
     def _due(self, now: datetime, idle: set[str]) -> list[Delivery]:
-        """What is due, by time, and at one time in the order of what happened. Looks past the backlog of a busy channel
-        until every idle one has something, or there is no more.
+        """What is due, by time, but each story, and what is due at one time, in the order of what happened. Looks past
+        the backlog of a busy channel until every idle one has something, or there is no more.
         """
         limit = BATCH
         while True:
@@ -140,7 +140,10 @@ class Deliverer:
             # Of the last moment there may be more, which happened before.
             due = [one for one in found if one.due_at <= now and not (more and one.due_at == found[-1].due_at)]
             if not more or idle <= {delivery.channel for delivery in due}:
-                return sorted(due, key=lambda one: (one.due_at, one.alert.at, one.id))
+                begins: dict[str, datetime] = {}
+                for one in sorted(due, key=lambda one: one.due_at):
+                    begins.setdefault(one.alert.episode.id, one.due_at)
+                return sorted(due, key=lambda one: (begins[one.alert.episode.id], one.alert.at, one.id))
             limit *= 2
 
     def _complain(self) -> None:
@@ -205,13 +208,10 @@ class _Lane:
         others = [one for one in deliveries if one.id != first.id]
         failpoint("outbox.before_sending")
         self._outbox.save(attempt.begun, *(_alike(one, attempt.begun) for one in others))
-        message = None
         with attempt:
             message = self._worded(first, others)
             failpoint("outbox.before_send")
             self._channel.notify(message)
-        if message is None:
-            attempt.unworded()
         failpoint("outbox.after_send")
         self._settle([attempt.outcome, *(_alike(one, attempt.outcome) for one in others)])
         failpoint("outbox.after_sent")
