@@ -91,7 +91,7 @@ def _tell(code: int) -> None:
     # Not faulthandler: it holds the interpreter's lock while it writes, and a full pipe would then hold everything.
     frames = sys._current_frames()
     stacks = {
-        one.name: traceback.format_stack(frames[one.ident])[-DEEPEST:]
+        f"{one.name} {one.native_id}": traceback.format_stack(frames[one.ident])[-DEEPEST:]
         for one in enumerate_threads()
         if one.ident in frames
     }
