@@ -13,12 +13,14 @@ import typer
 from opinionwatch.pipeline import demo_run
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.console import ConfigOption, FieldOption, err, out, recorded, settings
+from opinionwatch.pipeline.daemon_life import STARTS, STOP_S
 from opinionwatch.pipeline.engine import Engine
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.progress import watching
 from opinionwatch.pipeline.serving import served
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.signals import stopping
+from opinionwatch.pipeline.watchdog import Watchdog
 
 
 def demo(
@@ -58,7 +60,8 @@ def run(
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Run as a daemon on the settings file, page included, until SIGTERM.
+    """Run as a daemon on the settings file, page included, until SIGTERM. One that stands still for six minutes ends
+    with code 75, for its supervisor (`monitor.patience_s` times three).
 
     Example: opinionwatch run -c opinionwatch.yaml
     """
@@ -67,8 +70,14 @@ def run(
         raise SettingsError(
             "no sources in the settings: name at least one under `sources:` (`opinionwatch config schema`)"
         )
-    with stopping() as stop:
-        _with_page(chosen, stop, None, dry_run=dry_run)
+    patience_s = STARTS * chosen.monitor.patience_s  # a batch may hold an erasure of years
+    dog = Watchdog(patience_s)
+    dog.start(patience_s)
+    try:
+        with stopping(lambda: dog.stop_within(STOP_S, 0)) as stop:
+            _with_page(chosen, stop, None, dry_run=dry_run, alive=lambda: dog.alive(waiting=True))
+    finally:
+        dog.close()
 
 
 def replay(
@@ -104,13 +113,20 @@ def _to_the_end(chosen: Settings, stop: Event) -> None:
         engine.run(stop, until_exhausted=True)
 
 
-def _with_page(chosen: Settings, stop: Event, opened: Callable[[str], object] | None, *, dry_run: bool = False) -> None:
+def _with_page(
+    chosen: Settings,
+    stop: Event,
+    opened: Callable[[str], object] | None,
+    *,
+    dry_run: bool = False,
+    alive: Callable[[], None] = lambda: None,
+) -> None:
     beside = {} if dry_run and chosen.channels else demo_run.terminal(chosen)
     with served(chosen, beside, dry_run=dry_run) as (engine, url):
         out.print(f"[bold]opinionwatch[/] is at {url}  (Ctrl-C stops it)")
         if opened is not None:
             opened(url)
-        engine.run(stop)
+        engine.run(stop, alive=alive)
 
 
 def register(app: typer.Typer) -> None:

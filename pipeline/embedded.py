@@ -75,12 +75,14 @@ class Embedded:
         self._unclean = True
         """The write-ahead log may still hold something that was erased, perhaps in an earlier life."""
 
-    def run(self, stop: Event) -> None:
-        """Take pages until `stop` is set. Raises FatalError when going on would falsify something."""
+    def run(self, stop: Event, alive: Callable[[], None] = lambda: None) -> None:
+        """Take pages until `stop` is set; `alive` hears of every attempt. Raises FatalError when going on would falsify
+        something.
+        """
         try:
             while not stop.is_set():
                 taken = self._intake.take(self._limits.batch_documents, wait_s=0.25)
-                self._until_done(taken, stop)
+                self._until_done(taken, stop, alive)
             self.save()
         except OpinionwatchError as error:
             self._intake.close(error)
@@ -102,10 +104,11 @@ class Embedded:
                 self._store.save_snapshot("trend", self._trend.snapshot(), progress)
         self._since_snapshot = 0
 
-    def _until_done(self, taken: Sequence[Submitted], stop: Event) -> None:
+    def _until_done(self, taken: Sequence[Submitted], stop: Event, alive: Callable[[], None] = lambda: None) -> None:
         """One batch, again and again until it is committed or `stop` is set."""
         wait_s = 0.5
         while True:
+            alive()
             try:
                 self._step(taken)
             except RetryableError as error:

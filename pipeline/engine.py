@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event, Thread
 
 import structlog
@@ -71,20 +72,23 @@ class Engine:
         """How each source is doing, by name."""
         return {} if self._schedule is None else {health.name: health for health in self._schedule.health()}
 
-    def run(self, stop: Event, *, until_exhausted: bool = False) -> None:
+    def run(self, stop: Event, *, until_exhausted: bool = False, alive: Callable[[], None] = lambda: None) -> None:
         """Run until `stop` is set, or until all sources are exhausted if that was asked for; by then everything read
-        is decided, written and told. Raises FatalError when the store is damaged or in use, or a source never works.
+        is decided, written and told. `alive` hears that the runtime goes on. Raises FatalError when the store is
+        damaged or in use, or a source never works.
         """
         with held(self.settings.data_dir):
             store = SqliteStore(self.settings.store_path)
             outbox = SqliteOutbox(self.settings.store_path)
             try:
-                self._run(store, outbox, stop, until_exhausted)
+                self._run(store, outbox, stop, until_exhausted, alive)
             finally:
                 outbox.close()
                 store.close()
 
-    def _run(self, store: SqliteStore, outbox: SqliteOutbox, stop: Event, until_exhausted: bool) -> None:
+    def _run(
+        self, store: SqliteStore, outbox: SqliteOutbox, stop: Event, until_exhausted: bool, alive: Callable[[], None]
+    ) -> None:
         archive = SqliteArchive(self.settings.store_path)
         adopt(self.settings.data_dir, archive.now())
         schedule = self._schedule = Schedule(
@@ -108,7 +112,9 @@ class Engine:
         regular = self._regular(outbox, archive)
         backfills = Backfills(schedule, lambda name: wiring.source(self.settings, name), archive.cursor)
         ended, told, failure = Event(), Event(), list[BaseException]()
-        worker = Thread(target=guarded, args=(runtime.run, ended, failure), name="runtime", daemon=True)
+        worker = Thread(
+            target=guarded, args=(partial(runtime.run, alive=alive), ended, failure), name="runtime", daemon=True
+        )
         notifier = Thread(target=guarded, args=(deliverer.run, told, failure), name="notifier", daemon=True)
         worker.start()
         notifier.start()

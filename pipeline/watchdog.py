@@ -15,6 +15,9 @@ import structlog
 
 WEDGED = 75
 """Exit code of a process that did not go on (EX_TEMPFAIL)."""
+LOOK_S = 0.5
+ASLEEP_S = 5.0
+"""Who looks every `LOOK_S` and was not woken for so long was stopped from outside, and everybody else with it."""
 LAST_WORDS_S = 5.0
 """How long it may take to say why: whoever should read it may be wedged as well."""
 DEEPEST = 12
@@ -77,7 +80,11 @@ class Watchdog:
         return None
 
     def _watch(self) -> None:
-        while not self._done.wait(0.5):
+        looked = time.monotonic()
+        while not self._done.wait(LOOK_S):
+            slept, looked = time.monotonic() - looked, time.monotonic()
+            if slept > ASLEEP_S:
+                self._was_stopped(slept)
             code = self.verdict()
             if code is not None:
                 telling = Thread(target=_tell, args=(code,), name="last words", daemon=True)
@@ -85,6 +92,12 @@ class Watchdog:
                 telling.join(LAST_WORDS_S)
                 self._end(code)
                 return
+
+    def _was_stopped(self, seconds: float) -> None:
+        """The whole process was (Ctrl-Z, a stalled machine): nobody in it could give a sign of life."""
+        with self._lock:
+            self._last += seconds
+            self._first = None if self._first is None else self._first + seconds
 
 
 def _tell(code: int) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.store_lock import held
+from opinionwatch.pipeline.watchdog import WEDGED
 from tests.pipeline.command import Command
 from tests.pipeline.rig import post, story
 
@@ -138,6 +139,24 @@ def test_the_daemon_serves_its_page_takes_what_comes_and_ends_well_on_sigterm() 
             code = daemon.wait(60)
         errors = daemon.stderr.read()
     assert (code, errors) == (0, "")
+
+
+def test_a_daemon_that_hangs_says_where_and_ends_for_its_supervisor_and_the_next_life_loses_nothing() -> None:
+    Path("posts.jsonl").write_bytes(b"".join(post(n, f"Lumora is awful {n}").body + b"\n" for n in range(20)))
+    Path("run.yaml").write_text(
+        CONFIG + "data_dir: data\nmonitor: {patience_s: 2}\nsources: [{name: posts, kind: jsonl, path: posts.jsonl}]\n"
+    )
+    hangs = {**os.environ, "OPINIONWATCH_FAILPOINT": "batch.scored=hang:1"}
+    typed = [PROGRAM, "run", "-c", "run.yaml"]
+    ended = subprocess.run(typed, env=hangs, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == WEDGED
+    assert "in failpoint" in ended.stderr
+    assert [row.indexed for row in SqliteArchive(Path("data/opinionwatch.db")).ledger()] == []
+    with subprocess.Popen(typed, stdout=subprocess.DEVNULL) as daemon:
+        while sum(row.indexed for row in SqliteArchive(Path("data/opinionwatch.db")).ledger()) < 20:
+            assert daemon.poll() is None
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(60) == 0
 
 
 def test_alerts_are_told_in_the_language_of_the_settings(command: Command) -> None:

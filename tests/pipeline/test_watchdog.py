@@ -1,8 +1,10 @@
 """The watchdog ends what is wedged, and nothing else."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -115,6 +117,32 @@ def test_who_is_ended_says_where_every_thread_stood() -> None:
     assert done.returncode == WEDGED
     assert "in where_it_hangs" in done.stdout
     assert "MainThread" in done.stdout
+
+
+STOPPED_PROCESS = """
+import time
+from opinionwatch.pipeline import watchdog
+
+watchdog.LOOK_S, watchdog.ASLEEP_S = 0.05, 0.5
+dog = watchdog.Watchdog(2)
+dog.waiting()
+dog.start(within_s=2)
+print("begun", flush=True)
+time.sleep(1)
+dog.alive(waiting=False)
+print("ended", flush=True)
+"""
+
+
+def test_a_process_that_was_stopped_from_outside_is_not_wedged() -> None:
+    with subprocess.Popen([sys.executable, "-c", STOPPED_PROCESS], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(4)
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.read() == "ended\n"
+    assert process.returncode == 0
 
 
 def test_a_log_that_nobody_reads_does_not_keep_a_wedged_process_alive() -> None:
