@@ -147,7 +147,7 @@ def test_a_daemon_that_hangs_says_where_and_ends_for_its_supervisor_and_the_next
         CONFIG + "data_dir: data\nmonitor: {patience_s: 2}\nsources: [{name: posts, kind: jsonl, path: posts.jsonl}]\n"
     )
     hangs = {**os.environ, "OPINIONWATCH_FAILPOINT": "batch.scored=hang:1"}
-    typed = [PROGRAM, "run", "-c", "run.yaml"]
+    typed = [str(PROGRAM), "run", "-c", "run.yaml"]
     ended = subprocess.run(typed, env=hangs, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == WEDGED
     assert "in failpoint" in ended.stderr
