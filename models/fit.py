@@ -70,8 +70,7 @@ def fit(
 ) -> Fit:
     """Train to the end of the recipe (or its deadline) and leave the run folder `out` behind.
 
-    A `backbone` that is an artefact is trained on: its shape stands for the recipe's `body`, and its heads are kept;
-    how much of a text it reads is the recipe's to say.
+    A `backbone` that is an artefact is trained on: its shape stands for the recipe's `body`, and its heads are kept.
     """
     recipe = load_recipe(recipe_path)
     rows = read_rows(recipe, data, strict=strict)
@@ -84,8 +83,8 @@ def learn(
     """The same on rows that are read already."""
     start = load(Path(backbone)) if (Path(backbone) / MANIFEST).exists() else None
     if start is not None:
-        wanted = {"targets": start.config.body.targets or recipe.body.targets, "max_tokens": recipe.body.max_tokens}
-        recipe = recipe.model_copy(update={"body": start.config.body.model_copy(update=wanted)})
+        body = start.config.body.model_copy(update={"targets": start.config.body.targets or recipe.body.targets})
+        recipe = recipe.model_copy(update={"body": body})
     out.mkdir(parents=True, exist_ok=True)
     schedule = recipe.schedule
     if schedule.threads is not None:
