@@ -18,6 +18,7 @@ import structlog
 
 from opinionwatch.pipeline.accept import Arrival
 from opinionwatch.pipeline.advance import BEGINNING, advance, arrived, not_before, paused
+from opinionwatch.pipeline.attempts import waited
 from opinionwatch.pipeline.contracts import DeadLetter, Document, Mention
 from opinionwatch.pipeline.contracts_changes import Deletion, Engaged, Withdrawal
 from opinionwatch.pipeline.contracts_trend import Alert, Delivery, Episode, Window
@@ -114,7 +115,7 @@ class Embedded:
             except RetryableError as error:
                 self._trend = self._restored()
                 log.warning("batch postponed", reason=str(error))
-                if stop.wait(error.after_s or wait_s):
+                if waited(error.after_s or wait_s, stop, alive):
                     for submitted in taken:
                         submitted.durable.set_exception(error)
                     return

@@ -94,7 +94,12 @@ class Monitor(Section):
         ),
     ] = None
     patience_s: Annotated[
-        float, Field(ge=2, description="A daemon that stands still for so long, at work or in its start, ends.")
+        float,
+        Field(
+            ge=2,
+            description="A daemon that stands still for so long, at work or in its start, ends; `opinionwatch run` after "
+            "three times that.",
+        ),
     ] = 120
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from queue import Queue
 from threading import Event, Thread
 
 import orjson
@@ -186,6 +187,30 @@ def test_a_scorer_that_is_not_ready_gets_the_same_batch_again(tmp_path: Path) ->
     assert promise.result(timeout=0) is None
     assert scorer.texts == [scorer.texts[0]] * 3
     assert [len(rows(rig.path, f"SELECT * FROM {table}")) for table in ("ledger", "documents", "mentions")] == [4, 4, 4]
+    rig.die()
+
+
+def test_waiting_for_a_scorer_that_is_not_ready_is_not_standing_still(tmp_path: Path) -> None:
+    asked, stop, signs = Event(), Event(), Queue[None]()
+
+    class Busy(Words):
+        """Wants to be left alone for a minute."""
+
+        def score(self, _: Sequence[Passage]) -> list[Reading]:
+            asked.set()
+            raise RetryableError("the device is busy", after_s=60)
+
+    rig = Rig(tmp_path, scorer=Busy())
+    rig.submit(Page([post(1, "Lumora", BEGIN)], "1"))
+    thread = Thread(target=rig.runtime.run, args=(stop, lambda: signs.put(None)))
+    thread.start()
+    assert asked.wait(10)
+    before = signs.qsize()
+    for _ in range(before + 3):
+        signs.get(timeout=10)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
     rig.die()
 
 
