@@ -97,8 +97,8 @@ class Monitor(Section):
         float,
         Field(
             ge=2,
-            description="A daemon that stands still for so long, at work or in its start, ends; `opinionwatch run` after "
-            "three times that.",
+            description="A daemon that stands still for so long, at work or in its start, ends; `opinionwatch run` "
+            "after three times that.",
         ),
     ] = 120
 
