@@ -124,6 +124,7 @@ def _plan(recipe: Recipe, max_tokens: int, epochs: float, minutes: float | None,
             "head_learning_rate": min(HEAD_RATE, recipe.schedule.head_learning_rate),
             "train_tokens": min(recipe.schedule.train_tokens, max_tokens),
             "warmup": 0.1,
+            "adversarial": 0.0,  # somebody waits: not every batch twice
             "patience": None,
         }
     )

@@ -40,12 +40,13 @@ def losses(
 ) -> Losses:
     """All losses of a batch that the model has read."""
     logits = encoded.sentiment.float()
-    weights = None
-    if schedule.class_weights is not None:
-        weights = torch.tensor(schedule.class_weights, device=logits.device)
+    weights = torch.tensor(schedule.class_weights or (1.0, 1.0, 1.0), device=logits.device)
+    shares = torch.ones(len(logits), device=logits.device)
+    if distillation is not None:  # a row that no teacher was asked about has its label alone
+        shares[~batch.soft.isnan().any(-1)] = 1 - distillation.weight
 
     def told(logits: Tensor, labels: Tensor) -> Tensor:
-        counts = None if weights is None else weights[labels.clamp(min=0)]
+        counts = weights[labels.clamp(min=0)] * shares
         weight, smoothing, gamma = schedule.two_class_weight, schedule.label_smoothing, schedule.focal_gamma
         return sentiment_loss(logits, labels, batch.classes, weight, smoothing, counts, gamma)
 
@@ -57,8 +58,7 @@ def losses(
     else:
         sentiment = told(logits + batch.priors, batch.labels)
     if distillation is not None:
-        taught = teacher_loss(logits, batch.soft, distillation.temperature)
-        sentiment = (1 - distillation.weight) * sentiment + distillation.weight * taught
+        sentiment = sentiment + distillation.weight * teacher_loss(logits, batch.soft, distillation.temperature)
     tags = _tags_loss(encoded.aspect_tags, batch.aspect_tags) + _tags_loss(encoded.opinion_tags, batch.opinion_tags)
     return Losses(sentiment, tags, _pairs_loss(model, encoded, batch), _targets_loss(model, encoded, batch))
 

@@ -164,7 +164,7 @@ class Distillation(Section):
         min_length=1, description="recipes of the same folder, trained first; several are averaged: an ensemble"
     )
     temperature: float = Field(2.0, gt=0, description="softens what both say")
-    weight: float = Field(0.5, ge=0, le=1, description="of the teachers against the labels")
+    weight: float = Field(0.5, ge=0, le=1, description="of the teachers against the labels of what they were asked")
 
 
 class Adapters(Section):

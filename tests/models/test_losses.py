@@ -1,3 +1,6 @@
+from dataclasses import replace
+from math import log
+
 import pytest
 import torch
 from tokenizers import Tokenizer
@@ -7,7 +10,7 @@ from opinionwatch.models.encoder import Encoder
 from opinionwatch.models.examples import Example
 from opinionwatch.models.losses import losses, sentiment_loss
 from opinionwatch.models.priors import priors
-from opinionwatch.models.recipe import Schedule
+from opinionwatch.models.recipe import Distillation, Schedule
 from opinionwatch.models.tokens import TextTokens
 
 TEXT = "the battery is great"
@@ -109,6 +112,20 @@ def test_a_source_of_mostly_one_class_teaches_no_preference_for_it(model: Encode
         told[strength] = same.grad.sum(0)
     assert told[0.0][2] < -0.5 < 0.2 < told[0.0][0], "what is commoner is to be said more often"
     assert told[1.0].abs().max() < 0.05, "said as often as it occurs there, it is to be said no more"
+
+
+def test_a_row_that_no_teacher_was_asked_about_learns_all_of_its_label(model: Encoder, tokenizer: Tokenizer) -> None:
+    [row] = rows_of(tokenizer, Example(TEXT, "s", "en", label=2))
+    alike = (-log(3), -log(3), -log(3))
+    batch = collate([replace(row, soft=alike), row], 1)
+    same = torch.zeros(2, 3, requires_grad=True)
+    encoded = model(batch.ids, batch.mask)._replace(sentiment=same)
+    plan = Distillation(recipes=("teacher",), weight=0.75)
+    torch.autograd.backward(losses(model, encoded, batch, Schedule(), plan).sentiment)
+    assert same.grad is not None
+    asked, alone = same.grad
+    assert alone.abs().min() > 0.1
+    torch.testing.assert_close(asked, alone / 4)
 
 
 def test_the_place_of_a_name_is_learnt_and_the_text_keeps_its_own_sentiment(
