@@ -40,8 +40,11 @@ SHARE = 0.25
 """Of the rows of an epoch, at least so many are corrections: they are repeated until they are."""
 TEMPERATURE, WEIGHT = 2.0, 0.5
 """How much the old model's own answers are softened, and how much they count against the labels."""
-RATE, HEAD_RATE = 1e-4, 5e-4
-"""Not above those of a first training: old sets held at these, 200 corrections and 1,000 rehearsed rows."""
+RATE, HEAD_RATE = 2e-4, 5e-4
+"""At most. At this rate 193 of 200 corrections were learnt, at a quarter of it 144, where 138 were right before; old
+sets held, with 4,000 rehearsed rows."""
+FASTER = 4
+"""Than the recipe, whose rate is that of a last stage which moves little."""
 DEV_CAP = 300
 log = structlog.get_logger(__name__)
 
@@ -120,7 +123,7 @@ def _plan(recipe: Recipe, max_tokens: int, epochs: float, minutes: float | None,
         update={
             "epochs": epochs,
             "deadline_minutes": minutes,
-            "learning_rate": min(RATE, recipe.schedule.learning_rate),
+            "learning_rate": min(RATE, FASTER * recipe.schedule.learning_rate),
             "head_learning_rate": min(HEAD_RATE, recipe.schedule.head_learning_rate),
             "train_tokens": min(recipe.schedule.train_tokens, max_tokens),
             "warmup": 0.1,
