@@ -228,20 +228,22 @@ def _of_aspects(text: str, aspects: Sequence[_Aspect]) -> dict[str, int]:
     told: defaultdict[str, set[str | None]] = defaultdict(set)
     for aspect in aspects:
         if aspect.span is not None:
-            first, last = aspect.span
-            if not 0 <= first < last <= len(text):
-                raise ValueError("a span outside the text")
+            first, last = _characters(aspect.span, _each_character(text))
             told[text[first:last]].add(aspect.sentiment)
     single = ((name, moods.pop()) for name, moods in told.items() if len(moods) == 1)
     return {name: LABELS.index(mood) for name, mood in single if mood in LABELS}
 
 
 def _links(row: _Row, triplets: Sequence[_Triplet]) -> Iterator[Link]:
-    places = _places(row.text, row.tokens) if row.tokens is not None else [(at, at + 1) for at in range(len(row.text))]
+    places = _places(row.text, row.tokens) if row.tokens is not None else _each_character(row.text)
     for triplet in triplets:
         if triplet.opinion_span is not None:
             aspect = None if triplet.aspect_span is None else _characters(triplet.aspect_span, places)
             yield aspect, _characters(triplet.opinion_span, places), triplet.sentiment
+
+
+def _each_character(text: str) -> list[Span]:
+    return [(at, at + 1) for at in range(len(text))]
 
 
 def _places(text: str, tokens: Sequence[str]) -> list[Span]:

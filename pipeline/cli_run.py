@@ -13,14 +13,13 @@ import typer
 from opinionwatch.pipeline import demo_run
 from opinionwatch.pipeline.archive_sqlite import SqliteArchive
 from opinionwatch.pipeline.console import ConfigOption, FieldOption, err, out, recorded, settings
-from opinionwatch.pipeline.daemon_life import STARTS, STOP_S
+from opinionwatch.pipeline.daemon_life import STARTS, watched
 from opinionwatch.pipeline.engine import Engine
 from opinionwatch.pipeline.errors import SettingsError
 from opinionwatch.pipeline.progress import watching
 from opinionwatch.pipeline.serving import served
 from opinionwatch.pipeline.settings import Settings
 from opinionwatch.pipeline.signals import stopping
-from opinionwatch.pipeline.watchdog import Watchdog
 
 
 def demo(
@@ -71,13 +70,8 @@ def run(
             "no sources in the settings: name at least one under `sources:` (`opinionwatch config schema`)"
         )
     patience_s = STARTS * chosen.monitor.patience_s  # a batch may hold an erasure of years
-    dog = Watchdog(patience_s)
-    dog.start(patience_s)
-    try:
-        with stopping(lambda: dog.stop_within(STOP_S, 0)) as stop:
-            _with_page(chosen, stop, None, dry_run=dry_run, alive=lambda: dog.alive(waiting=True))
-    finally:
-        dog.close()
+    with watched(patience_s, patience_s) as (dog, stop):
+        _with_page(chosen, stop, None, dry_run=dry_run, alive=lambda: dog.alive(waiting=True))
 
 
 def replay(

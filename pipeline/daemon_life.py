@@ -45,19 +45,28 @@ class Life:
 
 
 @contextmanager
+def watched(patience_s: float, start_s: float) -> Iterator[tuple[Watchdog, Event]]:
+    """A watchdog that is awake while the block runs, and the event that SIGTERM sets: it ends within 25 s. `start_s` is
+    how long the first sign of life may take.
+    """
+    dog = Watchdog(patience_s)
+    dog.start(start_s)
+    try:
+        with stopping(lambda: dog.stop_within(STOP_S, 0)) as stop:
+            yield dog, stop
+    finally:
+        dog.close()
+
+
+@contextmanager
 def living(role: Role, settings: Monitor, port: int | None = None) -> Iterator[Life]:
     """Live: SIGTERM ends within 25 s, a wedged process is ended by its watchdog, and `/metrics` answers.
 
     Raises SettingsError when the address cannot be used.
     """
     chosen = port if port is not None else settings.port if settings.port is not None else PORTS[role]
-    dog, metrics = Watchdog(settings.patience_s), Metrics()
-    dog.start(STARTS * settings.patience_s)
-    try:
-        with stopping(lambda: dog.stop_within(STOP_S, 0)) as stop:
-            life = Life(stop, dog, metrics)
-            app = monitor(metrics, alive=lambda: dog.verdict() is None, ready=life.ready.is_set)
-            with started(app, Web(host=settings.host, port=chosen), what="monitor.port"):
-                yield life
-    finally:
-        dog.close()
+    with watched(settings.patience_s, STARTS * settings.patience_s) as (dog, stop):
+        life = Life(stop, dog, Metrics())
+        app = monitor(life.metrics, alive=lambda: dog.verdict() is None, ready=life.ready.is_set)
+        with started(app, Web(host=settings.host, port=chosen), what="monitor.port"):
+            yield life
