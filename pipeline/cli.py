@@ -26,6 +26,7 @@ from opinionwatch.pipeline import (
 )
 from opinionwatch.pipeline.console import complain, quiet_logs
 from opinionwatch.pipeline.errors import OpinionwatchError, SettingsError
+from opinionwatch.pipeline.watchdog import leaving
 
 app = typer.Typer(
     name="opinionwatch",
@@ -62,11 +63,16 @@ for module in COMMANDS:
 def main() -> None:
     """Run the command line. No traceback reaches a user for anything this program raises on purpose."""
     quiet_logs()
+    code = 1
     try:
         app()
     except SettingsError as error:
         complain(str(error))
-        sys.exit(2)
+        code = 2
     except OpinionwatchError as error:
         complain(str(error))
-        sys.exit(1)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    finally:
+        leaving(code)
+    sys.exit(code)

@@ -54,10 +54,16 @@ log = structlog.get_logger(__name__)
 
 
 class _App(faust.App):
-    """An app that leaves no folders where it is started: a container's root is read-only, and we have no tables."""
+    """An app that leaves no folders where it is started (a container's root is read-only, and we have no tables), and
+    that does not wait at its end for what nobody works on any more. (Before it gives a partition away, it does wait.)
+    """
 
     def _create_directories(self) -> None:
         pass
+
+    async def _consumer_wait_empty(self, consumer: ConsumerT, logger: Any) -> None:  # noqa: ANN401 - Faust's own
+        if not self.should_stop:
+            await super()._consumer_wait_empty(consumer, logger)
 
 
 class FaustRuntime:
@@ -90,7 +96,10 @@ class FaustRuntime:
             await app.start()
             await app.wait_until_stopped()
         finally:
-            pulse.cancel()
+            # The pulse says goodbye. Cut short, it could leave Kafka's thread running, and the process would never end.
+            if not self._stop.is_set():
+                pulse.cancel()
+            await asyncio.wait([pulse])
             await app.stop()
             await _threads_ended()
         if self._failure is None and not self._stop.is_set():

@@ -3,11 +3,14 @@
 Its last words say where every thread stood.
 """
 
+import atexit
 import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 from threading import Event, Lock, Thread
 from threading import enumerate as enumerate_threads
 
@@ -20,6 +23,8 @@ ASLEEP_S = 5.0
 """Who looks every `LOOK_S` and was not woken for so long was stopped from outside, and everybody else with it."""
 LAST_WORDS_S = 5.0
 """How long it may take to say why: whoever should read it may be wedged as well."""
+LEAVE_S = 5.0
+"""How long threads may go on after the command has ended."""
 DEEPEST = 12
 """Calls of each thread that are told, the innermost."""
 log = structlog.get_logger(__name__)
@@ -98,6 +103,18 @@ class Watchdog:
         with self._lock:
             self._last += seconds
             self._first = None if self._first is None else self._first + seconds
+
+
+def leaving(code: int) -> None:
+    """The command has ended and says `code`. What it left behind, a library's thread that never ends, would keep the
+    interpreter for ever: it is ended in 5 s.
+    """
+    with suppress(OSError):  # nobody reads it any more
+        sys.stdout.flush()
+    dog = Watchdog(inf)
+    dog.stop_within(LEAVE_S, code)
+    dog.start()
+    atexit.register(dog.close)  # comes when all threads have ended; other goodbyes may take their time
 
 
 def _tell(code: int) -> None:

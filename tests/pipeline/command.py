@@ -31,6 +31,8 @@ class Command:
         self._monkeypatch = monkeypatch
         # The logs would stay bound to the standard error of one test.
         monkeypatch.setattr(cli, "quiet_logs", lambda: None)
+        # This process goes on.
+        monkeypatch.setattr(cli, "leaving", lambda _code: None)
         monkeypatch.setenv("COLUMNS", "200")
         monkeypatch.setenv("NO_COLOR", "1")
 

@@ -78,7 +78,7 @@ class Daemons:
         with (self.folder / f"{role}.out").open("ab") as out, (self.folder / f"{role}.err").open("ab") as err:
             life = subprocess.Popen(
                 [str(COMMAND), *ROLES[role], *more, "-c", str(self.config)],
-                env={**os.environ, **environment},
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment},
                 stdout=out,
                 stderr=err,
             )
@@ -100,7 +100,12 @@ class Daemons:
 
     def well(self, life: "subprocess.Popen[bytes]", asked: float) -> bool:
         """Whether it ends with 0. One that has only just been started may be told to stop before it can listen."""
-        code, young = life.wait(60), asked - self._begun[life.pid] < YOUNG_S
+        try:
+            code, young = life.wait(60), asked - self._begun[life.pid] < YOUNG_S
+        except subprocess.TimeoutExpired:
+            life.send_signal(signal.SIGABRT)  # faulthandler says where every thread stands
+            life.wait()
+            return False
         return code == 0 or (young and code == -signal.SIGTERM)
 
     def kill(self) -> None:

@@ -157,3 +157,25 @@ def test_a_log_that_nobody_reads_does_not_keep_a_wedged_process_alive() -> None:
         assert process.wait(60) == WEDGED
     os.close(full)
     os.close(nobody)
+
+
+LEFT_BEHIND = """
+import sys, threading
+from opinionwatch.pipeline import cli
+
+def never_ends():
+    threading.Event().wait()
+
+threading.Thread(target=never_ends).start()
+sys.argv = ["opinionwatch", *sys.argv[1:]]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("asked", "code"), [("--help", 0), ("--nonsense", 2)])
+def test_a_command_that_has_ended_does_not_wait_for_a_thread_that_never_ends(asked: str, code: int) -> None:
+    command = [sys.executable, "-c", LEFT_BEHIND, asked]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code
+    assert ("Usage: opinionwatch" in done.stdout) == (code == 0)
+    assert "in never_ends" in done.stderr
