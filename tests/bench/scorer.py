@@ -100,9 +100,9 @@ def ceiling(dtype: torch.dtype) -> float:
     return flops / seconds
 
 
-def needed(sizes: Sequence[int]) -> int:
-    """Floating-point operations of the encoder on texts of so many tokens: six layers of width 384."""
-    return sum(2 * 6 * size * (4 * 384**2 + 2 * 384 * 1536) + 4 * 6 * 384 * size**2 for size in sizes)
+def needed(sizes: Sequence[int], layers: int) -> int:
+    """Floating-point operations of an encoder of so many layers of width 384 on texts of so many tokens."""
+    return sum(2 * layers * size * (4 * 384**2 + 2 * 384 * 1536) + 4 * layers * 384 * size**2 for size in sizes)
 
 
 def bare(scorer: NeuralScorer, texts: Sequence[str]) -> Callable[[], object]:
@@ -143,7 +143,9 @@ def sentiment_alone(scorer: NeuralScorer, texts: Sequence[str]) -> Callable[[], 
 def table(title: str, texts: Sequence[str], two: Callable[[Sequence[str]], object]) -> str:
     """One table: the pipelines, then the scorer in each precision."""
     passages = [Passage(text, "en") for text in texts]
-    sizes = [len(tokens.ids) for tokens in load(DEFAULT).tokens.encode(texts)]
+    stored = load(DEFAULT)
+    sizes = [len(tokens.ids) for tokens in stored.tokens.encode(texts)]
+    operations = needed(sizes, int(stored.model.config.num_hidden_layers)) / len(texts)
     base = cost(lambda: two(texts), times=1) / len(texts)
     rows = [
         f"### {title}: {len(texts):,} texts, {sum(sizes) / len(sizes):.0f} tokens on average\n",
@@ -155,7 +157,7 @@ def table(title: str, texts: Sequence[str], two: Callable[[Sequence[str]], objec
         score = partial(scorer.score, passages)
         spent = costs(score, sentiment_alone(scorer, texts), bare(scorer, texts))
         own, one, forward = (each / len(texts) for each in spent)
-        share = needed(sizes) / len(texts) / own / ceiling(DTYPES[name])
+        share = operations / own / ceiling(DTYPES[name])
         rows.append(
             f"| scorer, both heads, {name} | {1000 * own:.2f} | {base / own:.1f} | {share:.0%} | {own / one:.2f} | "
             f"{forward / own:.2f} |"
