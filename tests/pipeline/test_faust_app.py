@@ -4,9 +4,11 @@ import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 from types import SimpleNamespace
 
+import mode
+import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, IllegalStateError
 from faust.types.tuples import TP
 
@@ -85,3 +87,40 @@ def test_a_worker_whose_coordination_stands_still_ends_and_says_why(tmp_path: Pa
         aside.submit(asyncio.run, looking).result(20)
     assert app.stopped
     assert isinstance(runtime._failure, GroupAuthorizationFailedError)
+
+
+class Leaving(mode.Service):
+    """An app that stops as Faust's does, and takes its time to say goodbye."""
+
+    consumer = None
+    whole = False
+
+    def topic(self, *_: object, **__: object) -> None:
+        """None is needed."""
+
+    def agent(self, *_: object, **__: object) -> object:
+        """None is needed."""
+        return lambda take: take
+
+    async def on_stop(self) -> None:
+        """The goodbye."""
+        await asyncio.sleep(0.3)
+        self.whole = True
+
+
+def test_a_worker_that_is_told_to_stop_says_the_whole_of_its_goodbye(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Leaving] = []
+
+    def app(_: FaustRuntime) -> Leaving:
+        made.append(Leaving())
+        return made[0]
+
+    monkeypatch.setattr(FaustRuntime, "_app", app)
+    work, stop = Fleet(tmp_path, random.Random(1)).scorer(), Event()
+    runtime = FaustRuntime(Kafka(), work, Watchdog(60), Metrics(), Event())
+    Timer(0.5, stop.set).start()
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(asyncio.run, runtime._run(stop)).result(20)
+    assert made[0].whole
